@@ -1,0 +1,104 @@
+"""The contract of an augmentation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import torch
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from weightspace.batch import WeightBatch, soft_targets
+from weightspace.errors import AugmentationError
+from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+
+
+class Augmentation(Callback, ABC):
+    """Changes a batch of networks at random: ``sample`` draws, ``apply`` computes.
+
+    Being a Lightning callback, it may change its strength in ``on_train_epoch_start`` and keep state in checkpoints
+    (``state_dict`` and ``load_state_dict``).
+
+    Class facts that subclasses set:
+        exact: "function" (the network computes the same as before), "input" (it computes the moved object, and
+            ``coordinates`` says which), or None.
+        activations: the activations for which it is valid.
+        uses_labels: whether it needs, and changes, the targets.
+
+    Args:
+        p: probability in [0, 1] that a network of the batch is changed.
+
+    Raises:
+        AugmentationError: a parameter is out of range.
+    """
+
+    exact: ClassVar[Literal["function", "input"] | None] = None
+    activations: ClassVar[frozenset[str]] = frozenset(ACTIVATION_SYMMETRIES)
+    uses_labels: ClassVar[bool] = False
+
+    def __init__(self, p: float = 1.0) -> None:
+        self.p = self.in_range("p", p, 0.0, 1.0)
+        self.position = 0
+
+    @abstractmethod
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> Any:
+        """Draws all randomness, on the batch's device, from the given generator alone."""
+
+    @abstractmethod
+    def apply(self, batch: WeightBatch, params: Any) -> WeightBatch:
+        """Computes the new batch from what ``sample`` drew. Deterministic; never writes to its input."""
+
+    def coordinates(self, x: Tensor, params: Any) -> Tensor:
+        """For ``exact == "input"``: where the original networks take the values that the new ones take at x.
+
+        Args:
+            x: (N, d) points.
+            params: what ``sample`` drew.
+
+        Returns:
+            (B, N, d): new(x) = original(result).
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not move the input")
+
+    def check(self, spec: NetworkSpec, has_targets: bool) -> None:
+        """Raises AugmentationError where it cannot work on such networks; subclasses may add conditions."""
+        if spec.activation not in self.activations:
+            raise AugmentationError(
+                f"{self.name}: valid for {'/'.join(sorted(self.activations))} networks only, these are {spec}"
+            )
+        if self.uses_labels and not has_targets:
+            raise AugmentationError(f"{self.name}: needs targets, and this zoo has none")
+
+    def __call__(self, batch: WeightBatch, generator: torch.Generator) -> WeightBatch:
+        """Draws and applies, to each network with probability ``p``."""
+        changed = self.apply(batch, self.sample(batch, generator))
+        if self.p == 1.0:
+            return changed
+        chosen = torch.rand(len(batch), generator=generator, device=batch.device) < self.p
+        params = torch.where(chosen[:, None], changed.params, batch.params)
+        if changed.targets is batch.targets:
+            return changed.replace(params=params)
+        kept = soft_targets(batch)
+        return changed.replace(params=params, targets=torch.where(chosen[:, None], changed.targets, kept))
+
+    @property
+    def name(self) -> str:
+        """Class name, for messages; the registry knows the entry-point name."""
+        return type(self).__name__
+
+    @property
+    def state_key(self) -> str:
+        """Key of its state in checkpoints: position in the chain and class, so two of one class stay apart."""
+        return f"augmentation/{self.position}/{type(self).__qualname__}"
+
+    @classmethod
+    def in_range(cls, parameter: str, value: float, low: float, high: float) -> float:
+        """Returns the value.
+
+        Raises:
+            AugmentationError: it is not a number in low..high; names augmentation, parameter, range and value.
+        """
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise AugmentationError(f"{cls.__name__}: {parameter} must be in {low:g}..{high:g}, found {value!r}")
+        return float(value)

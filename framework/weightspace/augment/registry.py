@@ -1,0 +1,70 @@
+"""Augmentations by entry-point name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from weightspace.augment.base import Augmentation
+from weightspace.entry_points import distribution, load_plugin, plugins
+from weightspace.errors import AugmentationError
+
+GROUP = "weightspace.augmentations"
+#: An entry of the YAML list: a name, or {name: {parameter: value}}.
+Entry = str | Mapping[str, Any]
+
+
+def find_augmentation(name: str) -> type[Augmentation]:
+    """The class behind a name.
+
+    Raises:
+        AugmentationError: unknown, offered twice, cannot be imported, or not an Augmentation.
+    """
+    found = load_plugin(GROUP, name, AugmentationError, kind="augmentation")
+    if not (isinstance(found, type) and issubclass(found, Augmentation)):
+        owner = distribution(plugins(GROUP)[name][0])
+        raise AugmentationError(
+            f"augmentation {name!r} of {owner} must be a class derived from Augmentation, found {found!r}"
+        )
+    return found
+
+
+def list_augmentations() -> dict[str, type[Augmentation] | AugmentationError]:
+    """All installed augmentations by name; one that cannot be used is listed with its error, and harms no other."""
+    listing: dict[str, type[Augmentation] | AugmentationError] = {}
+    for name in plugins(GROUP):
+        try:
+            listing[name] = find_augmentation(name)
+        except AugmentationError as error:
+            listing[name] = error
+    return listing
+
+
+def build_augmentations(entries: Sequence[Entry | Augmentation]) -> list[Augmentation]:
+    """Instances from the entries of a configuration; instances are kept as they are.
+
+    Raises:
+        AugmentationError: unknown name (with the known ones and the closest match), wrong arguments (with the
+            signature), or a malformed entry.
+    """
+    return [entry if isinstance(entry, Augmentation) else _build(entry) for entry in entries]
+
+
+def _build(entry: Entry) -> Augmentation:
+    if isinstance(entry, str):
+        name, arguments = entry, {}
+    elif isinstance(entry, Mapping) and len(entry) == 1:
+        ((name, arguments),) = entry.items()
+        arguments = {} if arguments is None else arguments
+    else:
+        raise AugmentationError(f"an augmentation is a name or {{name: {{parameter: value}}}}, found {entry!r}")
+    if not isinstance(arguments, Mapping):
+        raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
+    cls = find_augmentation(name)
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise AugmentationError(f"augmentation {name!r}: {error}; its parameters are {name}{signature}") from error
+    return cls(**arguments)

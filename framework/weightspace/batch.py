@@ -1,0 +1,156 @@
+"""A batch of networks of one architecture: one contiguous tensor, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weightspace.errors import SpecError
+from weightspace.spec import NetworkSpec
+
+
+class WeightBatch:
+    """B networks of one architecture, with what is known of them. Attributes cannot be set.
+
+    A plain class, not a frozen dataclass: Lightning's precision plugins refuse frozen dataclasses.
+
+    Attributes:
+        params: (B, P) floating point, contiguous, in the order of ``spec``.
+        spec: the architecture.
+        targets: (B,) int64 classes, (B, K) float soft targets or regression targets, or None.
+        objects: (B,) int64, which object each network stores, or None.
+        views: (B,) int64, which neural view of the object it is, or None.
+        num_classes: K where targets are classes (hard or soft), else None.
+        index: number of this batch in its epoch; the augmentation chain seeds itself from it.
+
+    >>> batch = WeightBatch(torch.zeros(4, 1185), NetworkSpec((2, 32, 32, 1), "sine", 30.0))
+    >>> [tuple(w.shape) for w in batch.weights]
+    [(4, 32, 2), (4, 32, 32), (4, 1, 32)]
+    """
+
+    _TENSORS = ("params", "targets", "objects", "views")
+    _FACTS = ("spec", "num_classes", "index")
+
+    params: Tensor
+    spec: NetworkSpec
+    targets: Tensor | None
+    objects: Tensor | None
+    views: Tensor | None
+    num_classes: int | None
+    index: int
+
+    def __init__(
+        self,
+        params: Tensor,
+        spec: NetworkSpec,
+        targets: Tensor | None = None,
+        objects: Tensor | None = None,
+        views: Tensor | None = None,
+        num_classes: int | None = None,
+        index: int = 0,
+    ) -> None:
+        if params.ndim != 2 or params.shape[1] != spec.num_params:
+            raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
+        for name, value in (("targets", targets), ("objects", objects), ("views", views)):
+            if value is not None and len(value) != len(params):
+                raise SpecError(f"{name} must have one row for each of {len(params)} networks, found {len(value)}")
+        put = object.__setattr__
+        put(self, "params", params.contiguous())
+        put(self, "spec", spec)
+        put(self, "targets", targets)
+        put(self, "objects", objects)
+        put(self, "views", views)
+        put(self, "num_classes", num_classes)
+        put(self, "index", index)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a WeightBatch is read-only: use batch.replace({name}=...) for a changed copy")
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def __repr__(self) -> str:
+        return f"WeightBatch({len(self)} networks, {self.spec}, {self.params.dtype}, {self.params.device})"
+
+    @cached_property
+    def weights(self) -> tuple[Tensor, ...]:
+        """W_l as (B, out, in), views of ``params``."""
+        return tuple(
+            self.params[:, where].unflatten(1, shape)
+            for where, shape in zip(self.spec.weight_slices, self.spec.weight_shapes, strict=True)
+        )
+
+    @cached_property
+    def biases(self) -> tuple[Tensor, ...]:
+        """b_l as (B, out), views of ``params``."""
+        return tuple(self.params[:, where] for where in self.spec.bias_slices)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return self.params.device
+
+    def replace(self, **changes: Any) -> WeightBatch:
+        """A new batch that differs in the named attributes and shares the others."""
+        fields = {name: getattr(self, name) for name in (*self._TENSORS, *self._FACTS)}
+        unknown = set(changes) - set(fields)
+        if unknown:
+            raise TypeError(f"a WeightBatch has no {sorted(unknown)}: it has {sorted(fields)}")
+        return WeightBatch(**{**fields, **changes})
+
+    def to(
+        self,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        non_blocking: bool = False,
+    ) -> WeightBatch:
+        """Moves to a device and casts the floating tensors (integer tensors keep their type)."""
+
+        def move(value: Tensor) -> Tensor:
+            return value.to(device, dtype if value.is_floating_point() else None, non_blocking=non_blocking)
+
+        return self._map(move)
+
+    def pin_memory(self) -> WeightBatch:
+        """Copies the tensors to page-locked memory (called by the DataLoader)."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> WeightBatch:
+        tensors = {name: getattr(self, name) for name in self._TENSORS}
+        return self.replace(**{name: function(t) for name, t in tensors.items() if t is not None})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in (*self._TENSORS, *self._FACTS)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+
+def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+    """Joins (B, out, in) weights and (B, out) biases to (B, P) params, in the order of NetworkSpec."""
+    parts = []
+    for weight, bias in zip(weights, biases, strict=True):
+        parts += [weight.flatten(1), bias]
+    return torch.cat(parts, dim=1)
+
+
+def soft_targets(batch: WeightBatch) -> Tensor:
+    """Targets that can be mixed: (B, K) class probabilities from hard classes; others as they are.
+
+    Raises:
+        ValueError: the batch has no targets.
+
+    >>> spec = NetworkSpec((2, 3, 1))
+    >>> soft_targets(WeightBatch(torch.zeros(1, spec.num_params), spec, torch.tensor([1]), num_classes=2))
+    tensor([[0., 1.]])
+    """
+    if batch.targets is None:
+        raise ValueError("the batch has no targets")
+    if batch.num_classes is None or batch.targets.ndim == 2:
+        return batch.targets
+    return torch.nn.functional.one_hot(batch.targets, batch.num_classes).to(batch.params.dtype)

@@ -1,0 +1,1 @@
+"""The command line: ``weightspace fit|validate|test|predict``, ``zoo ...``, ``augmentations``, ``report``."""

@@ -1,0 +1,92 @@
+"""Entry point of the console script ``weightspace``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from weightspace.errors import WeightspaceError, closest
+from weightspace.version import __version__
+
+USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
+
+  zoo fit|info|verify|show       make, describe, check and draw sets of fitted networks
+  fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
+  validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
+  report RUNS...                 compare runs in a table
+  augmentations [show NAME]      list the installed augmentations, or tell all about one
+  --version
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code (2: bad input, 130: interrupted)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except WeightspaceError as error:
+        _say(f"[bold red]error:[/] {_escape(str(error))}")
+        return 2
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if command == "--version":
+        print(f"weightspace {__version__}")
+        return 0
+    commands = _commands()
+    if command not in commands:
+        raise WeightspaceError(f"unknown command {command!r}: {closest(command, commands)}")
+    commands[command](rest)
+    return 0
+
+
+def _commands() -> dict[str, Callable[[list[str]], None]]:
+    # imported here, so that --help and --version need not wait for torch and lightning
+    def run(subcommand: str) -> Callable[[list[str]], None]:
+        def command(rest: list[str]) -> None:
+            from weightspace.cli.run import run_cli
+
+            run_cli([subcommand, *rest])
+
+        return command
+
+    def zoo(rest: list[str]) -> None:
+        from weightspace.cli.zoo import zoo_cli
+
+        zoo_cli(rest)
+
+    def augmentations(rest: list[str]) -> None:
+        from weightspace.cli.augmentations import augmentations_cli
+
+        augmentations_cli(rest)
+
+    def report(rest: list[str]) -> None:
+        from weightspace.cli.report import report_cli
+
+        report_cli(rest)
+
+    runs = {name: run(name) for name in ("fit", "validate", "test", "predict")}
+    return {**runs, "zoo": zoo, "augmentations": augmentations, "report": report}
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

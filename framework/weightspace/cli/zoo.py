@@ -1,0 +1,185 @@
+"""``weightspace zoo fit|info|verify|show``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from weightspace.cli.parser import Parser
+from weightspace.drawing import save_figure, zoo_figure
+from weightspace.errors import ConfigError, RecipeError
+from weightspace.fitting import job, verify
+from weightspace.fitting.fitter import BatchedFitter, choose_mode
+from weightspace.fitting.recipes import Recipe, load_recipe
+from weightspace.fitting.job import ZooFit, ZooPlan
+from weightspace.sources import ImageSource, load_source
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, ZooHeader
+from weightspace.zoo.statistics import zoo_table
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def zoo_cli(arguments: list[str]) -> None:
+    """Parses and runs one ``zoo`` command."""
+    commands = {"fit": fit, "info": info, "verify": check, "show": show}
+    parser = Parser(prog="weightspace zoo", description="Sets of fitted networks.")
+    subcommands = parser.add_subcommands()
+    for name, function in commands.items():
+        subparser = Parser(description=(function.__doc__ or "").split("\n", 1)[0])
+        subparser.add_function_arguments(function, skip={"zoo", "set"}, as_group=False)
+        if name == "fit":
+            subparser.add_argument(
+                "--set", nargs="+", metavar="FIELD=VALUE", help="changes of recipe fields: --set steps=300"
+            )
+        else:
+            subparser.add_argument("zoo", type=str, help="folder of the zoo")
+        subcommands.add_subcommand(name, subparser, help=subparser.description)
+    config = parser.parse_args(arguments)
+    options = config[config.subcommand].as_dict()
+    commands[config.subcommand](**options)
+
+
+def fit(
+    source: str,
+    out: str,
+    train: int,
+    val: int = 0,
+    test: int = 0,
+    views: int = 1,
+    eval_views: int = 1,
+    recipe: str = "dwsnets",
+    seed: int = 0,
+    mode: str = "auto",
+    device: str = "cpu",
+    path: str | None = None,
+    set: list[str] | None = None,
+) -> None:
+    """Fits networks to the objects of a source. A run that was cut goes on with the same command.
+
+    Args:
+        source: name of the source: digits, fashion-mnist, idx, or one of a plugin.
+        out: folder of the zoo.
+        train: training objects.
+        val: validation objects, from the same pool.
+        test: test objects, from the source's own test set if it has one.
+        views: networks per training object.
+        eval_views: networks per validation and test object.
+        recipe: dwsnets, siren, tanh, relu, or a YAML file with a recipe's fields.
+        seed: decides which objects are drawn, and all initial weights.
+        mode: compiled, eager, or auto (compiled where it pays and a compiler works).
+        device: where to fit, for instance cuda.
+        path: folder of the source's files, where it needs one.
+        set: changes of recipe fields, for instance steps=300 learning_rate=0.01.
+    """
+    if mode not in ("auto", "compiled", "eager"):
+        raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
+    objects = load_source(source, **({} if path is None else {"path": path}))
+    plan = ZooPlan(train, val, test, views, eval_views, seed)
+    chosen = load_recipe(recipe, _changes(set or []))
+    networks = train * views + (val + test) * eval_views
+    console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}")
+    fitter = _fitter(chosen, objects, networks, mode, device, Path(out))
+    header = _run(ZooFit(objects, plan, fitter, out))
+    left_out = f", {len(header.failed)} left out (they diverged twice)" if header.failed else ""
+    console.print(f"zoo of {header.rows} networks at {out}{left_out}")
+
+
+def _fitter(recipe: Recipe, objects: ImageSource, networks: int, mode: str, device: str, out: Path) -> BatchedFitter:
+    """A fitter in the asked mode; "auto" takes that of a finished zoo, else what pays and works."""
+    spec, coordinates = recipe.spec(objects.in_dim, objects.out_dim), objects.coordinates()
+    finished = (out / FILE).exists()
+    if mode == "auto":
+        wanted = (
+            ZooHeader.read(out).provenance["mode"]
+            if finished
+            else choose_mode(recipe, spec, networks, len(coordinates))
+        )
+    else:
+        wanted = mode
+    fitter = BatchedFitter(recipe, spec, coordinates, wanted, device)
+    if not finished:
+        try:
+            fitter.compile()
+        except RecipeError as error:
+            if mode == "compiled":
+                raise
+            console.print(f"[yellow]fitting eagerly:[/] {escape(str(error))}")
+            fitter = BatchedFitter(recipe, spec, coordinates, "eager", device)
+    cost = f" (in {fitter.compile_seconds:.1f} s)" if fitter.compile_seconds else ""
+    console.print(
+        f"recipe {recipe.name}: {recipe.steps} steps on {len(coordinates)} points, {fitter.mode}{cost} on {device}"
+    )
+    return fitter
+
+
+def _run(fit: ZooFit) -> ZooHeader:
+    columns = (
+        TextColumn("fitting"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[quality]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("fit", total=len(fit), rate="", quality="")
+        began: tuple[float, int] | None = None
+
+        def report(state: job.Progress) -> None:
+            nonlocal began
+            began = began or (time.perf_counter(), state.done)
+            rate = (state.done - began[1]) / max(time.perf_counter() - began[0], 1e-9)
+            quality = "" if state.psnr is None else f"{state.psnr:.2f} dB"
+            quality += f", {state.failed} left out" if state.failed else ""
+            progress.update(task, completed=state.done, rate=f"{rate:.1f} INR/s" if rate else "", quality=quality)
+
+        return fit.run(report)
+
+
+def _changes(items: list[str]) -> dict[str, Any]:
+    changes = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"set: expected items like steps=300, found {item!r}")
+        changes[key.strip()] = yaml.safe_load(value)
+    return changes
+
+
+def info(zoo: str) -> None:
+    """Tells what a zoo holds.
+
+    Args:
+        zoo: folder of the zoo.
+    """
+    console.print(zoo_table(Zoo(zoo)))
+
+
+def check(zoo: str, sample: int = 64, path: str | None = None) -> None:
+    """Checks checksums, shapes and finiteness of all networks, and the PSNR of some against their source.
+
+    Args:
+        zoo: folder of the zoo.
+        sample: how many networks to evaluate against the source; 0 for none.
+        path: folder of the source's files, if they have moved.
+    """
+    for line in verify.verify(Zoo(zoo), sample, path):
+        console.print(line)
+
+
+def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None) -> None:
+    """Draws original objects beside what their networks compute.
+
+    Args:
+        zoo: folder of the zoo.
+        out: the PNG file to write.
+        count: how many networks.
+        split: train, val or test.
+        path: folder of the source's files, if they have moved.
+    """
+    opened = Zoo(zoo)
+    save_figure(zoo_figure(opened, verify.source_of(opened, path), count, split), out)
+    console.print(f"picture of {count} networks at {out}")

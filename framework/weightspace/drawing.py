@@ -1,0 +1,111 @@
+"""Pictures: originals beside decoded networks, batches before and after augmentation, confusion matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.errors import ZooError
+from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.verify import recipe_of
+from weightspace.sources.base import ImageSource, grid
+from weightspace.zoo import Zoo
+
+
+def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = None) -> Figure:
+    """Draws rows of images, each row with its name at the left.
+
+    Args:
+        rows: name -> (n, H, W) or (n, H, W, 3) in [0, 1]; values outside are clipped.
+        captions: row name -> a caption for each image.
+    """
+    count = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(1.1 * count + 0.9, 1.3 * len(rows) + 0.2), layout="constrained")
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_frame_on(False)
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        row[0].set_ylabel(name)
+        for column, image in enumerate(images.clamp(0, 1)):
+            row[column].imshow(image.numpy(force=True), cmap="gray", vmin=0, vmax=1)
+            if captions and name in captions:
+                row[column].set_title(captions[name][column], fontsize=8)
+    return figure
+
+
+def zoo_figure(zoo: Zoo, source: ImageSource, count: int, split: str) -> Figure:
+    """The first networks of a split: the original image above the decoded network, with its class and PSNR.
+
+    Raises:
+        ZooError: the zoo has no networks in this split.
+    """
+    if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
+        raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
+    rows = zoo.rows(split)[:count]
+    batch = zoo.batch(rows)
+    values = source.values(zoo.objects[rows])
+    decoded = decode(batch, source.coordinates(), recipe_of(zoo).value_range)
+    shape = source.image_shape
+    names = zoo.class_names or [""] * len(rows)
+    captions = {
+        "object": [names[int(t)] for t in zoo.targets[rows]],
+        "network": [f"{float(q):.1f} dB" for q in psnr(decoded, values)],
+    }
+    images = {"object": _images(values, shape), "network": _images(decoded, shape)}
+    return image_grid(images, captions)
+
+
+def chain_figure(before: WeightBatch, after: WeightBatch, side: int, value_range: tuple[float, float]) -> Figure:
+    """Decoded 2-D networks of a batch before and after the augmentation chain, on a square of side x side pixels."""
+    coordinates = grid(side, side)
+    shape = (side, side, before.spec.out_dim)
+    return image_grid(
+        {
+            "before": _images(decode(before.to("cpu"), coordinates, value_range), shape),
+            "after": _images(decode(after.to("cpu"), coordinates, value_range), shape),
+        }
+    )
+
+
+def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
+    """A confusion matrix (K, K) of counts, true classes in rows, shaded by the share of the row."""
+    share = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
+    size = 0.45 * len(class_names) + 2
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axis = figure.subplots()
+    axis.imshow(share.numpy(force=True), cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(class_names))
+    axis.set_xticks(ticks, class_names, rotation=60, ha="right")
+    axis.set_yticks(ticks, class_names)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    for row, column in torch.cartesian_prod(torch.arange(len(class_names)), torch.arange(len(class_names))).tolist():
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axis.text(column, row, str(int(matrix[row, column])), ha="center", va="center", color=colour, fontsize=7)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Writes a PNG; makes the folder.
+
+    Raises:
+        ZooError: the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target, dpi=120, format="png")
+    except OSError as error:
+        raise ZooError(f"the picture {target} cannot be written: {error.strerror or error}") from error
+
+
+def _images(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(n, H * W, C) -> (n, H, W), or (n, H, W, 3) for colour."""
+    images = values.reshape(len(values), *shape)
+    return images.squeeze(3) if shape[2] == 1 else images

@@ -1,0 +1,5 @@
+"""Fitting networks to objects: recipes, and a fitter that works on many networks at once."""
+
+from weightspace.fitting.recipes import RECIPES, Recipe, load_recipe
+
+__all__ = ["RECIPES", "Recipe", "load_recipe"]

@@ -1,0 +1,130 @@
+"""Fits many networks to many objects at once."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.errors import RecipeError
+from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.recipes import Recipe
+from weightspace.fitting.step import FitState, Step, make_step
+from weightspace.spec import NetworkSpec
+
+#: Compiling costs 8 to 30 s; it pays from this many multiply-adds of forward passes (see benchmarks/README.md).
+COMPILE_PAYS = 1e11
+#: The widest activation of a block should stay in the second-level cache: bytes.
+BLOCK_BYTES = 1_600_000
+#: Steps between two looks at whether all networks of a block have stopped.
+CHECK_EVERY = 50
+
+
+def choose_mode(recipe: Recipe, spec: NetworkSpec, networks: int, points: int) -> str:
+    """ "compiled" where the work repays the compiler's time, else "eager". Depends on nothing but its arguments."""
+    return "compiled" if networks * recipe.steps * points * spec.num_params >= COMPILE_PAYS else "eager"
+
+
+def block_size(spec: NetworkSpec, points: int) -> int:
+    """How many networks are fitted together: a power of two in 8..64 whose activations fit the cache."""
+    room = BLOCK_BYTES / (4 * points * max(spec.widths))
+    return 2 ** min(6, max(3, round(math.log2(room))))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Result of a fit: ``params`` (n, P) and ``psnr`` (n,) in dB, both NaN-free only where ``ok`` (n,) is true."""
+
+    params: Tensor
+    psnr: Tensor
+
+    @property
+    def ok(self) -> Tensor:
+        """Which fits are finite."""
+        return self.params.isfinite().all(1) & ~self.psnr.isnan() & (self.psnr > -math.inf)
+
+
+class BatchedFitter:
+    """Fits blocks of networks with one recipe.
+
+    Every block has the same shape (the last one is filled up), so a network's bits depend on its own seed and object
+    alone, not on which networks it is fitted with, nor on how a job was divided.
+
+    Args:
+        recipe: how to fit.
+        spec: what to fit.
+        coordinates: (N, d) points, the same for all objects.
+        mode: "compiled" or "eager".
+        device: where to fit.
+    """
+
+    def __init__(
+        self, recipe: Recipe, spec: NetworkSpec, coordinates: Tensor, mode: str, device: torch.device | str = "cpu"
+    ) -> None:
+        self.recipe, self.spec, self.mode = recipe, spec, mode
+        self.device = torch.device(device)
+        self.coordinates = coordinates.to(self.device)
+        self.block = block_size(spec, len(coordinates))
+        self.compile_seconds: float | None = None
+        self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
+
+    def compile(self) -> None:
+        """Compiles, in mode "compiled", by running a step: whether a compiler works is found by compiling.
+
+        Raises:
+            RecipeError: no compiler works here.
+        """
+        if self.mode != "compiled" or self.compile_seconds is not None:
+            return
+        start = time.perf_counter()
+        state, values = self._state(torch.zeros(1, self.spec.num_params)), self._values(torch.zeros(1, 1, 1))
+        try:
+            self._step(state, self.coordinates.T.contiguous(), values, torch.ones(2, device=self.device))
+        except Exception as error:  # a compiler fails in many ways; all of them mean the same here
+            reason = str(error).strip().splitlines()
+            raise RecipeError(
+                f"no compiler works here ({type(error).__name__}: {reason[0] if reason else ''}): "
+                "install a C++ compiler and Python's headers, or fit with --mode eager"
+            ) from error
+        self.compile_seconds = time.perf_counter() - start
+
+    def fit(self, initial: Tensor, values: Tensor) -> Fitted:
+        """Fits one block.
+
+        Args:
+            initial: (n, P) initial parameters, n up to ``block``.
+            values: (n, N, C) in [0, 1].
+        """
+        low, high = self.recipe.value_range
+        state, y = self._state(initial), self._values(low + (high - low) * values)
+        x = self.coordinates.T.contiguous()
+        for t, rates in enumerate(self._rates()):
+            self._step(state, x, y, rates)
+            if t % CHECK_EVERY == CHECK_EVERY - 1 and not state.active.any():
+                break  # every network has reached the recipe's PSNR: further steps change nothing
+        params = state.packed()[: len(initial)].cpu()
+        outputs = decode(WeightBatch(params, self.spec), self.coordinates.cpu(), self.recipe.value_range)
+        return Fitted(params, psnr(outputs, values))
+
+    def _rates(self) -> Tensor:
+        beta1, beta2 = self.recipe.betas
+        rows = [
+            (self.recipe.rate(t) / (1 - beta1 ** (t + 1)), 1 / math.sqrt(1 - beta2 ** (t + 1)))
+            for t in range(self.recipe.steps)
+        ]
+        return torch.tensor(rows, device=self.device)
+
+    def _state(self, initial: Tensor) -> FitState:
+        filled = torch.zeros(self.block, self.spec.num_params)
+        filled[: len(initial)] = initial
+        return FitState.start(WeightBatch(filled.to(self.device), self.spec))
+
+    def _values(self, values: Tensor) -> Tensor:
+        """(block, C, N), filled up with zeros."""
+        filled = torch.zeros(self.block, self.spec.out_dim, len(self.coordinates))
+        filled[: len(values)] = values.transpose(1, 2)
+        return filled.to(self.device)

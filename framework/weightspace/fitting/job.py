@@ -1,0 +1,206 @@
+"""From a source to a zoo on disk: what to fit, in which order, and how to go on after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weightspace.errors import ZooError
+from weightspace.fitting.fitter import BatchedFitter, Fitted
+from weightspace.fitting.initialise import initialise
+from weightspace.sources.base import ImageSource
+from weightspace.version import __version__
+from weightspace.zoo.header import ZooHeader
+from weightspace.zoo.writer import ZooWriter
+
+#: Planned networks per shard: what a cut can lose, and the unit of going on.
+SHARD_ROWS = 256
+
+
+@dataclass(frozen=True)
+class ZooPlan:
+    """Which networks to fit.
+
+    Args:
+        train, val, test: objects per split. Training and validation objects come from the source's training pool;
+            test objects from its own test set, if it has one, else from the same pool.
+        views: neural views of each training object.
+        eval_views: neural views of each validation and test object.
+        seed: decides which objects are drawn, and every initialisation.
+    """
+
+    train: int
+    val: int
+    test: int
+    views: int = 1
+    eval_views: int = 1
+    seed: int = 0
+
+    def rows(self, source: ImageSource) -> dict[str, Tensor]:
+        """(n,) object, view and split of every planned network, all views of an object together.
+
+        Raises:
+            ZooError: more objects than the source has, or a count out of range.
+        """
+        for name, low in (("train", 1), ("val", 0), ("test", 0), ("views", 1), ("eval_views", 1), ("seed", 0)):
+            if getattr(self, name) < low:
+                raise ZooError(f"--{name} must be at least {low}, found {getattr(self, name)}")
+        pools = self._draw(source)
+        objects, views, splits = [], [], []
+        for split, pool in enumerate(pools):  # in the order of SPLITS
+            count = self.views if split == 0 else self.eval_views
+            objects.append(np.repeat(pool, count))
+            views.append(np.tile(np.arange(count), len(pool)))
+            splits.append(np.full(len(pool) * count, split, dtype=np.uint8))
+        names = ("object", "view", "split")
+        return {n: torch.from_numpy(np.concatenate(c)) for n, c in zip(names, (objects, views, splits), strict=True)}
+
+    def _draw(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        own_test = source.num_test > 0
+        wanted = self.train + self.val + (0 if own_test else self.test)
+        if wanted > source.num_train or (own_test and self.test > source.num_test):
+            has = f"{source.num_train} training and {source.num_test} test" if own_test else f"{source.num_train}"
+            raise ZooError(
+                f"source {source.name!r} has {has} objects: --train {self.train} --val {self.val} "
+                f"--test {self.test} asks for more"
+            )
+        generator = np.random.Generator(np.random.PCG64(self.seed))
+        order = generator.permutation(source.num_train)
+        tests = (
+            generator.permutation(source.num_test) + source.num_train if own_test else order[self.train + self.val :]
+        )
+        return order[: self.train], order[self.train : self.train + self.val], tests[: self.test]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running fit tells: networks done, planned, mean PSNR so far (dB; None before the first fit), and how many were left out."""
+
+    done: int
+    total: int
+    psnr: float | None
+    failed: int
+
+
+class ZooFit:
+    """Fits a planned zoo into a folder.
+
+    Args:
+        source: the objects.
+        plan: which networks.
+        fitter: recipe, and numeric mode: part of the zoo's identity, because the last bits differ.
+        out: the folder.
+    """
+
+    def __init__(self, source: ImageSource, plan: ZooPlan, fitter: BatchedFitter, out: str | Path) -> None:
+        self.source, self.plan, self.fitter = source, plan, fitter
+        self.rows = plan.rows(source)
+        self.writer = ZooWriter(out, self._job(), self._header())
+
+    def __len__(self) -> int:
+        return len(self.rows["object"])
+
+    def run(self, report: Callable[[Progress], None]) -> ZooHeader:
+        """Fits what is missing.
+
+        Args:
+            report: called first with what is there already, then after every block.
+
+        Raises:
+            ZooError: the folder cannot be written, or holds something else.
+        """
+        with self.writer as writer:
+            if writer.finished:
+                return ZooHeader.read(writer.path)
+            tally = _Tally(len(self), len(writer.failed), report)
+            first = len(writer.done) * SHARD_ROWS
+            tally.skip(min(first, len(self)))
+            if first < len(self):
+                self.fitter.compile()
+                for start in range(first, len(self), SHARD_ROWS):
+                    writer.write(*self._shard(slice(start, start + SHARD_ROWS), tally))
+            return writer.finish()
+
+    def _shard(self, rows: slice, tally: _Tally) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        objects, views, splits = (self.rows[name][rows] for name in ("object", "view", "split"))
+        fits = self._fit(objects, views, attempt=0, tally=tally)
+        bad = (~fits.ok).nonzero().flatten()
+        if len(bad):  # once more, with a fresh seed
+            again = self._fit(objects[bad], views[bad], attempt=1, tally=None)
+            fits.params[bad], fits.psnr[bad] = again.params, again.psnr
+        ok = fits.ok
+        failed = [
+            {"object": int(o), "view": int(v), "reason": "diverged twice"}
+            for o, v in zip(objects[~ok], views[~ok], strict=True)
+        ]
+        tally.failed(len(failed))
+        tensors = {
+            "params": fits.params[ok],
+            "target": torch.from_numpy(self.source.labels[objects[ok].numpy()]),
+            "object": objects[ok],
+            "view": views[ok],
+            "split": splits[ok],
+            "quality": fits.psnr[ok].unsqueeze(1),
+        }
+        return tensors, failed
+
+    def _fit(self, objects: Tensor, views: Tensor, attempt: int, tally: _Tally | None) -> Fitted:
+        parts, fitter = [], self.fitter
+        for o, v in zip(objects.split(fitter.block), views.split(fitter.block), strict=True):
+            networks = [(int(a), int(b), attempt) for a, b in zip(o, v, strict=True)]
+            initial = initialise(fitter.recipe, fitter.spec, self.plan.seed, networks)
+            parts.append(fitter.fit(initial, self.source.values(o)))
+            if tally:
+                tally.add(parts[-1])
+        return Fitted(torch.cat([p.params for p in parts]), torch.cat([p.psnr for p in parts]))
+
+    def _job(self) -> dict[str, Any]:
+        """Everything that decides the zoo's bytes."""
+        return {
+            "source": {"name": self.source.name, "digest": self.source.digest},
+            "recipe": self.fitter.recipe.to_json(),
+            "plan": vars(self.plan),
+            "mode": self.fitter.mode,
+            "device": self.fitter.device.type,
+            "versions": {
+                "weightspace": __version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        }
+
+    def _header(self) -> ZooHeader:
+        provenance = {**self._job(), "source_arguments": self.source.arguments}
+        target = {"kind": "class", "names": list(self.source.class_names)}
+        return ZooHeader(self.fitter.spec, target, ["psnr"], provenance, shards=[])
+
+
+class _Tally:
+    def __init__(self, total: int, failed: int, report: Callable[[Progress], None]) -> None:
+        self._total, self._failed, self._report = total, failed, report
+        self._done, self._sum, self._count = 0, 0.0, 0
+
+    def skip(self, count: int) -> None:
+        self._done += count
+        self._tell()
+
+    def add(self, fits: Fitted) -> None:
+        finite = fits.psnr[fits.ok].clamp(max=200)  # an exact fit has infinite PSNR
+        self._done += len(fits.psnr)
+        self._sum += float(finite.sum())
+        self._count += len(finite)
+        self._tell()
+
+    def failed(self, count: int) -> None:
+        self._failed += count
+        self._tell()
+
+    def _tell(self) -> None:
+        mean = self._sum / self._count if self._count else None
+        self._report(Progress(self._done, self._total, mean, self._failed))

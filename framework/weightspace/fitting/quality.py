@@ -1,0 +1,31 @@
+"""How well a network stores its object."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.network import evaluate
+
+
+def psnr(outputs: Tensor, values: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of each network, over all its points; peak 1.
+
+    Args:
+        outputs: (B, N, C) in the scale of ``values``.
+        values: (B, N, C) in [0, 1].
+
+    Returns:
+        (B,): ``-10 log10(mean squared error)``; infinite where they agree exactly.
+
+    >>> psnr(torch.zeros(1, 4, 1), torch.full((1, 4, 1), 0.1))
+    tensor([20.])
+    """
+    return -10 * torch.log10((outputs - values).square().mean((1, 2)))
+
+
+def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """(B, N, C) outputs, mapped back from the recipe's value range to [0, 1] (not clipped)."""
+    low, high = value_range
+    return (evaluate(batch, coordinates) - low) / (high - low)

@@ -1,0 +1,196 @@
+"""How the networks of a zoo are initialised and fitted, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weightspace.errors import RecipeError, closest
+from weightspace.spec import NetworkSpec
+
+#: Half-width of a uniform initialisation as a function of (fan_in, omega).
+BOUNDS = {
+    "zero": lambda fan_in, omega: 0.0,
+    "siren": lambda fan_in, omega: math.sqrt(6 / fan_in) / omega,
+    "siren_first": lambda fan_in, omega: 1 / fan_in,
+    "linear": lambda fan_in, omega: 1 / math.sqrt(fan_in),
+    "he": lambda fan_in, omega: math.sqrt(6 / fan_in),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how an object becomes a network, besides the seed.
+
+    The loss is the mean squared error over all points; the optimiser Adam; see ``docs/method.md``.
+
+    Args:
+        name: kept in a zoo's provenance.
+        hidden: widths of the hidden layers.
+        activation: "sine", "tanh" or "relu".
+        omega: frequency of the sine layers, one number or one per hidden layer (1 for other activations).
+        output_offset: constant added to the output.
+        weight_init: bounds of the uniform initialisation of the (first, other hidden, last) weights, see ``BOUNDS``.
+        bias_init: the same for the biases.
+        init: "per_network", or "shared": one initialisation for the whole zoo (an easier problem).
+        optimiser: "adam", the only one so far.
+        learning_rate: > 0.
+        betas: Adam's decay rates, in [0, 1).
+        epsilon: Adam's epsilon, > 0.
+        schedule: "constant" or "cosine" (to zero over ``steps``).
+        steps: at least 1.
+        stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
+        value_range: what the object's values in [0, 1] are mapped to.
+
+    Raises:
+        RecipeError: a value out of range; the message names the field.
+    """
+
+    name: str = "custom"
+    hidden: tuple[int, ...] = (32, 32)
+    activation: str = "sine"
+    omega: float | tuple[float, ...] = 30.0
+    output_offset: float = 0.5
+    weight_init: tuple[str, str, str] = ("siren_first", "siren", "siren")
+    bias_init: tuple[str, str, str] = ("linear", "linear", "zero")
+    init: str = "per_network"
+    optimiser: str = "adam"
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    schedule: str = "cosine"
+    steps: int = 100
+    stop_psnr: float | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # lists come from YAML and JSON
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        for name in ("weight_init", "bias_init"):
+            value = getattr(self, name)
+            if len(value) != 3 or any(v not in BOUNDS for v in value):
+                self._refuse(name, f"three of {sorted(BOUNDS)}")
+        self._require("init", self.init in ("per_network", "shared"), "'per_network' or 'shared'")
+        self._require("optimiser", self.optimiser == "adam", "'adam'")
+        self._require("schedule", self.schedule in ("constant", "cosine"), "'constant' or 'cosine'")
+        self._require("learning_rate", self.learning_rate > 0, "a number > 0")
+        self._require("betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+        self._require("epsilon", self.epsilon > 0, "a number > 0")
+        self._require("steps", self.steps >= 1, "a whole number >= 1")
+        low, high = self.value_range
+        self._require("value_range", high > low, "(low, high) with low < high")
+        self.spec(2, 1)
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            self._refuse(name, expected)
+
+    def _refuse(self, name: str, expected: str) -> None:
+        raise RecipeError(f"recipe {self.name!r}: {name} must be {expected}, found {getattr(self, name)!r}")
+
+    def spec(self, in_dim: int, out_dim: int) -> NetworkSpec:
+        """Architecture of the networks for objects with this many coordinates and channels."""
+        return NetworkSpec((in_dim, *self.hidden, out_dim), self.activation, self.omega, self.output_offset)
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary; ``Recipe(**data)`` gives an equal recipe."""
+        data = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        # The fits of DWSNets (Navon et al., arXiv 2301.12780) that the paper uses.
+        Recipe(
+            name="dwsnets",
+            weight_init=("siren", "siren", "linear"),
+            bias_init=("zero", "zero", "linear"),
+            learning_rate=5e-4,
+            schedule="constant",
+            steps=1000,
+            stop_psnr=40.0,
+        ),
+        # The initialisation of SIREN (Sitzmann et al., arXiv 2006.09661), a short schedule.
+        Recipe(name="siren"),
+        Recipe(
+            name="tanh",
+            activation="tanh",
+            omega=1.0,
+            weight_init=("he", "linear", "linear"),
+            bias_init=("he", "linear", "zero"),
+            learning_rate=5e-3,
+            steps=1000,
+        ),
+        Recipe(
+            name="relu",
+            activation="relu",
+            omega=1.0,
+            weight_init=("he", "he", "linear"),
+            bias_init=("linear", "linear", "zero"),
+            learning_rate=5e-3,
+            steps=1000,
+        ),
+    )
+}
+
+
+def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
+    """A named recipe, or one from a YAML file, with some fields changed.
+
+    Args:
+        name: a key of ``RECIPES``, or a path that ends in .yaml or .yml.
+        changes: fields to replace; a changed recipe's name says so.
+
+    Raises:
+        RecipeError: unknown name or field, or a value out of range.
+
+    >>> load_recipe("dwsnets", {"steps": 300}).name
+    'dwsnets, steps=300'
+    """
+    if name.endswith((".yaml", ".yml")):
+        recipe = _read(Path(name))
+    elif name in RECIPES:
+        recipe = RECIPES[name]
+    else:
+        raise RecipeError(f"unknown recipe {name!r} (a path must end in .yaml): {closest(name, RECIPES)}")
+    if not changes:
+        return recipe
+    label = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
+    return _build({**recipe.to_json(), "name": f"{recipe.name}, {label}", **changes})
+
+
+def _read(path: Path) -> Recipe:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"recipe file {path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"recipe file {path}: expected fields of a recipe, found {data!r}")
+    return _build({"name": path.stem, **data})
+
+
+def _build(data: dict[str, Any]) -> Recipe:
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for key in data:
+        if key not in known:
+            raise RecipeError(f"a recipe has no field {key!r}: {closest(key, known)}")
+    try:
+        return Recipe(**data)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"recipe {data['name']!r}: {error}") from error

@@ -1,0 +1,101 @@
+"""One training step of many networks at once, with hand-written gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch, pack_layers
+from weightspace.fitting.recipes import Recipe
+from weightspace.fitting.sincos import sincos
+from weightspace.spec import NetworkSpec
+
+#: (state, coordinates (d, N), values (B, C, N), [rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)]) -> None, in place
+Step = Callable[["FitState", Tensor, Tensor, Tensor], None]
+
+
+@dataclass
+class FitState:
+    """What a step changes: per layer W (B, out, in) and b (B, out, 1), Adam's moments, and who still moves."""
+
+    params: list[Tensor]
+    first_moments: list[Tensor]
+    second_moments: list[Tensor]
+    active: Tensor  # (B, 1, 1): 1.0, or 0.0 once a network has reached the recipe's PSNR
+    loss: Tensor  # (B,) of the last step, before its update
+
+    @classmethod
+    def start(cls, batch: WeightBatch) -> FitState:
+        """Adam's state at the initial weights."""
+        params = []
+        for weight, bias in zip(batch.weights, batch.biases, strict=True):
+            params += [weight.clone(memory_format=torch.contiguous_format), bias.unsqueeze(2).clone()]
+        zeros = [[torch.zeros_like(p) for p in params] for _ in range(2)]
+        count = len(batch)
+        active = torch.ones(count, 1, 1, device=batch.device)
+        return cls(params, *zeros, active, torch.full((count,), torch.inf, device=batch.device))
+
+    def packed(self) -> Tensor:
+        """(B, P) parameters."""
+        return pack_layers(self.params[0::2], [bias.squeeze(2) for bias in self.params[1::2]])
+
+
+def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
+    """Builds the step of a recipe: mean squared error over all points, Adam.
+
+    Layout: activations are (B, width, N), so that a layer is one batched product W h and biases broadcast over points.
+
+    Args:
+        recipe: optimiser constants and the PSNR at which a network stops.
+        spec: activation, frequencies and output offset.
+        compiled: build it with ``torch.compile`` (static shapes); sine and cosine then share one argument reduction.
+    """
+    activate = _activation(spec.activation, compiled)
+    beta1, beta2 = recipe.betas
+    low, high = recipe.value_range
+    stop_loss = 0.0 if recipe.stop_psnr is None else (high - low) ** 2 * 10 ** (-recipe.stop_psnr / 10)
+
+    def gradients(params: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        weights, biases = params[0::2], params[1::2]
+        inputs, slopes = [x.expand(len(y), -1, -1)], []
+        for weight, bias, omega in zip(weights, biases, spec.omegas, strict=False):
+            h, slope = activate(omega * (torch.bmm(weight, inputs[-1]) + bias))
+            inputs.append(h)
+            slopes.append(omega * slope)
+        error = torch.bmm(weights[-1], inputs[-1]) + biases[-1] + (spec.output_offset - y)
+        delta = error * (2 / (y.shape[1] * y.shape[2]))
+        grads: list[Tensor] = []
+        for layer in reversed(range(len(weights))):
+            grads = [torch.bmm(delta, inputs[layer].transpose(1, 2)), delta.sum(2, keepdim=True), *grads]
+            if layer:
+                delta = torch.bmm(weights[layer].transpose(1, 2), delta) * slopes[layer - 1]
+        return (error * error).mean((1, 2)), grads
+
+    def update(params: list[Tensor], m: list[Tensor], v: list[Tensor], active: Tensor, loss: Tensor,
+               x: Tensor, y: Tensor, rates: Tensor) -> None:  # fmt: skip
+        new_loss, grads = gradients(params, x, y)
+        loss.copy_(new_loss)
+        active.mul_((new_loss > stop_loss).to(active.dtype).reshape(-1, 1, 1))
+        for p, m1, m2, g in zip(params, m, v, grads, strict=True):
+            m1.mul_(beta1).add_(g, alpha=1 - beta1)
+            m2.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+            p.sub_(active * rates[0] * m1 / (m2.sqrt() * rates[1] + recipe.epsilon))
+
+    if compiled:
+        update = torch.compile(update, dynamic=False)
+
+    def step(state: FitState, x: Tensor, y: Tensor, rates: Tensor) -> None:
+        update(state.params, state.first_moments, state.second_moments, state.active, state.loss, x, y, rates)
+
+    return step
+
+
+def _activation(name: str, fused: bool) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    if name == "sine":
+        return sincos if fused else lambda z: (torch.sin(z), torch.cos(z))
+    if name == "tanh":
+        return lambda z: (h := torch.tanh(z), 1 - h * h)
+    return lambda z: (torch.relu(z), (z > 0).to(z.dtype))

@@ -1,0 +1,197 @@
+"""The architecture of the networks in a zoo, and the layout of their flat parameter vector."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weightspace.errors import SpecError, closest
+
+#: Symmetries that each activation adds to the permutation of hidden neurons.
+ACTIVATION_SYMMETRIES: dict[str, frozenset[str]] = {
+    "sine": frozenset({"sign", "phase"}),
+    "tanh": frozenset({"sign"}),
+    "relu": frozenset({"scale"}),
+}
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A fully connected network: ``widths[0]`` inputs, hidden layers, ``widths[-1]`` outputs.
+
+    Hidden layers compute ``activation(omega * (W x + b))`` (``omega`` is 1 unless the activation
+    is sine); the last layer is linear and adds the constant ``output_offset``.
+
+    The flat vector of a network has ``num_params`` entries in the order of ``torch.nn.Linear``:
+    W_1 (out, in) row-major, b_1, W_2, b_2, ...
+
+    Args:
+        widths: at least three entries (one hidden layer), each at least 1.
+        activation: "sine", "tanh" or "relu".
+        omega: one frequency > 0 per hidden layer; a single number serves all. Only for sine.
+        output_offset: constant added to every output.
+
+    Raises:
+        SpecError: an entry is out of range.
+
+    >>> spec = NetworkSpec((2, 32, 32, 1), "sine", omega=30.0)
+    >>> spec.num_params, spec.num_layers, spec.omega
+    (1185, 3, (30.0, 30.0))
+    """
+
+    widths: tuple[int, ...]
+    activation: str = "sine"
+    omega: tuple[float, ...] | float = 1.0
+    output_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        widths = tuple(int(w) for w in self.widths)
+        if len(widths) < 3 or min(widths) < 1:
+            raise SpecError(
+                f"widths must be at least three numbers >= 1 (inputs, hidden, outputs), found {self.widths}"
+            )
+        if self.activation not in ACTIVATION_SYMMETRIES:
+            raise SpecError(
+                f"unknown activation {self.activation!r}: {closest(self.activation, ACTIVATION_SYMMETRIES)}"
+            )
+        hidden = len(widths) - 2
+        omega = self.omega if isinstance(self.omega, (tuple, list)) else (self.omega,) * hidden
+        omega = tuple(float(o) for o in omega)
+        if len(omega) != hidden or min(omega) <= 0:
+            raise SpecError(f"omega must be one number > 0 for each of {hidden} hidden layers, found {self.omega}")
+        if self.activation != "sine" and set(omega) != {1.0}:
+            raise SpecError(
+                f"omega is for sine networks only: leave it at 1 for {self.activation!r}, found {self.omega}"
+            )
+        object.__setattr__(self, "widths", widths)
+        object.__setattr__(self, "omega", omega)
+        object.__setattr__(self, "output_offset", float(self.output_offset))
+
+    @property
+    def num_layers(self) -> int:
+        """Number of linear layers."""
+        return len(self.widths) - 1
+
+    @property
+    def in_dim(self) -> int:
+        """Number of inputs (coordinates)."""
+        return self.widths[0]
+
+    @property
+    def out_dim(self) -> int:
+        """Number of outputs (channels)."""
+        return self.widths[-1]
+
+    @property
+    def omegas(self) -> tuple[float, ...]:
+        """Frequency per hidden layer (all 1 unless the activation is sine)."""
+        assert isinstance(self.omega, tuple)
+        return self.omega
+
+    @property
+    def symmetries(self) -> frozenset[str]:
+        """Names of all neuron symmetries that leave the function unchanged (paper, section 4)."""
+        return ACTIVATION_SYMMETRIES[self.activation] | {"permutation"}
+
+    @property
+    def weight_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(out, in) of each layer."""
+        return tuple((o, i) for i, o in zip(self.widths, self.widths[1:], strict=False))
+
+    @cached_property
+    def weight_slices(self) -> tuple[slice, ...]:
+        """Where each W_l lies in the flat vector."""
+        return tuple(
+            slice(start, start + o * i) for start, (o, i) in zip(self._starts, self.weight_shapes, strict=True)
+        )
+
+    @cached_property
+    def bias_slices(self) -> tuple[slice, ...]:
+        """Where each b_l lies in the flat vector."""
+        return tuple(
+            slice(w.stop, w.stop + o) for w, (o, _) in zip(self.weight_slices, self.weight_shapes, strict=True)
+        )
+
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        starts, position = [], 0
+        for o, i in self.weight_shapes:
+            starts.append(position)
+            position += o * (i + 1)
+        return tuple(starts)
+
+    @property
+    def num_params(self) -> int:
+        """P, the length of the flat vector."""
+        return sum(o * (i + 1) for o, i in self.weight_shapes)
+
+    def __str__(self) -> str:
+        frequencies = set(self.omegas)
+        omega = f", omega {'/'.join(f'{o:g}' for o in sorted(frequencies))}" if self.activation == "sine" else ""
+        offset = f", output {self.output_offset:+g}" if self.output_offset else ""
+        return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}"
+
+    def pack(self, state_dict: Mapping[str, Tensor]) -> Tensor:
+        """Flattens a state_dict with alternating weights and biases to one (P,) tensor.
+
+        Raises:
+            SpecError: another number of tensors, or another shape, than this spec has.
+        """
+        shapes = [shape for o, i in self.weight_shapes for shape in ((o, i), (o,))]
+        found = [tuple(t.shape) for t in state_dict.values()]
+        if found != shapes:
+            raise SpecError(f"state_dict does not fit {self}: expected shapes {shapes}, found {found}")
+        return torch.cat([t.reshape(-1) for t in state_dict.values()])
+
+    def unpack(self, params: Tensor, keys: list[str] | None = None) -> dict[str, Tensor]:
+        """Splits a (P,) tensor into a state_dict.
+
+        Args:
+            params: flat vector of one network.
+            keys: names in the order weight, bias, weight, ...; default "0.weight", "0.bias", "1.weight", ...
+
+        Raises:
+            SpecError: params or keys do not fit this spec.
+        """
+        if tuple(params.shape) != (self.num_params,):
+            raise SpecError(f"expected a vector of {self.num_params} entries for {self}, found {tuple(params.shape)}")
+        keys = keys or [f"{layer}.{kind}" for layer in range(self.num_layers) for kind in ("weight", "bias")]
+        if len(keys) != 2 * self.num_layers:
+            raise SpecError(f"expected {2 * self.num_layers} keys for {self}, found {len(keys)}: {keys}")
+        tensors: list[Tensor] = []
+        for shape, w, b in zip(self.weight_shapes, self.weight_slices, self.bias_slices, strict=True):
+            tensors += [params[w].reshape(shape), params[b]]
+        return dict(zip(keys, tensors, strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary that ``from_json`` reads back to an equal spec."""
+        return {
+            "widths": list(self.widths),
+            "activation": self.activation,
+            "omega": list(self.omegas),
+            "output_offset": self.output_offset,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | str) -> NetworkSpec:
+        """Reads what ``to_json`` wrote (a mapping, or its JSON text).
+
+        Raises:
+            SpecError: an unknown or missing key, or a value out of range.
+        """
+        try:
+            fields = dict(json.loads(data) if isinstance(data, str) else data)
+            fields["widths"] = tuple(fields["widths"])
+            if isinstance(fields.get("omega"), list):
+                fields["omega"] = tuple(fields["omega"])
+            return cls(**fields)
+        except (TypeError, KeyError, ValueError) as error:
+            known = [f.name for f in dataclasses.fields(cls)]
+            raise SpecError(f"not a network spec ({error}): expected the keys {known}, found {data!r}") from error

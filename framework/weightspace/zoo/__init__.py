@@ -1,0 +1,6 @@
+"""Zoos on disk: sets of networks of one architecture, with labels."""
+
+from weightspace.zoo.store import Zoo
+from weightspace.zoo.writer import ZooWriter
+
+__all__ = ["Zoo", "ZooWriter"]

@@ -1,0 +1,108 @@
+"""Shards: safetensors files that hold some rows of a zoo."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from weightspace.errors import ZooError
+from weightspace.zoo.header import ShardEntry, ZooHeader
+
+
+def write_shard(folder: Path, index: int, tensors: dict[str, Tensor]) -> ShardEntry:
+    """Writes ``shards/<index>.safetensors`` so that it exists whole or not at all."""
+    name = f"{index:05d}.safetensors"
+    content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
+    write_atomically(folder / "shards" / name, content)
+    return ShardEntry(name, len(tensors["params"]), len(content), hashlib.sha256(content).hexdigest())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes to a temporary name, flushes to disk, renames.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; no part of the file stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
+    """Memory-maps a shard; its columns are read when they are used.
+
+    Raises:
+        ZooError: the file is missing, truncated, or not what ``zoo.json`` says; the message names it.
+    """
+    path = folder / "shards" / entry.file
+    check_size(path, entry)
+    expected = columns(header, entry.rows)
+    with _named(path), safetensors.safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+        if names != set(expected):
+            raise ZooError(f"{path}: expected the tensors {sorted(expected)}, found {sorted(names)}")
+        tensors = {name: file.get_tensor(name) for name in expected}
+    for name, (dtype, shape) in expected.items():
+        found = tensors[name]
+        if found.dtype != dtype or tuple(found.shape) != shape:
+            raise ZooError(f"{path}: {name} should be {dtype} {shape}, found {found.dtype} {tuple(found.shape)}")
+    return tensors
+
+
+def check_size(path: Path, entry: ShardEntry) -> None:
+    """Raises ZooError where the file is missing or has another size than listed."""
+    if not path.is_file():
+        raise ZooError(f"{path} is missing: zoo.json lists it with {entry.rows} networks")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise ZooError(f"{path} is truncated or foreign: expected {entry.bytes} bytes, found {size}")
+
+
+def check_sum(path: Path, entry: ShardEntry) -> None:
+    """Raises ZooError where the file's sha256 is not the listed one."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != entry.sha256:
+        raise ZooError(f"{path} was altered: expected sha256 {entry.sha256}, found {found}")
+
+
+def columns(header: ZooHeader, rows: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """dtype and shape of every tensor in a shard with this many rows."""
+    names = header.target["names"]
+    is_class = header.target["kind"] == "class"
+    return {
+        "params": (torch.float32, (rows, header.spec.num_params)),
+        "target": (torch.int64, (rows,)) if is_class else (torch.float32, (rows, len(names))),
+        "object": (torch.int64, (rows,)),
+        "view": (torch.int64, (rows,)),
+        "split": (torch.uint8, (rows,)),
+        "quality": (torch.float32, (rows, len(header.quality))),
+    }
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ZooError(f"{path} is not a readable safetensors file: {error}") from error

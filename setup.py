@@ -1,0 +1,55 @@
+"""Distribution `weightspace`: the framework, the first-party plugins and their entry points."""
+
+from setuptools import find_packages, setup
+
+CORE = [
+    "lightning>=2.6",  # 2.6 is the first that loads checkpoints with weights_only by default
+    "torch>=2.10",  # oldest whose inductor compiles the fitter's step
+    "torchmetrics>=1.7",
+    "omegaconf>=2.4",  # jsonargparse's "omegaconf+" mode
+    "jsonargparse[omegaconf,signatures]>=4.43",  # parser_mode "omegaconf+"
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "tensorboard>=2.16",
+    "safetensors>=0.5",
+    "rich>=13",
+    "matplotlib>=3.8",
+]
+DATA = ["scikit-learn>=1.4", "pooch>=1.8"]
+TEST = ["pytest>=8", "pytest-timeout>=2.3", "ruff", "mypy", "build"]
+
+setup(
+    name="weightspace",
+    version="0.1.0",
+    description="Networks that learn from the weights of other networks, with augmentations as plugins",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=[*find_packages("framework"), *find_packages("plugins", include=["weightspace_plugins*"])],
+    package_dir={
+        "weightspace": "framework/weightspace",
+        "weightspace_plugins": "plugins/weightspace_plugins",
+    },
+    package_data={"weightspace": ["py.typed"], "weightspace_plugins": ["py.typed"]},
+    install_requires=CORE,
+    extras_require={"data": DATA, "test": DATA + TEST},
+    entry_points={
+        "console_scripts": ["weightspace = weightspace.cli.main:main"],
+        "weightspace.augmentations": [
+            "rotate = weightspace_plugins.geometry:Rotate",
+            "sign_flip = weightspace_plugins.symmetry:SignFlip",
+            "gaussian_noise = weightspace_plugins.noise:GaussianNoise",
+            "mixup = weightspace_plugins.mixup:MixUp",
+        ],
+        "weightspace.backbones": [
+            "dws = weightspace.backbones.dws:DWS",
+            "mlp = weightspace.backbones.mlp:MLP",
+        ],
+        "weightspace.sources": [
+            "digits = weightspace.sources.digits:digits",
+            "idx = weightspace.sources.idx:idx",
+            "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",
+        ],
+    },
+)
