@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import AugmentationError

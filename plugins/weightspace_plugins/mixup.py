@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from scipy.special import betaincinv
 from torch import Tensor
-
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import AugmentationError

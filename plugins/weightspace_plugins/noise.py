@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
 

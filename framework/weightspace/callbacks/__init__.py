@@ -1,1 +1,8 @@
-"""callbacks."""
+"""What is kept of a run besides its weights: provenance, metrics and pictures."""
+
+from weightspace.callbacks.epoch_lines import EpochLines
+from weightspace.callbacks.pictures import Pictures
+from weightspace.callbacks.provenance import Provenance
+from weightspace.callbacks.throughput import Throughput
+
+__all__ = ["EpochLines", "Pictures", "Provenance", "Throughput"]

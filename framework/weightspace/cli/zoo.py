@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting import job, verify
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
-from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.fitting.job import ZooFit, ZooPlan
+from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.sources import ImageSource, load_source
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 from weightspace.zoo.statistics import zoo_table
 
-console = Console(soft_wrap=True, highlight=False)
+console = make_console()
 
 
 def zoo_cli(arguments: list[str]) -> None:

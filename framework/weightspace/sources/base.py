@@ -48,7 +48,7 @@ class ImageSource:
                 f"source {self.name!r}: expected (n, height, width, channels) images and n labels, "
                 f"found {self.images.shape} and {self.labels.shape}"
             )
-        if not (0 <= self.labels.min() and self.labels.max() < len(self.class_names)):
+        if not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
             raise SourceError(
                 f"source {self.name!r}: labels must be in 0..{len(self.class_names) - 1}, "
                 f"found {self.labels.min()}..{self.labels.max()}"

@@ -1,1 +1,5 @@
-"""tasks."""
+"""What a backbone is trained for."""
+
+from weightspace.tasks.supervised import SupervisedTask
+
+__all__ = ["SupervisedTask"]

@@ -1,0 +1,194 @@
+"""DWS: layers that commute with every permutation of hidden neurons (Navon et al., arXiv 2301.12780).
+
+Layout. Input and output neurons keep their place, so a weight matrix that touches them is a feature of the hidden
+neurons at its other end. What remains is a layered graph:
+
+    nodes[l]   (B, n_l, F_l)          hidden layer l: its bias, W_1's row if it is the first, W_L's column if the last
+    edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1
+    outer      (B, F)                 the output biases
+
+An equivariant map of an edge is a pointwise map of itself, plus terms of its row's neuron, of its column's neuron, and of
+the whole network; of a node, a pointwise map of itself and of the pooled edges at both sides, plus terms of the
+whole network. With mean pooling these span all linear equivariant maps, and nothing of size n x n x n is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.batch import WeightBatch
+from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
+
+
+class Features(NamedTuple):
+    """Features of a batch of networks, see the module's layout."""
+
+    nodes: list[Tensor]
+    edges: list[Tensor]
+    outer: Tensor
+
+    def map(self, *functions: Callable[[Tensor], Tensor]) -> Features:
+        """Applies one function per tensor, in the order nodes, edges, outer."""
+        count = len(self.nodes)
+        nodes = [f(x) for f, x in zip(functions, self.nodes, strict=False)]
+        edges = [f(x) for f, x in zip(functions[count:], self.edges, strict=False)]
+        return Features(nodes, edges, functions[-1](self.outer))
+
+
+class Widths(NamedTuple):
+    """Number of features of each tensor of ``Features``."""
+
+    nodes: tuple[int, ...]
+    edge: int
+    outer: int
+
+    @classmethod
+    def of(cls, spec: NetworkSpec, channels: int) -> Widths:
+        """Every parameter of the network carries ``channels`` features."""
+        hidden = len(spec.widths) - 2
+        nodes = [channels] * hidden
+        nodes[0] += channels * spec.in_dim
+        nodes[-1] += channels * spec.out_dim
+        return cls(tuple(nodes), channels, channels * spec.out_dim)
+
+    def each(self) -> list[int]:
+        """In the order nodes, edges, outer."""
+        return [*self.nodes, *[self.edge] * (len(self.nodes) - 1), self.outer]
+
+
+def features(batch: WeightBatch) -> Features:
+    """One feature per parameter."""
+    weights, biases = batch.weights, batch.biases
+    nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
+    nodes[0].append(weights[0])
+    nodes[-1].append(weights[-1].transpose(1, 2))
+    edges = [weight.unsqueeze(3) for weight in weights[1:-1]]
+    return Features([torch.cat(parts, dim=2) for parts in nodes], edges, biases[-1])
+
+
+class EquivariantLinear(nn.Module):
+    """An affine map of features that commutes with permutations of the hidden neurons.
+
+    Args:
+        widths_in, widths_out: numbers of features.
+        pool: "mean" (the full space of linear equivariant maps) or "max" (not linear).
+    """
+
+    def __init__(self, widths_in: Widths, widths_out: Widths, pool: str) -> None:
+        super().__init__()
+        layers = len(widths_in.nodes)
+        self._pool = _pooling(pool)
+        edge = widths_in.edge
+        # a neuron sees itself and the pooled edges at the sides where there are any
+        seen = [n + edge * ((layer > 0) + (layer < layers - 1)) for layer, n in enumerate(widths_in.nodes)]
+        self._node_outputs = [
+            (n, widths_out.edge * (layer > 0), widths_out.edge * (layer < layers - 1))
+            for layer, n in enumerate(widths_out.nodes)
+        ]
+        self.node = nn.ModuleList(
+            nn.Linear(width, sum(out), bias=False) for width, out in zip(seen, self._node_outputs, strict=True)
+        )
+        self.edge = nn.ModuleList(nn.Linear(edge, widths_out.edge, bias=False) for _ in range(layers - 1))
+        self._whole_outputs = widths_out.each()
+        self.whole = nn.Linear(sum(widths_in.each()), sum(self._whole_outputs))
+
+    def forward(self, x: Features) -> Features:
+        """The mapped features."""
+        rows = [self._pool(edge, 2) for edge in x.edges]
+        columns = [self._pool(edge, 1) for edge in x.edges]
+        whole = [self._pool(node, 1) for node in x.nodes] + [self._pool(row, 1) for row in rows] + [x.outer]
+        terms = self.whole(torch.cat(whole, dim=1)).split(self._whole_outputs, dim=1)
+        nodes, from_rows, from_columns = [], [], []
+        for layer, (node, linear) in enumerate(zip(x.nodes, self.node, strict=True)):
+            seen = [node, *rows[layer - 1 : layer][: layer > 0], *columns[layer : layer + 1]]
+            own, as_row, as_column = linear(torch.cat(seen, dim=2)).split(self._node_outputs[layer], dim=2)
+            nodes.append(own + terms[layer].unsqueeze(1))
+            from_rows.append(as_row)
+            from_columns.append(as_column)
+        edges = []
+        for layer, (edge, linear) in enumerate(zip(x.edges, self.edge, strict=True)):
+            row = from_rows[layer + 1] + terms[len(nodes) + layer].unsqueeze(1)
+            edges.append(linear(edge) + row.unsqueeze(2) + from_columns[layer].unsqueeze(1))
+        return Features(nodes, edges, terms[-1])
+
+
+class DWS(Backbone):
+    """Equivariant layers, then pooling over the neurons and a multi-layer perceptron.
+
+    Args:
+        spec: architecture of the networks: any depth from one hidden layer, any widths.
+        out_dim: length of the result.
+        hidden: features per parameter.
+        layers: number of equivariant layers, >= 1.
+        head: width of the hidden layer of the invariant head.
+        pool: "mean" or "max".
+        norm: "layer" (over the features of each neuron or weight: independent of the batch) or "none".
+        residual: add a layer's input to its output, where their widths agree.
+        dropout: in [0, 1), before each layer of the head.
+    """
+
+    invariant_to: ClassVar[frozenset[str]] = frozenset({"permutation"})
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        hidden: int = 16,
+        layers: int = 3,
+        head: int = 64,
+        pool: str = "mean",
+        norm: str = "layer",
+        residual: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(spec, out_dim, Normaliser(spec, per="tensor"))
+        if layers < 1 or hidden < 1:
+            raise ConfigError(f"DWS: layers and hidden must be at least 1, found {layers} and {hidden}")
+        if norm not in ("layer", "none"):
+            raise ConfigError(f"DWS: norm must be 'layer' or 'none', found {norm!r}")
+        widths = [Widths.of(spec, 1)] + [Widths.of(spec, hidden)] * layers
+        self.residual = residual
+        self._pool = _pooling(pool)
+        self.linears = nn.ModuleList(EquivariantLinear(a, b, pool) for a, b in zip(widths, widths[1:], strict=False))
+        self.norms = nn.ModuleList(_norms(w, norm) for w in widths[1:])
+        pooled = sum(widths[-1].each())
+        self.head = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(pooled, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, out_dim)
+        )
+
+    def encode(self, batch: WeightBatch) -> Tensor:
+        """(B, out_dim)."""
+        x = self.equivariant(batch)
+        pooled = [self._pool(node, 1) for node in x.nodes] + [self._pool(edge.flatten(1, 2), 1) for edge in x.edges]
+        result: Tensor = self.head(torch.cat([*pooled, x.outer], dim=1))
+        return result
+
+    def equivariant(self, batch: WeightBatch) -> Features:
+        """Features after the equivariant layers: permuting the batch's neurons permutes them alike."""
+        x = features(batch)
+        for layer, (linear, norms) in enumerate(zip(self.linears, self.norms, strict=True)):
+            y = linear(x).map(*norms).map(*[torch.relu] * len(norms))
+            x = _add(x, y) if self.residual and layer else y
+        return x
+
+
+def _pooling(name: str) -> Callable[[Tensor, int], Tensor]:
+    if name not in ("mean", "max"):
+        raise ConfigError(f"DWS: pool must be 'mean' or 'max', found {name!r}")
+    return (lambda x, dim: x.mean(dim)) if name == "mean" else (lambda x, dim: x.amax(dim))
+
+
+def _norms(widths: Widths, norm: str) -> nn.ModuleList:
+    return nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in widths.each())
+
+
+def _add(x: Features, y: Features) -> Features:
+    nodes = [a + b for a, b in zip(x.nodes, y.nodes, strict=True)]
+    edges = [a + b for a, b in zip(x.edges, y.edges, strict=True)]
+    return Features(nodes, edges, x.outer + y.outer)

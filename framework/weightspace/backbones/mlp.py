@@ -1,0 +1,41 @@
+"""The baseline that knows no symmetry: a multi-layer perceptron on the flat vector."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.batch import WeightBatch
+from weightspace.spec import NetworkSpec
+
+
+class MLP(Backbone):
+    """Linear layers with layer norm, ReLU and dropout.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers, >= 1.
+        dropout: in [0, 1).
+    """
+
+    invariant_to: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self, spec: NetworkSpec, out_dim: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0
+    ) -> None:
+        super().__init__(spec, out_dim, Normaliser(spec, per="parameter"))
+        parts: list[nn.Module] = []
+        width = spec.num_params
+        for _ in range(layers):
+            parts += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout)]
+            width = hidden
+        self.network = nn.Sequential(*parts, nn.Linear(width, out_dim))
+
+    def encode(self, batch: WeightBatch) -> Tensor:
+        """(B, out_dim)."""
+        result: Tensor = self.network(batch.params)
+        return result

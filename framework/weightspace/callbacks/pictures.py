@@ -1,0 +1,65 @@
+"""Pictures in TensorBoard and in the run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+
+from weightspace.data import ZooDataModule
+from weightspace.drawing import chain_figure, confusion_figure, save_figure
+from weightspace.fitting.verify import recipe_of
+
+
+class Pictures(Callback):
+    """Draws decoded networks before and after the augmentation chain, and confusion matrices.
+
+    Written as PNG below ``folder`` and, where there is a TensorBoard logger, to its images.
+
+    Args:
+        folder: for instance ``runs/x/0/pictures``.
+        count: networks in the picture of the chain.
+        side: pixels per side of a decoded network.
+    """
+
+    def __init__(self, folder: str | Path, count: int = 10, side: int = 28) -> None:
+        self.folder, self.count, self.side = Path(folder), count, side
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the first training networks before and after the chain (2-D networks)."""
+        data = cast(Any, trainer).datamodule
+        if not trainer.is_global_zero or not isinstance(data, ZooDataModule) or data.spec.in_dim != 2:
+            return
+        before = data.training_batch(limit=self.count)
+        with torch.no_grad():
+            after = data.chain(before)
+        value_range = recipe_of(data.zoo).value_range
+        self._draw(trainer, "augmentation", chain_figure(before, after, self.side, value_range))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the confusion matrix of a classifier."""
+        if not trainer.sanity_checking:
+            self._confusions(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the confusion matrices of a classifier."""
+        self._confusions(trainer, pl_module)
+
+    def _confusions(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        confusions = getattr(pl_module, "confusions", None)
+        names = getattr(cast(Any, trainer).datamodule, "class_names", None)
+        if confusions is None or names is None:
+            return
+        for name, matrix in confusions().items():  # computed by every process, drawn by one
+            if trainer.is_global_zero:
+                self._draw(trainer, f"confusion_{name}", confusion_figure(matrix, names))
+
+    def _draw(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
+        save_figure(figure, self.folder / f"{name}.png")
+        if isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.experiment.add_figure(name, figure, trainer.global_step)

@@ -1,0 +1,192 @@
+"""``weightspace fit|validate|test|predict``: LightningCLI with the zoo's data module and one folder per run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf.errors import OmegaConfBaseException
+from rich.table import Table
+
+from weightspace.callbacks import EpochLines, Pictures, Provenance, Throughput
+from weightspace.cli.console import make_console
+from weightspace.cli.parser import RunParser
+from weightspace.data import ZooDataModule
+from weightspace.entry_points import plugins
+from weightspace.errors import ConfigError
+from weightspace.run_folder import RunFolder
+
+#: Facts of Lightning that a user of this command line cannot act on.
+QUIET = (
+    r".*does not have many workers.*",
+    r".*The number of training batches .* is smaller than the logging interval.*",
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*You defined a `validation_step` but have no `val_dataloader`.*",
+    r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+)
+
+
+def run_cli(arguments: list[str]) -> None:
+    """Parses and runs one command."""
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # not: GPU available, tips, seeds
+    for point in (p for points in plugins("weightspace.backbones").values() for p in points):
+        point.load()  # so that a YAML may name a backbone by its class alone
+    argv, sys.argv = sys.argv, sys.argv[:1]  # LightningCLI warns where both are given
+    try:
+        RunCLI(args=arguments)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    finally:
+        sys.argv = argv
+
+
+class RunCLI(LightningCLI):
+    """LightningCLI with a fixed run folder, and checkpoints that never override the configuration."""
+
+    def __init__(self, args: list[str]) -> None:
+        self._config_files = config_files(args)  # the parser forgets them once it has resolved interpolations
+        super().__init__(
+            model_class=pl.LightningModule,
+            datamodule_class=ZooDataModule,
+            subclass_mode_model=True,
+            parser_class=RunParser,
+            trainer_defaults={"logger": False, "use_distributed_sampler": False, "log_every_n_steps": 10},
+            seed_everything_default=0,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds where the run is kept."""
+        parser.add_argument("--experiment", type=str, help="name of the run's folder; default: the path of the YAML")
+        parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+        parser.add_argument(
+            "--monitor", type=str, default="val/accuracy", help="metric that chooses the best checkpoint"
+        )
+        parser.add_argument("--monitor_mode", type=str, default="max", help="max or min")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "fit":
+            parser.add_argument("--overwrite", type=bool, default=False, help="replace a run that is there already")
+        else:
+            parser.set_defaults({"ckpt_path": "best"})
+        if subcommand in ("validate", "test"):
+            parser.set_defaults({"verbose": False})  # Lightning's table: ours has the same numbers
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: LightningCLI would let the checkpoint's hyperparameters override YAML and command line."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Adds the run's folder, logger and callbacks to what the configuration says."""
+        self.folder = self._folder()
+        self._resolve_checkpoint()
+        rich = sys.stdout.isatty()
+        extra: list[pl.Callback] = [
+            Provenance(self.folder, self._get(self.config, "seed_everything")),
+            Throughput(),
+            Pictures(self.folder.pictures),
+            RichProgressBar() if rich else EpochLines(),
+        ]
+        if not self._trainer_option("fast_dev_run"):
+            kwargs["logger"] = TensorBoardLogger(self.folder.path.parent, name="", version=self.folder.path.name)
+            extra += [LearningRateMonitor("step"), *self._checkpoints()]
+        kwargs["default_root_dir"] = str(self.folder.path)
+        kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
+        kwargs["enable_model_summary"] = False
+        return super().instantiate_trainer(**kwargs)
+
+    def _checkpoints(self) -> list[pl.Callback]:
+        options: dict[str, Any] = {"dirpath": self.folder.checkpoints, "enable_version_counter": False}
+        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=False, **options)
+        if not len(self.datamodule.zoo.rows("val")):
+            return [last]
+        monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode")
+        if mode not in ("max", "min"):
+            raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
+        return [ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **options), last]
+
+    def _trainer_option(self, name: str) -> Any:
+        return self._get(self.config_init, "trainer").get(name)
+
+    def _folder(self) -> RunFolder:
+        name = self._get(self.config, "experiment") or experiment_name(self._config_files)
+        seed = self._get(self.config, "seed_everything")
+        return RunFolder(Path(self._get(self.config, "runs")) / name / str(seed))
+
+    def _resolve_checkpoint(self) -> None:
+        options = self.config_init[self.subcommand]
+        asked = options.get("ckpt_path")
+        if self.subcommand == "fit" and not self._trainer_option("fast_dev_run"):
+            self.folder.prepare(resuming=asked is not None, overwrite=options["overwrite"])
+        if asked is not None:
+            options["ckpt_path"] = str(self.folder.checkpoint(asked))
+
+    def before_fit(self) -> None:
+        """Keeps the resolved configuration."""
+        if not self._trainer_option("fast_dev_run"):
+            self._parser("fit").save(
+                self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
+            )
+
+    def after_fit(self) -> None:
+        """Says where everything lies."""
+        _print_metrics("fit", self.folder)
+
+    def after_test(self) -> None:
+        """Prints the test metrics."""
+        _print_metrics("test", self.folder)
+
+
+def config_files(arguments: list[str]) -> list[Path]:
+    """The YAML files that the arguments name.
+
+    >>> [str(path) for path in config_files(["fit", "-c", "a.yaml", "--config=b.yaml"])]
+    ['a.yaml', 'b.yaml']
+    """
+    files = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument in ("-c", "--config"):
+            files.append(Path(following))
+        elif argument.startswith("--config="):
+            files.append(Path(argument.removeprefix("--config=")))
+    return files
+
+
+def experiment_name(files: list[Path]) -> str:
+    """The last YAML's path below a folder ``experiments``, without its ending.
+
+    Raises:
+        ConfigError: no file.
+
+    >>> experiment_name([Path("experiments/fmnist/supervised.yaml")])
+    'fmnist/supervised'
+    """
+    if not files:
+        raise ConfigError("no experiment: give a YAML with -c, or a name with --experiment")
+    parts = files[-1].with_suffix("").parts
+    if "experiments" in parts:
+        return "/".join(parts[len(parts) - parts[::-1].index("experiments") :])
+    return parts[-1]
+
+
+def _print_metrics(command: str, folder: RunFolder) -> None:
+    metrics = folder.read_metrics().get(command, {})
+    table = Table(title=f"{command}: {folder.path}", title_justify="left", show_header=False)
+    for name in sorted(metrics):
+        table.add_row(name, f"{metrics[name]:.4g}")
+    if metrics:
+        make_console().print(table)

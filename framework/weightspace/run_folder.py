@@ -1,0 +1,89 @@
+"""One run, one folder: ``runs/<experiment>/<seed>/``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weightspace.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps its files.
+
+    ``config.yaml`` (resolved), ``provenance.json``, ``checkpoints/best.ckpt`` and ``last.ckpt``, TensorBoard's event
+    files, ``pictures/`` and ``metrics.json`` (at the end).
+    """
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of the pictures."""
+        return self.path / "pictures"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Final metrics by command: {"fit": {...}, "test": {...}}."""
+        return self.path / "metrics.json"
+
+    def checkpoint(self, name: str) -> Path:
+        """Path of the checkpoint ``best`` or ``last``, or of a file.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        path = self.checkpoints / f"{name}.ckpt" if name in ("best", "last") else Path(name)
+        if not path.is_file():
+            hint = f"train first (no such run at {self.path})" if name in ("best", "last") else "no such file"
+            raise ConfigError(f"ckpt_path {name}: expected {path}, found nothing: {hint}")
+        return path
+
+    def prepare(self, resuming: bool, overwrite: bool) -> None:
+        """Makes the folder for a training run.
+
+        Raises:
+            ConfigError: it holds a run already, and neither resuming nor overwriting was asked.
+        """
+        if self.checkpoints.exists() and not resuming:
+            if not overwrite:
+                state = "finished" if self.metrics_file.exists() else "unfinished"
+                raise ConfigError(
+                    f"{self.path} holds a {state} run: go on with --ckpt_path last, replace it with "
+                    "--overwrite true, or choose another --seed_everything or --experiment"
+                )
+            shutil.rmtree(self.path)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"the run's folder {self.path} cannot be made: {error.strerror}") from error
+
+    def read_metrics(self) -> dict[str, dict[str, float]]:
+        """What ``metrics.json`` holds; empty if there is none.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        if not self.metrics_file.exists():
+            return {}
+        try:
+            metrics: dict[str, dict[str, float]] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self.metrics_file} cannot be read: {error}") from error
+        return metrics
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file so that it exists whole or not at all."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        temporary = self.path / f".{name}.tmp"
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(self.path / name)

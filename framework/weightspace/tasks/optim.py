@@ -1,0 +1,60 @@
+"""The optimiser and schedule that all tasks share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from weightspace.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW, linear warm-up, then a cosine to zero at the last step.
+
+    Args:
+        learning_rate: the peak, > 0.
+        weight_decay: >= 0; biases, norms and other vectors have none.
+        warmup: part of all steps in [0, 1).
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate must be > 0, found {self.learning_rate}")
+        if not self.weight_decay >= 0:
+            raise ConfigError(f"weight_decay must be >= 0, found {self.weight_decay}")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"warmup must be in [0, 1), found {self.warmup}")
+
+    def build(self, module: nn.Module, steps: int) -> tuple[AdamW, LambdaLR]:
+        """Optimiser of the module's parameters, and a schedule over this many steps."""
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        optimiser = AdamW(groups, lr=self.learning_rate)
+        return optimiser, LambdaLR(optimiser, lambda step: self.factor(step, steps))
+
+    def factor(self, step: int, steps: int) -> float:
+        """Part of the peak rate at a step.
+
+        >>> optimisation = Optimisation(1e-3, 0.0, 0.5)
+        >>> [round(optimisation.factor(step, 4), 2) for step in range(5)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
+        """
+        warm = int(self.warmup * steps)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
