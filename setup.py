@@ -12,11 +12,12 @@ CORE = [
     "scipy>=1.11",
     "tensorboard>=2.16",
     "safetensors>=0.5",
+    "PyYAML>=6",
     "rich>=13",
     "matplotlib>=3.8",
 ]
 DATA = ["scikit-learn>=1.4", "pooch>=1.8"]
-TEST = ["pytest>=8", "pytest-timeout>=2.3", "ruff", "mypy", "build"]
+TEST = ["pytest>=8", "pytest-timeout>=2.3", "ruff", "mypy", "types-PyYAML", "build"]
 
 setup(
     name="weightspace",

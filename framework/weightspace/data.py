@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -157,10 +158,11 @@ class ZooDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Puts the augmentations among the trainer's callbacks, before the checkpoints that save their state."""
         if self.trainer is not None:
-            others = [c for c in self.trainer.callbacks if not isinstance(c, Augmentation)]
+            callbacks: list[Callback] = cast(Any, self.trainer).callbacks
+            others = [c for c in callbacks if not isinstance(c, Augmentation)]
             plain = [c for c in others if not isinstance(c, Checkpoint)]
             checkpoints = [c for c in others if isinstance(c, Checkpoint)]
-            self.trainer.callbacks[:] = [*self.chain.augmentations, *plain, *checkpoints]
+            callbacks[:] = [*self.chain.augmentations, *plain, *checkpoints]
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` training networks, not augmented, for fitting normalisers."""
@@ -214,5 +216,5 @@ class ZooDataModule(pl.LightningDataModule):
         )
 
 
-def _as_is(batch: WeightBatch) -> WeightBatch:
+def _as_is(batch: Any) -> Any:
     return batch

@@ -77,10 +77,10 @@ class Augmentation(Callback, ABC):
             return changed
         chosen = torch.rand(len(batch), generator=generator, device=batch.device) < self.p
         params = torch.where(chosen[:, None], changed.params, batch.params)
-        if changed.targets is batch.targets:
+        if changed.targets is None or changed.targets is batch.targets:
             return changed.replace(params=params)
-        kept = soft_targets(batch)
-        return changed.replace(params=params, targets=torch.where(chosen[:, None], changed.targets, kept))
+        targets = torch.where(chosen[:, None], changed.targets, soft_targets(batch))
+        return changed.replace(params=params, targets=targets)
 
     @property
     def name(self) -> str:

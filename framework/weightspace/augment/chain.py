@@ -17,7 +17,8 @@ class AugmentationChain:
     """Applies augmentations in order to whole batches, on the batch's device.
 
     Each draw has its own generator, seeded from (seed, epoch, batch index, rank, position, draw): a run repeats from
-    its seed, a resumed run repeats what would have happened, and ranks and the two draws of contrastive training differ.
+    its seed, a resumed run repeats what would have happened, and ranks and the two draws of contrastive training
+    differ.
 
     Args:
         augmentations: in order; may be empty.

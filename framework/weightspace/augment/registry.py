@@ -53,7 +53,8 @@ def build_augmentations(entries: Sequence[Entry | Augmentation]) -> list[Augment
 
 def _build(entry: Entry) -> Augmentation:
     if isinstance(entry, str):
-        name, arguments = entry, {}
+        name: str = entry
+        arguments: Any = {}
     elif isinstance(entry, Mapping) and len(entry) == 1:
         ((name, arguments),) = entry.items()
         arguments = {} if arguments is None else arguments

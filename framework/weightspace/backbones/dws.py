@@ -7,18 +7,23 @@ neurons at its other end. What remains is a layered graph:
     edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1
     outer      (B, F)                 the output biases
 
-An equivariant map of an edge is a pointwise map of itself, plus terms of its row's neuron, of its column's neuron, and of
-the whole network; of a node, a pointwise map of itself and of the pooled edges at both sides, plus terms of the
+An equivariant map of an edge is a pointwise map of itself, plus terms of its row's neuron, of its column's neuron, and
+of the whole network; of a node, a pointwise map of itself and of the pooled edges at both sides, plus terms of the
 whole network. With mean pooling these span all linear equivariant maps, and nothing of size n x n x n is built.
+
+Two choices go beyond the paper; ``benchmarks/README.md`` says what they bring. Means of raw weights are mostly noise
+(the signs of neurons are arbitrary), so a pointwise layer comes before the first pooling. And a layer's output is
+multiplied by a pointwise map of its input: functions of a network are sums of products of its weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone, Normaliser
 from weightspace.batch import WeightBatch
@@ -33,12 +38,14 @@ class Features(NamedTuple):
     edges: list[Tensor]
     outer: Tensor
 
-    def map(self, *functions: Callable[[Tensor], Tensor]) -> Features:
-        """Applies one function per tensor, in the order nodes, edges, outer."""
+    def each(self) -> list[Tensor]:
+        """In the order nodes, edges, outer."""
+        return [*self.nodes, *self.edges, self.outer]
+
+    def like(self, tensors: list[Tensor]) -> Features:
+        """Features of these tensors, in the order of ``each``."""
         count = len(self.nodes)
-        nodes = [f(x) for f, x in zip(functions, self.nodes, strict=False)]
-        edges = [f(x) for f, x in zip(functions[count:], self.edges, strict=False)]
-        return Features(nodes, edges, functions[-1](self.outer))
+        return Features(tensors[:count], tensors[count:-1], tensors[-1])
 
 
 class Widths(NamedTuple):
@@ -106,7 +113,7 @@ class EquivariantLinear(nn.Module):
         terms = self.whole(torch.cat(whole, dim=1)).split(self._whole_outputs, dim=1)
         nodes, from_rows, from_columns = [], [], []
         for layer, (node, linear) in enumerate(zip(x.nodes, self.node, strict=True)):
-            seen = [node, *rows[layer - 1 : layer][: layer > 0], *columns[layer : layer + 1]]
+            seen = [node, *rows[max(layer - 1, 0) : layer], *columns[layer : layer + 1]]
             own, as_row, as_column = linear(torch.cat(seen, dim=2)).split(self._node_outputs[layer], dim=2)
             nodes.append(own + terms[layer].unsqueeze(1))
             from_rows.append(as_row)
@@ -118,19 +125,62 @@ class EquivariantLinear(nn.Module):
         return Features(nodes, edges, terms[-1])
 
 
+class Pointwise(nn.Module):
+    """A map of its own for each tensor of ``Features``, the same for all its entries."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(modules)
+
+    def forward(self, x: Features) -> Features:
+        """The mapped features."""
+        return x.like([module(tensor) for module, tensor in zip(self.maps, x.each(), strict=True)])
+
+
+class EquivariantLayer(nn.Module):
+    """x + silu(norm(linear(x))) * pointwise(x), with ``linear`` equivariant.
+
+    Args:
+        widths: number of features, in and out.
+        pool, norm, gate, residual: see ``DWS``.
+    """
+
+    def __init__(self, widths: Widths, pool: str, norm: str, gate: bool, residual: bool) -> None:
+        super().__init__()
+        self.linear = EquivariantLinear(widths, widths, pool)
+        self.norm = Pointwise(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in widths.each())
+        self.gate = Pointwise(nn.Linear(w, w) for w in widths.each()) if gate else None
+        self.residual = residual
+
+    def forward(self, x: Features) -> Features:
+        """The mapped features."""
+        y = [F.silu(tensor) for tensor in self.norm(self.linear(x)).each()]
+        if self.gate is not None and self.residual:
+            y = [torch.addcmul(a, b, c) for a, b, c in zip(x.each(), y, self.gate(x).each(), strict=True)]
+        elif self.gate is not None:
+            y = [b * c for b, c in zip(y, self.gate(x).each(), strict=True)]
+        elif self.residual:
+            y = [a + b for a, b in zip(x.each(), y, strict=True)]
+        return x.like(y)
+
+
 class DWS(Backbone):
-    """Equivariant layers, then pooling over the neurons and a multi-layer perceptron.
+    """A pointwise layer, equivariant layers, pooling over the neurons, and a multi-layer perceptron.
 
     Args:
         spec: architecture of the networks: any depth from one hidden layer, any widths.
         out_dim: length of the result.
-        hidden: features per parameter.
+        hidden: features per parameter, >= 1.
         layers: number of equivariant layers, >= 1.
         head: width of the hidden layer of the invariant head.
         pool: "mean" or "max".
         norm: "layer" (over the features of each neuron or weight: independent of the batch) or "none".
-        residual: add a layer's input to its output, where their widths agree.
+        gate: multiply each layer's output by a pointwise map of its input.
+        residual: add each layer's input to its output.
         dropout: in [0, 1), before each layer of the head.
+
+    Raises:
+        ConfigError: a value out of range.
     """
 
     invariant_to: ClassVar[frozenset[str]] = frozenset({"permutation"})
@@ -144,6 +194,7 @@ class DWS(Backbone):
         head: int = 64,
         pool: str = "mean",
         norm: str = "layer",
+        gate: bool = True,
         residual: bool = True,
         dropout: float = 0.0,
     ) -> None:
@@ -152,14 +203,16 @@ class DWS(Backbone):
             raise ConfigError(f"DWS: layers and hidden must be at least 1, found {layers} and {hidden}")
         if norm not in ("layer", "none"):
             raise ConfigError(f"DWS: norm must be 'layer' or 'none', found {norm!r}")
-        widths = [Widths.of(spec, 1)] + [Widths.of(spec, hidden)] * layers
-        self.residual = residual
         self._pool = _pooling(pool)
-        self.linears = nn.ModuleList(EquivariantLinear(a, b, pool) for a, b in zip(widths, widths[1:], strict=False))
-        self.norms = nn.ModuleList(_norms(w, norm) for w in widths[1:])
-        pooled = sum(widths[-1].each())
+        raw, widths = Widths.of(spec, 1), Widths.of(spec, hidden)
+        self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(raw.each(), widths.each(), strict=True))
+        self.layers = nn.Sequential(*(EquivariantLayer(widths, pool, norm, gate, residual) for _ in range(layers)))
         self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(pooled, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, out_dim)
+            nn.Dropout(dropout),
+            nn.Linear(sum(widths.each()), head),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Linear(head, out_dim),
         )
 
     def encode(self, batch: WeightBatch) -> Tensor:
@@ -171,24 +224,12 @@ class DWS(Backbone):
 
     def equivariant(self, batch: WeightBatch) -> Features:
         """Features after the equivariant layers: permuting the batch's neurons permutes them alike."""
-        x = features(batch)
-        for layer, (linear, norms) in enumerate(zip(self.linears, self.norms, strict=True)):
-            y = linear(x).map(*norms).map(*[torch.relu] * len(norms))
-            x = _add(x, y) if self.residual and layer else y
-        return x
+        x = self.embedding(features(batch))
+        result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))
+        return result
 
 
 def _pooling(name: str) -> Callable[[Tensor, int], Tensor]:
     if name not in ("mean", "max"):
         raise ConfigError(f"DWS: pool must be 'mean' or 'max', found {name!r}")
     return (lambda x, dim: x.mean(dim)) if name == "mean" else (lambda x, dim: x.amax(dim))
-
-
-def _norms(widths: Widths, norm: str) -> nn.ModuleList:
-    return nn.ModuleList(nn.LayerNorm(w) if norm == "layer" else nn.Identity() for w in widths.each())
-
-
-def _add(x: Features, y: Features) -> Features:
-    nodes = [a + b for a, b in zip(x.nodes, y.nodes, strict=True)]
-    edges = [a + b for a, b in zip(x.edges, y.edges, strict=True)]
-    return Features(nodes, edges, x.outer + y.outer)

@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WeightspaceError as error:
         _say(f"[bold red]error:[/] {_escape(str(error))}")
         return 2
-    except KeyboardInterrupt:
-        _say("interrupted")
+    except KeyboardInterrupt as stop:
+        _say(_escape(str(stop)) or "interrupted")
         return 130
 
 

@@ -39,7 +39,7 @@ def readable(message: str) -> str:
     "trainer.max_epochs: expected int or None, found 'many'"
     """
     key = re.search(r'(?:Parser key|argument) "?-{0,2}([\w.]+)"?:', message)
-    given = re.search(r"Given value: (.*)", message)
+    given = re.search(r"(?:Given|Got) value: (.*)", message)
     kinds = re.findall(r"Expected a <class '([\w.]+)'>", message) or re.findall(r"Expected an? ([^\n.]+)", message)
     if key and given and kinds:
         names = dict.fromkeys(kind.replace("NoneType", "None") for kind in kinds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ console = make_console()
 
 def zoo_cli(arguments: list[str]) -> None:
     """Parses and runs one ``zoo`` command."""
-    commands = {"fit": fit, "info": info, "verify": check, "show": show}
+    commands: dict[str, Callable[..., None]] = {"fit": fit, "info": info, "verify": check, "show": show}
     parser = Parser(prog="weightspace zoo", description="Sets of fitted networks.")
     subcommands = parser.add_subcommands()
     for name, function in commands.items():
@@ -86,7 +87,13 @@ def fit(
     networks = train * views + (val + test) * eval_views
     console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}")
     fitter = _fitter(chosen, objects, networks, mode, device, Path(out))
-    header = _run(ZooFit(objects, plan, fitter, out))
+    finished = (Path(out) / FILE).exists()
+    try:
+        header = _run(ZooFit(objects, plan, fitter, out))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped: whole shards in {out} are kept, the same command goes on") from None
+    if finished:
+        console.print("finished already: nothing to do")
     left_out = f", {len(header.failed)} left out (they diverged twice)" if header.failed else ""
     console.print(f"zoo of {header.rows} networks at {out}{left_out}")
 

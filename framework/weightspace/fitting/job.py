@@ -80,7 +80,7 @@ class ZooPlan:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a running fit tells: networks done, planned, mean PSNR so far (dB; None before the first fit), and how many were left out."""
+    """What a running fit tells: networks done, planned, mean PSNR (dB; None before the first fit), and left out."""
 
     done: int
     total: int
@@ -116,9 +116,10 @@ class ZooFit:
             ZooError: the folder cannot be written, or holds something else.
         """
         with self.writer as writer:
-            if writer.finished:
-                return ZooHeader.read(writer.path)
             tally = _Tally(len(self), len(writer.failed), report)
+            if writer.finished:
+                tally.skip(len(self))
+                return ZooHeader.read(writer.path)
             first = len(writer.done) * SHARD_ROWS
             tally.skip(min(first, len(self)))
             if first < len(self):

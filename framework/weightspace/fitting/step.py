@@ -33,10 +33,12 @@ class FitState:
         params = []
         for weight, bias in zip(batch.weights, batch.biases, strict=True):
             params += [weight.clone(memory_format=torch.contiguous_format), bias.unsqueeze(2).clone()]
-        zeros = [[torch.zeros_like(p) for p in params] for _ in range(2)]
         count = len(batch)
         active = torch.ones(count, 1, 1, device=batch.device)
-        return cls(params, *zeros, active, torch.full((count,), torch.inf, device=batch.device))
+        zeros = [torch.zeros_like(p) for p in params]
+        return cls(
+            params, zeros, [z.clone() for z in zeros], active, torch.full((count,), torch.inf, device=batch.device)
+        )
 
     def packed(self) -> Tensor:
         """(B, P) parameters."""

@@ -1,0 +1,86 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from weightspace.batch import WeightBatch
+from weightspace.cli.main import main
+from weightspace.sources.idx import FILES
+from weightspace.spec import NetworkSpec
+from weightspace.zoo import Zoo
+
+DIGITS = ["--source", "digits", "--recipe", "siren", "--set", "steps=60", "hidden=[8, 8]"]
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTSPACE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def digits_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real zoo: 60 + 20 + 20 digits, three views of the training objects, 2-8-8-1."""
+    out = tmp_path_factory.mktemp("zoos") / "digits"
+    counts = ["--train", "60", "--val", "20", "--test", "20", "--views", "3"]
+    assert main(["zoo", "fit", *DIGITS, *counts, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def zoo(digits_zoo: Path) -> Zoo:
+    return Zoo(digits_zoo)
+
+
+@pytest.fixture
+def random_batch() -> Callable[..., WeightBatch]:
+    """Makes B random networks in float64."""
+
+    def make(
+        widths: tuple[int, ...] = (2, 5, 4, 3), activation: str = "sine", omega: float = 7.0, count: int = 6
+    ) -> WeightBatch:
+        spec = NetworkSpec(widths, activation, omega if activation == "sine" else 1.0, 0.5)
+        params = torch.randn(count, spec.num_params, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        targets = torch.arange(count) % 3
+        return WeightBatch(0.3 * params, spec, targets, torch.arange(count), torch.zeros(count).long(), num_classes=3)
+
+    return make
+
+
+@pytest.fixture
+def idx_family() -> Callable[..., dict[str, bytes]]:
+    """Writes four small files in the MNIST family's format; returns name -> content."""
+    return write_family
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_family(folder: Path, zipped: bool) -> dict[str, bytes]:
+    """Four small files in the family's format; returns name -> content."""
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(0, 256, (12, 5, 4), dtype=np.uint8),
+        np.arange(12, dtype=np.uint8) % 10,
+        rng.integers(0, 256, (6, 5, 4), dtype=np.uint8),
+        np.arange(6, dtype=np.uint8) % 10,
+    ]
+    contents = {}
+    for name, array in zip(FILES, arrays, strict=True):
+        content = gzip.compress(idx_bytes(array)) if zipped else idx_bytes(array)
+        contents[f"{name}.gz" if zipped else name] = content
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return contents

@@ -1,0 +1,202 @@
+"""Whole fits: real processes, real kills, real full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from weightspace.cli.main import main
+from weightspace.errors import ZooError
+from weightspace.fitting import job
+from weightspace.fitting.fitter import BatchedFitter
+from weightspace.fitting.recipes import load_recipe
+from weightspace.sources import load_source
+from weightspace.zoo import Zoo
+from weightspace.zoo.writer import ZooWriter
+
+FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--set", "hidden=[8, 8]"]
+SIZES = ["--train", "500", "--val", "50", "--test", "50"]
+
+
+def fit(out: Path, *options: str) -> int:
+    return main([*FIT, *options, "--out", str(out)])
+
+
+def process(out: Path, *options: str, **settings: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "weightspace.cli.main", *FIT, *options, "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
+    options = ["steps=300", *SIZES]  # 600 networks in three shards
+    running = process(tmp_path / "cut", *options)
+    first = tmp_path / "cut" / "shards" / "00000.safetensors"
+    while not first.exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.01)
+    running.send_signal(how)
+    _, err = running.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert "same command" in err
+    assert not (tmp_path / "cut" / "zoo.json").exists(), "the fit ended before it was cut"
+    written = first.stat().st_mtime_ns
+    assert fit(tmp_path / "cut", *options) == 0
+    assert first.stat().st_mtime_ns == written, "a whole shard was fitted again"
+    assert fit(tmp_path / "whole", *options) == 0
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_a_journal_line_cut_in_half_is_dropped(tmp_path: Path) -> None:
+    options = ["steps=3", "--train", "300"]
+    assert fit(tmp_path / "whole", *options) == 0
+    out = tmp_path / "cut"
+    source, recipe = load_source("digits"), load_recipe("siren", {"hidden": [8, 8], "steps": 3})
+    fitter = BatchedFitter(recipe, recipe.spec(2, 1), source.coordinates(), "eager")
+    fit_job = job.ZooFit(source, job.ZooPlan(300, 0, 0), fitter, out)
+    with fit_job.writer as writer:
+        tally = job._Tally(300, 0, lambda state: None)
+        writer.write(*fit_job._shard(slice(0, 256), tally))
+    with (out / "journal.jsonl").open("a") as journal:
+        journal.write('{"file": "00001')
+    assert fit(out, *options) == 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_second_run_has_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    before = contents(tmp_path / "z")
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    assert contents(tmp_path / "z") == before
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_another_job_on_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    assert fit(tmp_path / "z", "steps=4", "--train", "20") == 2
+    assert "recipe.steps: 3 there, 4 asked" in capsys.readouterr().err
+    assert fit(tmp_path / "z", "steps=3", "--train", "20", "--mode", "compiled") == 2
+    assert "mode: 'eager' there, 'compiled' asked" in capsys.readouterr().err
+
+
+def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: Path) -> None:
+    source = load_source("digits")
+    recipe = load_recipe("siren", {"hidden": [8, 8], "steps": 5})
+    fitter = BatchedFitter(recipe, recipe.spec(2, 1), source.coordinates(), "eager")
+    fit_job = job.ZooFit(source, job.ZooPlan(20, 0, 0), fitter, tmp_path / "z")
+    # two networks are made to diverge: one at the first attempt, one at both
+    healthy, attempts = fit_job._fit, []
+
+    def sabotaged(objects, views, attempt, tally):
+        attempts.append((attempt, objects.tolist()))
+        fits = healthy(objects, views, attempt, tally)
+        broken = objects == fit_job.rows["object"][3]
+        if attempt == 0:
+            broken |= objects == fit_job.rows["object"][5]
+        fits.params[broken] = torch.nan
+        return fits
+
+    fit_job._fit = sabotaged
+    header = fit_job.run(lambda state: None)
+    lost = int(fit_job.rows["object"][3])
+    assert [a for a, _ in attempts] == [0, 1]
+    assert len(attempts[1][1]) == 2
+    assert header.failed == [{"object": lost, "view": 0, "reason": "diverged twice"}]
+    zoo = Zoo(tmp_path / "z")
+    assert len(zoo) == 19
+    assert lost not in zoo.objects
+    assert zoo.params(torch.arange(19)).isfinite().all()
+
+
+def test_a_recipe_that_always_diverges_leaves_nothing_but_the_list(tmp_path: Path) -> None:
+    assert fit(tmp_path / "z", "steps=30", "learning_rate=1.0e+38", "schedule=constant", "--train", "5") == 0
+    zoo = Zoo(tmp_path / "z")
+    assert (len(zoo), len(zoo.header.failed)) == (0, 5)
+
+
+def test_test_objects_come_from_the_sources_own_test_set(tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path / "idx", zipped=True)
+    source = load_source("idx", path=str(tmp_path / "idx"))
+    rows = job.ZooPlan(8, 4, 6, views=2).rows(source)
+    objects, splits, views = rows["object"], rows["split"], rows["view"]
+    assert (objects[splits == 2] >= 12).all()
+    assert (objects[splits < 2] < 12).all()
+    assert views[splits == 0].tolist() == [0, 1] * 8
+    with pytest.raises(ZooError, match="has 12 training and 6 test objects"):
+        job.ZooPlan(8, 5, 6).rows(source)
+
+
+def test_a_full_disk_is_an_error_and_no_broken_zoo(tmp_path: Path) -> None:
+    limit = 20_000  # bytes per file: the shard does not fit
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    out = tmp_path / "z"
+    running = process(out, "steps=3", "--train", "100", preexec_fn=small_files)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert f"error: the zoo at {out} cannot be written: File too large" in err
+    assert "Traceback" not in err
+    assert sorted(contents(out)) == ["journal.jsonl"]
+    assert fit(out, "steps=3", "--train", "100") == 0  # with room, the same command goes on
+
+
+@pytest.mark.parametrize("where", ["file", "child of a file", "/proc/weightspace"])
+def test_an_unwritable_folder_is_an_error(tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    out = {"file": tmp_path / "file", "child of a file": tmp_path / "file" / "z"}.get(where, Path(where))
+    assert fit(out, "steps=3", "--train", "5") == 2
+    assert f"the zoo at {out} cannot be written" in capsys.readouterr().err
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    assert fit(tmp_path, "steps=3", "--train", "5") == 2
+    assert "is not empty and holds no zoo" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == ["thesis.tex"]
+
+
+def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
+    with ZooWriter(tmp_path / "z", {}, zoo.header), pytest.raises(ZooError, match="another process is writing"):
+        ZooWriter(tmp_path / "z", {}, zoo.header).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train", "1700", "--val", "200"], "has 1797 objects"),
+        (["--train", "0"], "--train must be at least 1"),
+        (["--train", "5", "--views", "0"], "--views must be at least 1"),
+        (["--train", "many"], "train: expected int, found 'many'"),
+        (["--train", "5", "--mode", "fast"], "expected auto, compiled or eager"),
+        (["--train", "5", "--path", "x"], "does not take these arguments"),
+    ],
+)
+def test_bad_options_say_why(
+    tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "z", "steps=3", *options) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "z").exists()
+
+
+def test_provenance_is_complete(zoo: Zoo, digits_zoo: Path) -> None:
+    provenance = json.loads((digits_zoo / "zoo.json").read_text())["provenance"]
+    assert provenance["source"]["name"] == "digits"
+    assert provenance["recipe"] == zoo.header.provenance["recipe"]
+    assert (provenance["mode"], provenance["plan"]["views"]) == ("eager", 3)
+    assert set(provenance["versions"]) == {"weightspace", "torch", "numpy"}

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from weightspace.errors import RecipeError
+from weightspace.fitting.initialise import bounds, initialise
+from weightspace.fitting.recipes import RECIPES, Recipe, load_recipe
+
+
+def test_dwsnets_is_the_published_recipe() -> None:
+    recipe = RECIPES["dwsnets"]
+    spec = recipe.spec(2, 1)
+    assert (spec.omegas, spec.output_offset, recipe.init) == ((30, 30), 0.5, "per_network")
+    assert (recipe.learning_rate, recipe.schedule, recipe.steps, recipe.stop_psnr) == (5e-4, "constant", 1000, 40)
+    limits = bounds(recipe, spec)
+    weights = [float(limits[s][0]) for s in spec.weight_slices]
+    biases = [float(limits[s][0]) for s in spec.bias_slices]
+    assert weights == pytest.approx([math.sqrt(3) / 30, math.sqrt(6 / 32) / 30, 1 / math.sqrt(32)])
+    assert biases == pytest.approx([0, 0, 1 / math.sqrt(32)])
+    assert {recipe.rate(t) for t in range(1000)} == {5e-4}
+
+
+def test_siren_is_the_published_recipe() -> None:
+    recipe = RECIPES["siren"]
+    spec = recipe.spec(2, 1)
+    limits = bounds(recipe, spec)
+    weights = [float(limits[s][0]) for s in spec.weight_slices]
+    biases = [float(limits[s][0]) for s in spec.bias_slices]
+    assert weights == pytest.approx([1 / 2, math.sqrt(6 / 32) / 30, math.sqrt(6 / 32) / 30])
+    assert biases == pytest.approx([1 / math.sqrt(2), 1 / math.sqrt(32), 0])
+    assert (recipe.rate(0), recipe.steps) == (1e-3, 100)
+    assert recipe.rate(50) == pytest.approx(5e-4)
+
+
+def test_initial_weights_are_uniform_and_belong_to_the_network() -> None:
+    recipe = RECIPES["siren"]
+    spec = recipe.spec(2, 1)
+    drawn = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(400)])
+    layer = drawn[:, spec.weight_slices[1]] / bounds(recipe, spec)[spec.weight_slices[1]]
+    assert layer.abs().max() <= 1
+    assert float(layer.mean()) == pytest.approx(0, abs=0.01)
+    assert float(layer.var()) == pytest.approx(1 / 3, abs=0.01)
+    assert torch.equal(initialise(recipe, spec, 0, [(7, 0, 0)])[0], drawn[7])
+    others = [initialise(recipe, spec, *key)[0] for key in ((1, [(7, 0, 0)]), (0, [(7, 1, 0)]), (0, [(7, 0, 1)]))]
+    assert all(not torch.equal(other, drawn[7]) for other in others)
+
+
+def test_a_shared_initialisation_is_one_for_all() -> None:
+    recipe = load_recipe("dwsnets", {"init": "shared"})
+    drawn = initialise(recipe, recipe.spec(2, 1), 0, [(1, 0, 0), (2, 1, 0)])
+    assert torch.equal(drawn[0], drawn[1])
+
+
+def test_json_round_trip() -> None:
+    assert all(Recipe(**recipe.to_json()) == recipe for recipe in RECIPES.values())
+
+
+def test_a_recipe_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "slow.yaml"
+    path.write_text("hidden: [8, 8, 8]\nsteps: 7\n")
+    recipe = load_recipe(str(path), {"steps": 9})
+    assert (recipe.hidden, recipe.steps, recipe.name) == ((8, 8, 8), 9, "slow, steps=9")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 3}, "no field 'step': did you mean 'steps'"),
+        ({"steps": 0}, "steps must be a whole number >= 1, found 0"),
+        ({"schedule": "linear"}, "schedule must be"),
+        ({"activation": "gelu"}, "unknown activation 'gelu'"),
+        ({"value_range": [1, 0]}, "low < high"),
+        ({"bias_init": ["zero", "zero", "one"]}, "bias_init must be three of"),
+        ({"steps": "many"}, "not supported"),
+    ],
+)
+def test_bad_recipes_say_why(changes: dict, message: str) -> None:
+    with pytest.raises((RecipeError, ValueError), match=message):
+        load_recipe("dwsnets", changes)
+
+
+def test_unknown_recipes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="did you mean 'siren'"):
+        load_recipe("sirens")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(str(tmp_path / "none.yaml"))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from weightspace.errors import SourceError
+from weightspace.sources import fashion_mnist, load_source
+from weightspace.sources.idx import idx, read_idx
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_reads_the_four_files(tmp_path: Path, idx_family, zipped: bool) -> None:
+    idx_family(tmp_path, zipped)
+    source = load_source("idx", path=str(tmp_path))
+    assert (len(source), source.num_train, source.num_test, source.image_shape) == (18, 12, 6, (5, 4, 1))
+    values = source.values(torch.tensor([3, 17]))
+    expected = source.images[[3, 17]].reshape(2, 20, 1) / 255
+    assert np.abs(values.numpy() - expected).max() < 1e-6
+    assert source.coordinates()[0].tolist() == [-1, -1]
+    assert source.coordinates()[1].tolist() == pytest.approx([-1, -1 / 3])
+    assert source.digest == idx(str(tmp_path)).digest
+
+
+def test_a_missing_file_is_named(tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path, zipped=True)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(SourceError, match=r"t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in .*no such file"):
+        idx(str(tmp_path))
+    with pytest.raises(SourceError, match="is not a folder"):
+        idx(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "longer", "foreign", "empty"])
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    content = b"\0\0\x08\x03" + b"\0\0\0\x03" + 2 * b"\0\0\0\x02" + bytes(12)
+    path = tmp_path / "train-images-idx3-ubyte"
+    changed = {"truncated": content[:-1], "longer": content + b"x", "foreign": b"PK" + content, "empty": b""}
+    path.write_bytes(changed[damage])
+    with pytest.raises(SourceError, match=str(path)):
+        read_idx(path)
+
+
+def test_a_truncated_gzip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(bytes(1000))[:-9])
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_idx(path)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A local web server; yields its address and the folder that it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/", folder
+        http.shutdown()
+        thread.join()
+
+
+def test_downloads_checks_and_keeps(tmp_path: Path, idx_family, server: tuple[str, Path]) -> None:
+    url, served = server
+    contents = idx_family(served, zipped=True)
+    sums = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in contents.items()}
+    cache = fashion_mnist.fetch(tmp_path / "cache", url, sums)
+    assert idx(str(cache)).digest == idx(str(served)).digest
+    for name in contents:
+        (served / name).unlink()
+    fashion_mnist.fetch(tmp_path / "cache", url, sums)  # all there: the server is not asked again
+    (cache / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(SourceError, match=r"t10k-labels.*could not be downloaded"):
+        fashion_mnist.fetch(tmp_path / "cache", url, sums)
+
+
+def test_a_wrong_checksum_is_refused_and_not_kept(tmp_path: Path, idx_family, server: tuple[str, Path]) -> None:
+    url, served = server
+    sums = {name: f"md5:{'0' * 32}" for name in idx_family(served, zipped=True)}
+    with pytest.raises(SourceError, match=r"could not be downloaded.*hash"):
+        fashion_mnist.fetch(tmp_path / "cache", url, sums)
+    assert not list((tmp_path / "cache").glob("*.gz"))
+
+
+def test_a_given_folder_wins(tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path, zipped=True)
+    source = load_source("fashion-mnist", path=str(tmp_path))
+    assert (source.name, source.class_names[9], len(source)) == ("fashion-mnist", "ankle boot", 18)
+
+
+@pytest.mark.skipif(
+    not fashion_mnist.SYSTEM_FOLDER.is_dir(), reason="needs Debian's package dataset-fashion-mnist (apt-get install)"
+)
+def test_the_real_data_set() -> None:
+    source = load_source("fashion-mnist")
+    assert (source.num_train, source.num_test, source.image_shape) == (60_000, 10_000, (28, 28, 1))
+    assert np.bincount(source.labels).tolist() == [7000] * 10
+    assert source.arguments == {}
+
+
+def test_digits() -> None:
+    source = load_source("digits")
+    assert (len(source), source.num_test, source.image_shape) == (1797, 0, (8, 8, 1))
+    values = source.values(torch.arange(1797))
+    assert (float(values.min()), float(values.max())) == (0, 1)
+
+
+def test_unknown_names_and_arguments_are_refused() -> None:
+    with pytest.raises(SourceError, match=r"unknown source 'digit': did you mean 'digits'\?.*weightspace 0"):
+        load_source("digit")
+    with pytest.raises(SourceError, match=r"'digits' does not take these arguments .*path"):
+        load_source("digits", path="x")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+from weightspace.batch import WeightBatch, pack_layers, soft_targets
+from weightspace.errors import SpecError
+from weightspace.spec import NetworkSpec
+
+
+def test_layers_are_views_in_linear_order(random_batch) -> None:
+    batch = random_batch((2, 3, 4, 1))
+    for layer in (*batch.weights, *batch.biases):
+        assert layer.untyped_storage().data_ptr() == batch.params.untyped_storage().data_ptr()
+    one = batch.spec.unpack(batch.params[2])
+    assert torch.equal(batch.weights[1][2], one["1.weight"])
+    assert torch.equal(batch.biases[2][2], one["2.bias"])
+    assert torch.equal(pack_layers(list(batch.weights), list(batch.biases)), batch.params)
+
+
+def test_attributes_cannot_be_set(random_batch) -> None:
+    batch = random_batch()
+    with pytest.raises(AttributeError, match="read-only"):
+        batch.params = torch.zeros(1)
+    with pytest.raises(TypeError, match="colour"):
+        batch.replace(colour=1)
+
+
+def test_replace_shares_the_rest(random_batch) -> None:
+    batch = random_batch()
+    other = batch.replace(params=batch.params + 1, index=7)
+    assert other.objects is batch.objects
+    assert other.index == 7
+    assert torch.equal(other.weights[0], batch.weights[0] + 1)
+
+
+def test_to_casts_floats_only(random_batch) -> None:
+    batch = random_batch().to(dtype=torch.float32)
+    assert batch.params.dtype == torch.float32
+    assert batch.targets.dtype == torch.int64
+    assert batch.to("cpu").num_classes == 3
+
+
+def test_pickles(random_batch) -> None:
+    batch = random_batch()
+    back = pickle.loads(pickle.dumps(batch))
+    assert torch.equal(back.params, batch.params)
+    assert (back.spec, back.num_classes) == (batch.spec, 3)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    spec = NetworkSpec((2, 3, 1))
+    with pytest.raises(SpecError, match=r"\(B, 13\)"):
+        WeightBatch(torch.zeros(2, 12), spec)
+    with pytest.raises(SpecError, match="targets must have one row"):
+        WeightBatch(torch.zeros(2, 13), spec, torch.zeros(3))
+
+
+def test_soft_targets(random_batch) -> None:
+    batch = random_batch(count=2)
+    assert soft_targets(batch).tolist() == [[1, 0, 0], [0, 1, 0]]
+    soft = batch.replace(targets=torch.full((2, 3), 1 / 3))
+    assert soft_targets(soft) is soft.targets
+    with pytest.raises(ValueError, match="no targets"):
+        soft_targets(batch.replace(targets=None))

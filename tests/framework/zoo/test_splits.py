@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from weightspace.errors import ConfigError
+from weightspace.zoo.splits import hold_out_view, label_subset, limit_views
+
+
+def test_label_subsets_are_stratified_by_object_and_seeded() -> None:
+    objects = torch.arange(100).repeat_interleave(3)
+    classes = (objects % 5 == 0).long()  # 20 objects of class 1, 80 of class 0
+    kept = label_subset(objects, classes, 0.25, seed=1)
+    chosen = objects[kept].unique()
+    assert len(chosen) == 25
+    assert int((chosen % 5 == 0).sum()) == 5
+    assert int(kept.sum()) == 75  # all views of each
+    assert torch.equal(kept, label_subset(objects, classes, 0.25, seed=1))
+    assert not torch.equal(kept, label_subset(objects, classes, 0.25, seed=2))
+    assert label_subset(objects, classes, 1.0, seed=1).all()
+
+
+@pytest.mark.parametrize(("fraction", "message"), [(0.0, r"\(0, 1\]"), (1.5, r"\(0, 1\]"), (0.01, "leaves class 1")])
+def test_bad_fractions_are_refused(fraction: float, message: str) -> None:
+    objects = torch.arange(100)
+    with pytest.raises(ConfigError, match=message):
+        label_subset(objects, (objects % 5 == 0).long(), fraction, seed=0)
+
+
+def test_views() -> None:
+    views = torch.tensor([0, 1, 2, 0, 1, 2])
+    assert limit_views(views, 2).tolist() == [True, True, False] * 2
+    assert hold_out_view(views).tolist() == [False, False, True] * 2
+    with pytest.raises(ConfigError, match=r"n_views must be in 1\.\.3"):
+        limit_views(views, 4)
+    with pytest.raises(ConfigError, match="only one"):
+        hold_out_view(torch.zeros(3))
