@@ -63,9 +63,14 @@ def _build(entry: Entry) -> Augmentation:
     if not isinstance(arguments, Mapping):
         raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
     cls = find_augmentation(name)
-    signature = inspect.signature(cls)
     try:
-        signature.bind(**arguments)
+        inspect.signature(cls).bind(**arguments)
     except TypeError as error:
-        raise AugmentationError(f"augmentation {name!r}: {error}; its parameters are {name}{signature}") from error
+        raise AugmentationError(f"augmentation {name!r}: {error}; its parameters: {parameters_of(cls)}") from error
     return cls(**arguments)
+
+
+def parameters_of(cls: type[Augmentation]) -> str:
+    """Parameters with their defaults, for people: "degrees=30.0, p=1.0"."""
+    parameters = inspect.signature(cls).parameters.values()
+    return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters)

@@ -7,7 +7,7 @@ import inspect
 from rich.table import Table
 
 from weightspace.augment import Augmentation, find_augmentation, list_augmentations
-from weightspace.augment.registry import GROUP
+from weightspace.augment.registry import GROUP, parameters_of
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.entry_points import distribution, plugins
@@ -37,7 +37,7 @@ def _table() -> Table:
             table.add_row(name, f"[red]{found}[/]", "", "", "", owner)
             continue
         valid = ", ".join(sorted(found.activations))
-        table.add_row(name, _keeps(found), valid, "mixed" if found.uses_labels else "", _parameters(found), owner)
+        table.add_row(name, _keeps(found), valid, "mixed" if found.uses_labels else "", parameters_of(found), owner)
     return table
 
 
@@ -46,13 +46,9 @@ def _show(name: str) -> None:
     console.print(f"[bold]{name}[/] ({distribution(plugins(GROUP)[name][0])}, {cls.__module__}.{cls.__qualname__})")
     console.print(inspect.cleandoc(cls.__doc__ or "(no description)"), markup=False)
     console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")
-    console.print(f"in YAML: - {name}: {{{_parameters(cls).replace('=', ': ')}}}", markup=False)
+    console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}", markup=False)
 
 
 def _keeps(cls: type[Augmentation]) -> str:
     return {"function": "the function", "input": "the function of the moved input", None: ""}[cls.exact]
 
-
-def _parameters(cls: type[Augmentation]) -> str:
-    parameters = inspect.signature(cls).parameters.values()
-    return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters)

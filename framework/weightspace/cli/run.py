@@ -20,7 +20,7 @@ from weightspace.cli.console import make_console
 from weightspace.cli.parser import RunParser
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import plugins
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.run_folder import RunFolder
 
 #: Facts of Lightning that a user of this command line cannot act on.
@@ -46,8 +46,17 @@ def run_cli(arguments: list[str]) -> None:
         RunCLI(args=arguments)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    except ValueError as error:  # jsonargparse wraps what a constructor raises
+        raise _own_error(error) or error from error
     finally:
         sys.argv = argv
+
+
+def _own_error(error: BaseException | None) -> WeightspaceError | None:
+    """The error of ours among those that led to this one."""
+    while error is not None and not isinstance(error, WeightspaceError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class RunCLI(LightningCLI):
@@ -95,15 +104,11 @@ class RunCLI(LightningCLI):
         self.folder = self._folder()
         self._resolve_checkpoint()
         rich = sys.stdout.isatty()
-        extra: list[pl.Callback] = [
-            Provenance(self.folder, self._get(self.config, "seed_everything")),
-            Throughput(),
-            Pictures(self.folder.pictures),
-            RichProgressBar() if rich else EpochLines(),
-        ]
+        extra: list[pl.Callback] = [Throughput(), RichProgressBar() if rich else EpochLines()]
         if not self._trainer_option("fast_dev_run"):
             kwargs["logger"] = TensorBoardLogger(self.folder.path.parent, name="", version=self.folder.path.name)
-            extra += [LearningRateMonitor("step"), *self._checkpoints()]
+            provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
+            extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step"), *self._checkpoints()]
         kwargs["default_root_dir"] = str(self.folder.path)
         kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
         kwargs["enable_model_summary"] = False
@@ -111,7 +116,7 @@ class RunCLI(LightningCLI):
 
     def _checkpoints(self) -> list[pl.Callback]:
         options: dict[str, Any] = {"dirpath": self.folder.checkpoints, "enable_version_counter": False}
-        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=False, **options)
+        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
         if not len(self.datamodule.zoo.rows("val")):
             return [last]
         monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
+from weightspace.augment.base import Augmentation
+from weightspace.batch import WeightBatch
+from weightspace.errors import AugmentationError
+from weightspace_plugins.mixup import MixUp
+from weightspace_plugins.noise import GaussianNoise
+
+
+def test_draws_are_decided_by_seed_epoch_batch_rank_position_and_draw(random_batch) -> None:
+    batch = random_batch().replace(index=3)
+    chain = AugmentationChain([GaussianNoise(), GaussianNoise()], seed=5)
+    base = chain(batch, epoch=1, rank=2, draw=0).params
+    assert torch.equal(AugmentationChain([GaussianNoise(), GaussianNoise()], 5)(batch, 1, 2, 0).params, base)
+    others = [
+        AugmentationChain([GaussianNoise(), GaussianNoise()], 6)(batch, 1, 2, 0),
+        chain(batch, 2, 2, 0),
+        chain(batch.replace(index=4), 1, 2, 0),
+        chain(batch, 1, 3, 0),
+        chain(batch, 1, 2, 1),
+    ]
+    assert all(not torch.equal(other.params, base) for other in others)
+    once = chain.augmentations[0]
+    twice = [a.sample(batch, torch.Generator().manual_seed(0)) for a in (once, once)]
+    assert torch.equal(*twice)
+
+
+def test_two_of_one_kind_draw_differently_and_keep_their_own_state(random_batch) -> None:
+    chain = AugmentationChain([GaussianNoise(scale=1.0), GaussianNoise(scale=1.0)], seed=0)
+    assert chain.augmentations[0].state_key != chain.augmentations[1].state_key
+    batch = random_batch()
+    alone = AugmentationChain([GaussianNoise(scale=1.0)], seed=0)(batch).params - batch.params
+    both = chain(batch).params - batch.params
+    assert not torch.allclose(both, 2 * alone, rtol=0.01)
+
+
+def test_the_input_is_not_changed(random_batch) -> None:
+    batch = random_batch()
+    before = batch.params.clone()
+    names = ["rotate", "sign_flip", "gaussian_noise", "mixup"]
+    after = AugmentationChain(build_augmentations(names), seed=0)(batch)
+    assert torch.equal(batch.params, before)
+    assert batch.targets.ndim == 1
+    assert not torch.equal(after.params, before)
+
+
+def test_p_chooses_networks_and_targets_together(random_batch) -> None:
+    batch = random_batch(count=400)
+    after = MixUp(p=0.3)(batch, torch.Generator().manual_seed(0))
+    changed = (after.params != batch.params).any(1)
+    assert 0.2 < changed.double().mean() < 0.4
+    one_hot = torch.nn.functional.one_hot(batch.targets, 3).double()
+    assert torch.equal(after.targets[~changed], one_hot[~changed])
+    assert torch.allclose(after.targets.sum(1), torch.ones(400, dtype=torch.float64))
+    untouched = MixUp(p=0.0)(batch, torch.Generator().manual_seed(0))
+    assert torch.equal(untouched.params, batch.params)
+
+
+def test_symmetries_that_the_networks_do_not_have_are_refused(random_batch) -> None:
+    relu = random_batch(activation="relu").spec
+    chain = AugmentationChain(build_augmentations(["sign_flip"]), seed=0)
+    with pytest.raises(AugmentationError, match=r"SignFlip: valid for sine/tanh networks only, these are .* relu"):
+        chain.check(relu, has_targets=True)
+    with pytest.raises(AugmentationError, match="MixUp: needs targets"):
+        AugmentationChain([MixUp()], seed=0).check(relu, has_targets=False)
+    with pytest.raises(AugmentationError, match="these networks have 1"):
+        AugmentationChain(build_augmentations(["rotate"]), seed=0).check(random_batch((1, 3, 1)).spec, True)
+
+
+class Broken(Augmentation):
+    """Returns what it was told to."""
+
+    def __init__(self, result: Callable[[WeightBatch], object]) -> None:
+        super().__init__()
+        self.result = result
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> None:
+        return None
+
+    def apply(self, batch: WeightBatch, params: None) -> WeightBatch:
+        return self.result(batch)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda b: b.params, "must return a WeightBatch, found Tensor"),
+        (lambda b: b.replace(params=b.params.float()), "float64, apply returned .* torch.float32"),
+        (lambda b: WeightBatch(b.params[:2], b.spec), r"\(6, 54\).*returned \(2, 54\)"),
+    ],
+)
+def test_a_plugin_that_breaks_the_contract_is_named(random_batch, result, message: str) -> None:
+    with pytest.raises(AugmentationError, match=f"Broken: .*{message}"):
+        AugmentationChain([Broken(result)], seed=0)(random_batch())
+
+
+def test_the_first_party_plugins_are_found() -> None:
+    assert {"rotate", "sign_flip", "gaussian_noise", "mixup"} <= set(list_augmentations())
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("rotat", r"unknown augmentation 'rotat': did you mean 'rotate'\? Known: .*mixup \(weightspace"),
+        ({"rotate": {"angle": 3}}, r"'rotate': .*angle.*its parameters: degrees=30.0, p=1.0"),
+        ({"rotate": {"degrees": 300}}, r"Rotate: degrees must be in 0\.\.180, found 300"),
+        ({"rotate": {"degrees": "30"}}, "found '30'"),
+        ({"rotate": 30}, r"parameters must be \{name: value\}, found 30"),
+        ({"rotate": {}, "mixup": {}}, "is a name or"),
+        ({"mixup": {"alpha": 0}}, "alpha must be > 0"),
+        ({"mixup": {"p": 1.1}}, r"p must be in 0\.\.1, found 1.1"),
+    ],
+)
+def test_bad_entries_say_why(entry, message: str) -> None:
+    with pytest.raises(AugmentationError, match=message):
+        build_augmentations([entry])

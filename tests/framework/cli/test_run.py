@@ -1,0 +1,231 @@
+"""The command line from YAML to metrics, in this process and in fresh ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from weightspace.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+EXPERIMENTS = sorted(p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("*.yaml"))
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small experiment in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "seed_everything": 3,
+        "model": {
+            "class_path": "weightspace.tasks.SupervisedTask",
+            "init_args": {"backbone": {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1}}},
+        },
+        "data": {
+            "zoo": str(digits_zoo),
+            "batch_size": 32,
+            "seed": "${..seed_everything}",
+            "augmentations": ["sign_flip", {"mixup": {"alpha": 0.4, "p": 0.5}}],
+        },
+        "trainer": {"max_epochs": 2, "accelerator": "cpu"},
+    }
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def metrics(run: Path) -> dict:
+    return json.loads((run / "metrics.json").read_text())
+
+
+def fresh(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "weightspace.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(experiment)]) == 0
+    run = tmp_path / "runs" / "small" / "3"
+    names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+    assert {
+        "config.yaml", "provenance.json", "metrics.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "pictures/augmentation.png", "pictures/confusion_val.png",
+    } <= names  # fmt: skip
+    assert any("tfevents" in name for name in names)
+    assert len([n for n in names if n.endswith(".ckpt")]) == 2
+    resolved = yaml.safe_load((run / "config.yaml").read_text())
+    assert (resolved["data"]["seed"], resolved["data"]["eval_batch_size"]) == (3, 512)
+    fitted = metrics(run)["fit"]
+    assert fitted["epochs"] == 2
+    assert fitted["networks_per_second"] > 0
+
+    done = fresh("test", "-c", str(experiment), "--ckpt_path", "best")
+    assert done.returncode == 0, done.stderr
+    assert "test/accuracy" in done.stdout
+    best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    assert "backbone.normaliser.std" in best["state_dict"]
+    assert 0 <= metrics(run)["test"]["test/accuracy"] <= 1
+    assert metrics(run)["fit"] == fitted
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run)).Reload()
+    assert {"train/loss", "val/accuracy", "networks_per_second"} <= set(events.Tags()["scalars"])
+    assert {"augmentation", "confusion_val"} <= set(events.Tags()["images"])
+
+
+def test_validate_repeats_the_best_score(experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(experiment)]) == 0
+    assert main(["validate", "-c", str(experiment)]) == 0
+    found = metrics(tmp_path / "runs" / "small" / "3")
+    assert found["validate"]["val/accuracy"] == pytest.approx(found["fit"]["best val/accuracy"])
+    assert main(["predict", "-c", str(experiment)]) == 0
+
+
+def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
+    for runs in ("one", "two"):
+        assert main(["fit", "-c", str(experiment), "--runs", runs]) == 0
+    weights = [
+        torch.load(tmp_path / runs / "small" / "3" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for runs in ("one", "two")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(experiment: Path, tmp_path: Path) -> None:
+    options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "30"]
+    command = [sys.executable, "-m", "weightspace.cli.main", *options, "--runs", "cut"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("epoch 3/"):  # so that the checkpoint of epoch 2 is written
+                running.kill()
+                break
+    assert not (tmp_path / "cut" / "small" / "3" / "metrics.json").exists()
+    assert main([*options, "--runs", "cut", "--ckpt_path", "last"]) == 0
+    assert main([*options, "--runs", "whole"]) == 0
+    run = Path("small") / "3" / "checkpoints" / "last.ckpt"
+    states = [torch.load(tmp_path / runs / run, weights_only=True)["state_dict"] for runs in ("whole", "cut")]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_interpolation_follows_the_command_line(experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(experiment), "--seed_everything", "5", "--trainer.max_epochs", "1"]) == 0
+    run = tmp_path / "runs" / "small" / "5"
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["seed"] == 5
+
+
+def test_interpolation_of_keys_elsewhere(experiment: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load(experiment.read_text())
+    config["data"]["eval_batch_size"] = "${..trainer.max_epochs}"
+    config["data"]["batch_size"] = 30
+    config["model"]["init_args"]["learning_rate"] = 0.125
+    config["data"]["label_fraction"] = "${..model.init_args.learning_rate}"
+    experiment.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "7", "--trainer.fast_dev_run", "true"]) == 0
+
+
+def test_float64(experiment: Path) -> None:
+    assert main(["fit", "-c", str(experiment), "--trainer.precision", "64-true", "--trainer.max_epochs", "1"]) == 0
+
+
+def test_the_internal_test_is_reported(experiment: Path, tmp_path: Path) -> None:
+    options = ["-c", str(experiment), "--data.internal_test", "true"]
+    assert main(["fit", *options]) == 0
+    assert main(["test", *options]) == 0
+    assert set(metrics(tmp_path / "runs" / "small" / "3")["test"]) == {"test/accuracy", "internal_test/accuracy"}
+
+
+def test_an_existing_run_is_not_overwritten(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
+    assert main(["fit", "-c", str(experiment)]) == 2
+    assert "holds a finished run: go on with --ckpt_path last" in capsys.readouterr().err
+    assert main(["fit", "-c", str(experiment), "--overwrite", "true"]) == 0
+
+
+BAD = {
+    "wrong key": (["--data.batchsize", "3"], "data.batchsize"),
+    "wrong type": (["--data.batch_size", "many"], "data.batch_size: expected int, found 'many'"),
+    "wrong type in a union": (["--trainer.max_epochs", "many"], "trainer.max_epochs: expected int or None, found 'many'"),
+    "unknown augmentation": (["--data.augmentations", "[rotat]"], "did you mean 'rotate'?"),
+    "wrong parameter": (["--data.augmentations", "[{rotate: {angle: 3}}]"], "its parameters: degrees=30.0, p=1.0"),
+    "missing zoo": (["--data.zoo", "nowhere"], "no zoo at nowhere: there is no such folder"),
+    "unknown backbone": (["--model.init_args.backbone", "DWZ"], "DWZ"),
+    "bad argument": (["--model.init_args.backbone.init_args.pool", "sum"], "DWS: pool must be 'mean' or 'max'"),
+    "no checkpoint": (["--ckpt_path", "last"], "last.ckpt, found nothing"),
+    "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_message_and_exit_code_2(
+    experiment: Path, case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options, message = BAD[case]
+    assert main(["fit", "-c", str(experiment), *options]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
+    assert len(err) < 1500
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data:\n  zoo: ${nothing.there}\n", "nothing.there"),
+        ("data: [1, 2", "expected ',' or ']'"),
+        ("modle: {}", "required: fit.data.zoo, fit.model"),
+    ],
+)
+def test_bad_yaml(experiment: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment.write_text(text)
+    assert main(["fit", "-c", str(experiment)]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_missing_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+def test_test_without_a_run_says_so(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "-c", str(experiment)]) == 2
+    assert "train first (no such run at runs/small/3)" in capsys.readouterr().err
+
+
+def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fitt"]) == 2
+    assert "did you mean 'fit'" in capsys.readouterr().err
+    assert main(["--version"]) == 0
+    assert main([]) == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=str)
+def test_every_experiment_runs(path: Path, digits_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--data.zoo", str(digits_zoo), "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    assert main(["fit", "-c", str(ROOT / path), *options]) == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_report(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", str(experiment)]) == 0
+    assert main(["test", "-c", str(experiment)]) == 0
+    assert main(["report", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "runs/small/3" in out
+    assert "test accuracy" in out
+    assert "tensorboard --logdir" in out
+    assert main(["report", "nowhere"]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err

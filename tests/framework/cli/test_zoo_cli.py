@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+
+from weightspace.cli.main import main
+from weightspace.zoo import Zoo
+
+
+def test_info_tells_what_is_in_a_zoo(digits_zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "info", str(digits_zoo)]) == 0
+    out = capsys.readouterr().out
+    for text in ("220 of 100 objects", "2-8-8-1 sine, omega 30, output +0.5, 105 parameters", "digits", "train"):
+        assert text in out
+
+
+def test_verify(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "verify", str(digits_zoo)]) == 0
+    assert "64 networks: PSNR" in capsys.readouterr().out
+    assert main(["zoo", "verify", str(tmp_path)]) == 2
+    assert "has no zoo.json" in capsys.readouterr().err
+
+
+def test_show_draws_originals_beside_decoded_networks(digits_zoo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sub" / "zoo.png"
+    assert main(["zoo", "show", str(digits_zoo), "--out", str(out), "--count", "5", "--split", "test"]) == 0
+    image = matplotlib.image.imread(out)
+    assert image.shape[1] > 5 * 80
+    assert np.unique(image).size > 10
+
+
+def test_show_of_an_empty_split_says_so(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "show", str(digits_zoo), "--out", str(tmp_path / "x.png"), "--split", "internal"]) == 2
+    assert "no networks in the split 'internal'" in capsys.readouterr().err
+
+
+def test_a_source_that_has_changed_is_noticed(tmp_path: Path, idx_family, capsys: pytest.CaptureFixture[str]) -> None:
+    idx_family(tmp_path / "idx", zipped=False)
+    fit = ["zoo", "fit", "--source", "idx", "--recipe", "siren", "--train", "5", "--out", str(tmp_path / "z")]
+    assert main([*fit, "--path", str(tmp_path / "idx"), "--set", "steps=3"]) == 0
+    (tmp_path / "idx").rename(tmp_path / "moved")
+    assert main(["zoo", "verify", str(tmp_path / "z")]) == 2
+    assert "another folder: --path" in capsys.readouterr().err
+    assert main(["zoo", "verify", str(tmp_path / "z"), "--path", str(tmp_path / "moved")]) == 0
+    labels = tmp_path / "moved" / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x07")
+    assert main(["zoo", "verify", str(tmp_path / "z"), "--path", str(tmp_path / "moved")]) == 2
+    assert "holds other objects now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_other_activations(tmp_path: Path, activation: str) -> None:
+    fit = ["zoo", "fit", "--source", "digits", "--recipe", activation, "--train", "5", "--out", str(tmp_path / "z")]
+    assert main([*fit, "--set", "steps=40", "hidden=[6, 5, 4]"]) == 0
+    zoo = Zoo(tmp_path / "z")
+    assert zoo.spec.activation == activation
+    assert zoo.quality.isfinite().all()
+    assert torch.unique(zoo.objects).numel() == 5

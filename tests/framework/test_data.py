@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import nn
+
+from weightspace.augment import Augmentation
+from weightspace.data import BatchSampler, ZooDataModule
+from weightspace.errors import AugmentationError, ConfigError, ZooError
+
+
+def epoch_rows(sampler: BatchSampler, epoch: int = 0) -> list[int]:
+    sampler.set_epoch(epoch)
+    return torch.cat([rows for _, rows in sampler]).tolist()
+
+
+def test_an_epoch_visits_every_row_once_in_a_new_order() -> None:
+    sampler = BatchSampler(100, 16, shuffle=True, seed=3)
+    first, second = epoch_rows(sampler, 0), epoch_rows(sampler, 1)
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+    assert epoch_rows(BatchSampler(100, 16, True, 3), 1) == second
+    assert epoch_rows(BatchSampler(100, 16, True, 4), 1) != second
+    assert [number for number, _ in sampler] == list(range(len(sampler))) == list(range(7))
+
+
+def test_processes_share_the_rows() -> None:
+    shares = [BatchSampler(101, 16, True, 0, rank, 3) for rank in range(3)]
+    rows = [epoch_rows(s) for s in shares]
+    assert [len(r) for r in rows] == [33, 33, 33]
+    assert len({row for share in rows for row in share}) == 99
+    evaluation = [epoch_rows(BatchSampler(101, 16, False, 0, rank, 3)) for rank in range(3)]
+    assert sorted(row for share in evaluation for row in share) == list(range(101))
+
+
+def data(digits_zoo, **options) -> ZooDataModule:
+    return ZooDataModule(str(digits_zoo), **options)
+
+
+def objects(loader) -> list[int]:
+    return [int(o) for batch in loader for o in batch.objects]
+
+
+def test_views_labels_and_splits(digits_zoo) -> None:
+    module = data(digits_zoo, n_views=2, internal_test=True)
+    train = torch.cat([b.views for b in module.train_dataloader()])
+    assert (len(train), train.unique().tolist()) == (120, [0, 1])
+    external, internal = module.test_dataloader()
+    assert {int(v) for b in internal for v in b.views} == {2}
+    assert set(objects(internal)) == set(objects(module.train_dataloader()))
+    assert len(objects(external)) == 20
+    assert not set(objects(external)) & set(objects(internal))
+    few = data(digits_zoo, label_fraction=0.5)
+    kept = objects(few.train_dataloader())
+    assert 0 < len(set(kept)) < 60
+    assert len(kept) == 3 * len(set(kept))
+
+
+def test_mixup_partners_come_from_the_chosen_views(digits_zoo) -> None:
+    module = data(digits_zoo, n_views=1, batch_size=60)
+    (batch,) = module.train_dataloader()
+    assert batch.views.max() == 0  # and partners come from the batch
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"batch_size": 0}, ConfigError, r"data.batch_size must be at least 1, found 0"),
+        ({"n_views": 4}, ConfigError, r"n_views must be in 1\.\.3"),
+        ({"label_fraction": 0.01}, ConfigError, "leaves class"),
+        ({"augmentations": ["mixap"]}, AugmentationError, "did you mean 'mixup'"),
+    ],
+)
+def test_bad_options_say_why(digits_zoo, options, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        data(digits_zoo, **options)
+
+
+def test_a_missing_zoo_is_named(tmp_path) -> None:
+    with pytest.raises(ZooError, match="no zoo at .*nowhere"):
+        data(tmp_path / "nowhere")
+
+
+class Recorder(pl.LightningModule):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.seen: list = []
+        self.validated: list = []
+
+    def training_step(self, batch, batch_idx: int) -> torch.Tensor:
+        self.seen.append(batch)
+        return self.weight.sum()
+
+    def validation_step(self, batch, batch_idx: int) -> None:
+        self.validated.append(batch)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def train(module: ZooDataModule, tmp_path, epochs: int = 2, **options) -> Recorder:
+    recorder = Recorder()
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False, num_sanity_val_steps=0,
+        enable_checkpointing="callbacks" in options, **options,
+    )  # fmt: skip
+    trainer.fit(recorder, datamodule=module)
+    return recorder
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")  # advice for large images
+
+
+def test_training_is_augmented_validation_is_not_and_runs_repeat(digits_zoo, tmp_path) -> None:
+    options = {"augmentations": ["sign_flip", {"gaussian_noise": {"scale": 0.5}}], "seed": 4}
+    first = train(data(digits_zoo, **options), tmp_path)
+    second = train(data(digits_zoo, **options), tmp_path)
+    plain = train(data(digits_zoo, seed=4), tmp_path)
+    assert all(torch.equal(a.params, b.params) for a, b in zip(first.seen, second.seen, strict=True))
+    assert not any(torch.equal(a.params, b.params) for a, b in zip(first.seen, plain.seen, strict=True))
+    assert all(torch.equal(a.params, b.params) for a, b in zip(first.validated, plain.validated, strict=True))
+    assert [b.index for b in plain.seen] == [0, 1, 2] * 2
+    assert plain.seen[0].objects.tolist() != plain.seen[3].objects.tolist()
+
+
+def test_worker_processes_change_nothing(digits_zoo, tmp_path) -> None:
+    options = {"augmentations": ["sign_flip"], "seed": 4}
+    here = train(data(digits_zoo, **options), tmp_path, epochs=1)
+    workers = train(data(digits_zoo, num_workers=2, **options), tmp_path, epochs=1)
+    assert all(torch.equal(a.params, b.params) for a, b in zip(here.seen, workers.seen, strict=True))
+
+
+def test_two_draws_are_two_views_of_the_same_networks(digits_zoo, tmp_path) -> None:
+    recorder = train(data(digits_zoo, draws=2, augmentations=["sign_flip"]), tmp_path, epochs=1)
+    one, two = recorder.seen[0]
+    assert torch.equal(one.objects, two.objects)
+    assert not torch.equal(one.params, two.params)
+
+
+class Counting(Augmentation):
+    """Counts epochs, to see that its hooks run and that its state is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs = 0
+
+    def sample(self, batch, generator):
+        return None
+
+    def apply(self, batch, params):
+        return batch.replace(params=batch.params + 0)
+
+    def on_train_epoch_start(self, trainer, pl_module) -> None:
+        self.epochs += 1
+
+    def state_dict(self):
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state) -> None:
+        self.epochs = state["epochs"]
+
+
+def test_augmentations_are_callbacks_whose_state_is_in_checkpoints(digits_zoo, tmp_path) -> None:
+    one, two = Counting(), Counting()
+    module = data(digits_zoo, augmentations=[one, two])
+    checkpoint = pl.callbacks.ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True)
+    train(module, tmp_path, epochs=3, callbacks=[checkpoint])
+    assert (one.epochs, two.epochs) == (3, 3)
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
+    assert [saved[a.state_key] for a in (one, two)] == [{"epochs": 3}, {"epochs": 3}]
+    assert one.state_key != two.state_key
