@@ -165,8 +165,9 @@ class ZooDataModule(pl.LightningDataModule):
             callbacks[:] = [*self.chain.augmentations, *plain, *checkpoints]
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
-        """Up to ``limit`` training networks, not augmented, for fitting normalisers."""
-        return self.zoo.batch(self._train[:limit])
+        """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
+        step = max(1, len(self._train) // limit)
+        return self.zoo.batch(self._train[::step][:limit])
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects."""

@@ -47,7 +47,7 @@ def zoo_figure(zoo: Zoo, source: ImageSource, count: int, split: str) -> Figure:
     """
     if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
-    rows = zoo.rows(split)[:count]
+    rows = zoo.rows(split, first_view_only=True)[:count]
     batch = zoo.batch(rows)
     values = source.values(zoo.objects[rows])
     decoded = decode(batch, source.coordinates(), recipe_of(zoo).value_range)

@@ -4,7 +4,6 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
-
 from weightspace.augment import Augmentation
 from weightspace.data import BatchSampler, ZooDataModule
 from weightspace.errors import AugmentationError, ConfigError, ZooError

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from weightspace.augment import find_augmentation, list_augmentations
 from weightspace.cli.main import main
 from weightspace.entry_points import plugins

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from weightspace.batch import WeightBatch
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec

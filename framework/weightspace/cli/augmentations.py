@@ -51,4 +51,3 @@ def _show(name: str) -> None:
 
 def _keeps(cls: type[Augmentation]) -> str:
     return {"function": "the function", "input": "the function of the moved input", None: ""}[cls.exact]
-

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
 from weightspace.augment.base import Augmentation
 from weightspace.batch import WeightBatch

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-
 from weightspace.backbones import DWS, MLP
 from weightspace.backbones.base import Normaliser
 from weightspace.backbones.dws import EquivariantLinear, Features, Widths, features

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from weightspace.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -125,7 +124,7 @@ def test_interpolation_of_keys_elsewhere(experiment: Path, tmp_path: Path) -> No
     config = yaml.safe_load(experiment.read_text())
     config["data"]["eval_batch_size"] = "${..trainer.max_epochs}"
     config["data"]["batch_size"] = 30
-    config["model"]["init_args"]["learning_rate"] = 0.125
+    config["model"]["init_args"]["learning_rate"] = 0.5
     config["data"]["label_fraction"] = "${..model.init_args.learning_rate}"
     experiment.write_text(yaml.safe_dump(config))
     assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "7", "--trainer.fast_dev_run", "true"]) == 0
@@ -152,7 +151,10 @@ def test_an_existing_run_is_not_overwritten(experiment: Path, capsys: pytest.Cap
 BAD = {
     "wrong key": (["--data.batchsize", "3"], "data.batchsize"),
     "wrong type": (["--data.batch_size", "many"], "data.batch_size: expected int, found 'many'"),
-    "wrong type in a union": (["--trainer.max_epochs", "many"], "trainer.max_epochs: expected int or None, found 'many'"),
+    "wrong type in a union": (
+        ["--trainer.max_epochs", "many"],
+        "trainer.max_epochs: expected int or None, found 'many'",
+    ),
     "unknown augmentation": (["--data.augmentations", "[rotat]"], "did you mean 'rotate'?"),
     "wrong parameter": (["--data.augmentations", "[{rotate: {angle: 3}}]"], "its parameters: degrees=30.0, p=1.0"),
     "missing zoo": (["--data.zoo", "nowhere"], "no zoo at nowhere: there is no such folder"),

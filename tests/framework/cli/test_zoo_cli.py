@@ -6,7 +6,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 import torch
-
 from weightspace.cli.main import main
 from weightspace.zoo import Zoo
 

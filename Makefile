@@ -1,0 +1,42 @@
+# Every target works on a fresh machine with Python 3.11 or newer, make and a C++ compiler.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/weightspace
+
+.PHONY: quickstart test test-long lint bench clean
+
+# torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
+.venv/installed: setup.py pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt torch
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[test]"
+	touch $@
+
+quickstart: .venv/installed
+	$(RUN) zoo fit --source digits --train 1200 --val 197 --test 400 --views 3 --recipe dwsnets --set steps=300 --out zoos/digits
+	$(RUN) zoo show zoos/digits --out runs/digits.png
+	$(RUN) fit -c experiments/quickstart.yaml --overwrite true
+	$(RUN) test -c experiments/quickstart.yaml --ckpt_path best
+	$(RUN) fit -c experiments/quickstart_mlp.yaml --overwrite true
+	$(RUN) test -c experiments/quickstart_mlp.yaml --ckpt_path best
+	$(RUN) report runs/quickstart runs/quickstart_mlp
+	@echo "decoded networks beside the originals: runs/digits.png"
+
+test: .venv/installed
+	$(BIN)/pytest -q
+
+test-long: .venv/installed
+	$(BIN)/pytest -q -m long
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/fitting.py
+	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/backbones.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

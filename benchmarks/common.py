@@ -1,0 +1,63 @@
+"""What the benchmarks share: options, timing, and rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement, and its ratio to a baseline of the same run."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: str | None = None
+    ratio: float | None = None
+
+
+class Report:
+    """Prints rows as they come, and writes them as JSON at the end."""
+
+    def __init__(self, description: str) -> None:
+        parser = argparse.ArgumentParser(description=description)
+        parser.add_argument("--quick", action="store_true", help="under a minute, less exact")
+        parser.add_argument("--json", metavar="FILE", help="write the rows there")
+        self.options = parser.parse_args()
+        self.rows: list[Row] = []
+        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+
+    @property
+    def quick(self) -> bool:
+        return bool(self.options.quick)
+
+    def add(self, name: str, value: float, unit: str, baseline: Row | None = None) -> Row:
+        ratio = value / baseline.value if baseline else None
+        row = Row(name, value, unit, baseline.name if baseline else None, ratio)
+        self.rows.append(row)
+        compared = f"   {ratio:.2f} x {row.baseline}" if ratio is not None else ""
+        print(f"{name:52s} {value:12,.1f} {unit}{compared}", flush=True)
+        return row
+
+    def finish(self) -> None:
+        if self.options.json:
+            with open(self.options.json, "w", encoding="utf-8") as file:
+                json.dump([asdict(row) for row in self.rows], file, indent=1)
+
+
+def rate(work: Callable[[], int], seconds: float) -> float:
+    """Units of work per second: the median of five rounds, after a first one that is not counted."""
+    work()
+    rounds = []
+    for _ in range(5):
+        start, done = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds / 5:
+            done += work()
+        rounds.append(done / (time.perf_counter() - start))
+    return sorted(rounds)[2]
