@@ -100,7 +100,7 @@ class Zoo:
         if len(self._shards) == 1:
             return self._shards[0]["params"][rows]
         ends = torch.tensor([len(shard["params"]) for shard in self._shards]).cumsum(0)
-        where = torch.bucketize(rows, ends, right=True)
+        where = torch.bucketize(rows.contiguous(), ends, right=True)
         result = torch.empty(len(rows), self.spec.num_params)
         for number in where.unique().tolist():
             inside = where == number
