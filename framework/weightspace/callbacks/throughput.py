@@ -40,4 +40,4 @@ class Throughput(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the rate."""
         if self._seconds:
-            pl_module.log("networks_per_second", self._networks / self._seconds, rank_zero_only=True)
+            pl_module.log("networks_per_second", self._networks / self._seconds, sync_dist=True)

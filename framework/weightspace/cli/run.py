@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
@@ -26,6 +28,7 @@ from weightspace.run_folder import RunFolder
 #: Facts of Lightning that a user of this command line cannot act on.
 QUIET = (
     r".*does not have many workers.*",
+    r".*LightningCLI's args parameter is intended to run from within Python.*",
     r".*The number of training batches .* is smaller than the logging interval.*",
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*You defined a `validation_step` but have no `val_dataloader`.*",
@@ -41,15 +44,12 @@ def run_cli(arguments: list[str]) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)  # not: GPU available, tips, seeds
     for point in (p for points in plugins("weightspace.backbones").values() for p in points):
         point.load()  # so that a YAML may name a backbone by its class alone
-    argv, sys.argv = sys.argv, sys.argv[:1]  # LightningCLI warns where both are given
     try:
         RunCLI(args=arguments)
     except OmegaConfBaseException as error:
         raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from error
     except ValueError as error:  # jsonargparse wraps what a constructor raises
         raise _own_error(error) or error from error
-    finally:
-        sys.argv = argv
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:
@@ -135,25 +135,50 @@ class RunCLI(LightningCLI):
     def _resolve_checkpoint(self) -> None:
         options = self.config_init[self.subcommand]
         asked = options.get("ckpt_path")
-        if self.subcommand == "fit" and not self._trainer_option("fast_dev_run"):
+        if (
+            self.subcommand == "fit"
+            and not self._trainer_option("fast_dev_run")
+            and cast(Any, rank_zero_only).rank == 0
+        ):
             self.folder.prepare(resuming=asked is not None, overwrite=options["overwrite"])
         if asked is not None:
             options["ckpt_path"] = str(self.folder.checkpoint(asked))
 
     def before_fit(self) -> None:
         """Keeps the resolved configuration."""
-        if not self._trainer_option("fast_dev_run"):
+        if not self._trainer_option("fast_dev_run") and self.trainer.is_global_zero:
             self._parser("fit").save(
                 self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
             )
 
+    def predict(self, **arguments: Any) -> None:
+        """Writes ``predictions.csv`` into the run's folder: object, view, most likely class, probabilities."""
+        batches = self.trainer.predict(**arguments)
+        if batches and self.trainer.is_global_zero:
+            path = self.folder.path / "predictions.csv"
+            write_predictions(path, batches, self.datamodule.class_names)
+            make_console().print(f"predictions at {path}")
+
     def after_fit(self) -> None:
-        """Says where everything lies."""
-        _print_metrics("fit", self.folder)
+        """Says what came out, and where it lies."""
+        self._print_metrics()
+
+    def after_validate(self) -> None:
+        """Prints the validation metrics."""
+        self._print_metrics()
 
     def after_test(self) -> None:
         """Prints the test metrics."""
-        _print_metrics("test", self.folder)
+        self._print_metrics()
+
+    def _print_metrics(self) -> None:
+        metrics = self.folder.read_metrics().get(str(self.subcommand), {})
+        if not metrics or not self.trainer.is_global_zero or self._trainer_option("fast_dev_run"):
+            return
+        table = Table(title=f"{self.subcommand}: {self.folder.path}", title_justify="left", show_header=False)
+        for name in sorted(metrics):
+            table.add_row(name, f"{metrics[name]:.4g}")
+        make_console().print(table)
 
 
 def config_files(arguments: list[str]) -> list[Path]:
@@ -188,10 +213,12 @@ def experiment_name(files: list[Path]) -> str:
     return parts[-1]
 
 
-def _print_metrics(command: str, folder: RunFolder) -> None:
-    metrics = folder.read_metrics().get(command, {})
-    table = Table(title=f"{command}: {folder.path}", title_justify="left", show_header=False)
-    for name in sorted(metrics):
-        table.add_row(name, f"{metrics[name]:.4g}")
-    if metrics:
-        make_console().print(table)
+def write_predictions(path: Path, batches: list[Any], class_names: list[str]) -> None:
+    """Writes what ``predict_step`` returned, one line per network."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["object", "view", "class", *(f"p({name})" for name in class_names)])
+        for batch in batches:
+            for item, view, row in zip(batch["object"], batch["view"], batch["probability"], strict=True):
+                numbers = [f"{float(p):.6f}" for p in row]
+                writer.writerow([int(item), int(view), class_names[int(row.argmax())], *numbers])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,7 +18,7 @@ from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting import job, verify
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
-from weightspace.fitting.job import ZooFit, ZooPlan
+from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.sources import ImageSource, load_source
 from weightspace.zoo import Zoo
@@ -81,6 +82,10 @@ def fit(
     """
     if mode not in ("auto", "compiled", "eager"):
         raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     objects = load_source(source, **({} if path is None else {"path": path}))
     plan = ZooPlan(train, val, test, views, eval_views, seed)
     chosen = load_recipe(recipe, _changes(set or []))
@@ -134,6 +139,7 @@ def _run(fit: ZooFit) -> ZooHeader:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("fit", total=len(fit), rate="", quality="")
         began: tuple[float, int] | None = None
+        told = [0]
 
         def report(state: job.Progress) -> None:
             nonlocal began
@@ -141,7 +147,12 @@ def _run(fit: ZooFit) -> ZooHeader:
             rate = (state.done - began[1]) / max(time.perf_counter() - began[0], 1e-9)
             quality = "" if state.psnr is None else f"{state.psnr:.2f} dB"
             quality += f", {state.failed} left out" if state.failed else ""
-            progress.update(task, completed=state.done, rate=f"{rate:.1f} INR/s" if rate else "", quality=quality)
+            speed = f"{rate:.1f} INR/s" if rate else ""
+            progress.update(task, completed=state.done, rate=speed, quality=quality)
+            if rate and not console.is_terminal and state.done >= told[0] + SHARD_ROWS:
+                told[0] = state.done  # a log gets a line per shard
+                left = (state.total - state.done) / rate
+                progress.print(f"{state.done}/{state.total} networks, {speed}, {left:.0f} s left, {quality}")
 
         return fit.run(report)
 

@@ -44,7 +44,8 @@ def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signa
     options = ["steps=300", *SIZES]  # 600 networks in three shards
     running = process(tmp_path / "cut", *options)
     first = tmp_path / "cut" / "shards" / "00000.safetensors"
-    while not first.exists():
+    journal = tmp_path / "cut" / "journal.jsonl"
+    while not journal.exists() or journal.read_text().count("\n") < 2:  # the job, and one whole shard
         assert running.poll() is None, running.communicate()
         time.sleep(0.01)
     running.send_signal(how)
@@ -184,6 +185,7 @@ def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
         (["--train", "many"], "train: expected int, found 'many'"),
         (["--train", "5", "--mode", "fast"], "expected auto, compiled or eager"),
         (["--train", "5", "--path", "x"], "does not take these arguments"),
+        (["--train", "5", "--device", "abacus"], "device 'abacus' cannot be used here"),
     ],
 )
 def test_bad_options_say_why(
