@@ -44,8 +44,8 @@ setup(
             "mixup = weightspace_plugins.mixup:MixUp",
         ],
         "weightspace.backbones": [
-            "dws = weightspace.backbones.dws:DWS",
-            "mlp = weightspace.backbones.mlp:MLP",
+            "DWS = weightspace.backbones.dws:DWS",
+            "MLP = weightspace.backbones.mlp:MLP",
         ],
         "weightspace.sources": [
             "digits = weightspace.sources.digits:digits",

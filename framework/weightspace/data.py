@@ -17,7 +17,7 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
-from weightspace.zoo.splits import hold_out_view, label_subset, limit_views
+from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread
 
 #: (number of the batch in its epoch, (B,) rows)
 BatchIndex = tuple[int, Tensor]
@@ -120,9 +120,13 @@ class ZooDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "draws": draws}
-        for name, value in counts.items():
-            if value < 1:
-                raise ConfigError(f"data.{name} must be at least 1, found {value}")
+        for name, value, least in [
+            *((n, v, 1) for n, v in counts.items()),
+            ("seed", seed, 0),
+            ("num_workers", num_workers, 0),
+        ]:
+            if value < least:
+                raise ConfigError(f"data.{name} must be at least {least}, found {value}")
         self.zoo = Zoo(zoo)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
@@ -144,6 +148,8 @@ class ZooDataModule(pl.LightningDataModule):
     def _training_rows(self) -> tuple[Tensor, Tensor]:
         rows = self.zoo.rows("train")
         internal = self.zoo.rows("internal")
+        if not len(rows):
+            raise ConfigError(f"{self.zoo.path} has no training networks")
         if self.internal_test and not len(internal):
             held = hold_out_view(self.zoo.views[rows])
             rows, internal = rows[~held], rows[held]
@@ -153,7 +159,9 @@ class ZooDataModule(pl.LightningDataModule):
                 raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
             kept = label_subset(self.zoo.objects[rows], self.zoo.targets[rows], self.label_fraction, self.seed)
             rows = rows[kept]
-        return rows, internal if self.internal_test else internal[:0]
+        # an internal test is of seen objects: not of those whose labels, or other views, are not used
+        seen = torch.isin(self.zoo.objects[internal], self.zoo.objects[rows])
+        return rows, internal[seen] if self.internal_test else internal[:0]
 
     def setup(self, stage: str) -> None:
         """Puts the augmentations among the trainer's callbacks, before the checkpoints that save their state."""
@@ -166,8 +174,7 @@ class ZooDataModule(pl.LightningDataModule):
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
-        step = max(1, len(self._train) // limit)
-        return self.zoo.batch(self._train[::step][:limit])
+        return self.zoo.batch(self._train[spread(len(self._train), limit)])
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects."""
@@ -205,6 +212,8 @@ class ZooDataModule(pl.LightningDataModule):
 
     def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if len(rows) < world:
+            raise ConfigError(f"{len(rows)} networks of {self.zoo.path} cannot be shared by {world} processes")
         sampler = BatchSampler(len(rows), batch_size, shuffle, self.seed, rank, world)
         return DataLoader(
             ZooDataset(self.zoo, rows),

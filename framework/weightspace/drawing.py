@@ -11,7 +11,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode, psnr
-from weightspace.fitting.verify import recipe_of
+from weightspace.fitting.verify import value_range_of
 from weightspace.sources.base import ImageSource, grid
 from weightspace.zoo import Zoo
 
@@ -45,12 +45,14 @@ def zoo_figure(zoo: Zoo, source: ImageSource, count: int, split: str) -> Figure:
     Raises:
         ZooError: the zoo has no networks in this split.
     """
+    if count < 1:
+        raise ZooError(f"--count must be at least 1, found {count}")
     if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]
     batch = zoo.batch(rows)
     values = source.values(zoo.objects[rows])
-    decoded = decode(batch, source.coordinates(), recipe_of(zoo).value_range)
+    decoded = decode(batch, source.coordinates(), value_range_of(zoo))
     shape = source.image_shape
     names = zoo.class_names or [""] * len(rows)
     captions = {

@@ -44,25 +44,34 @@ class RunFolder:
         """
         path = self.checkpoints / f"{name}.ckpt" if name in ("best", "last") else Path(name)
         if not path.is_file():
-            hint = f"train first (no such run at {self.path})" if name in ("best", "last") else "no such file"
+            there = sorted(p.stem for p in self.checkpoints.glob("*.ckpt"))
+            hint = f"there is {', '.join(there)}" if there else f"train first (no run at {self.path})"
             raise ConfigError(f"ckpt_path {name}: expected {path}, found nothing: {hint}")
         return path
 
-    def prepare(self, resuming: bool, overwrite: bool) -> None:
-        """Makes the folder for a training run.
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run has left a checkpoint here."""
+        return any(self.checkpoints.glob("*.ckpt"))
+
+    def check_free(self) -> None:
+        """Raises ConfigError where a new run would replace one."""
+        if self.holds_run:
+            state = "a finished" if self.metrics_file.exists() else "an unfinished"
+            raise ConfigError(
+                f"{self.path} holds {state} run: go on with --ckpt_path last, replace it with "
+                "--overwrite true, or choose another --seed_everything or --experiment"
+            )
+
+    def prepare(self, resuming: bool) -> None:
+        """Makes the folder for a training run; a new run removes what another has left.
 
         Raises:
-            ConfigError: it holds a run already, and neither resuming nor overwriting was asked.
+            ConfigError: it cannot be made.
         """
-        if self.checkpoints.exists() and not resuming:
-            if not overwrite:
-                state = "finished" if self.metrics_file.exists() else "unfinished"
-                raise ConfigError(
-                    f"{self.path} holds a {state} run: go on with --ckpt_path last, replace it with "
-                    "--overwrite true, or choose another --seed_everything or --experiment"
-                )
-            shutil.rmtree(self.path)
         try:
+            if not resuming and (self.holds_run or (self.path / "provenance.json").exists()):
+                shutil.rmtree(self.path)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"the run's folder {self.path} cannot be made: {error.strerror}") from error

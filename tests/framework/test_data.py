@@ -50,22 +50,30 @@ def test_views_labels_and_splits(digits_zoo) -> None:
     assert set(objects(internal)) == set(objects(module.train_dataloader()))
     assert len(objects(external)) == 20
     assert not set(objects(external)) & set(objects(internal))
+    part = data(digits_zoo, label_fraction=0.5, internal_test=True)
+    assert set(objects(part.test_dataloader()[1])) == set(objects(part.train_dataloader()))
     few = data(digits_zoo, label_fraction=0.5)
     kept = objects(few.train_dataloader())
     assert 0 < len(set(kept)) < 60
     assert len(kept) == 3 * len(set(kept))
 
 
-def test_mixup_partners_come_from_the_chosen_views(digits_zoo) -> None:
-    module = data(digits_zoo, n_views=1, batch_size=60)
+def test_mixup_partners_come_from_the_chosen_views(digits_zoo, zoo) -> None:
+    module = data(digits_zoo, n_views=1, batch_size=60, augmentations=["mixup"])
     (batch,) = module.train_dataloader()
-    assert batch.views.max() == 0  # and partners come from the batch
+    mixed = module.chain(batch).params
+    own = zoo.params(zoo.rows("train", first_view_only=True))
+    basis = torch.linalg.qr(own.double().T)[0]  # 60 directions of 105
+    outside = mixed.double() - mixed.double() @ basis @ basis.T
+    assert outside.abs().max() < 1e-5, "something of another network was mixed in"
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"batch_size": 0}, ConfigError, r"data.batch_size must be at least 1, found 0"),
+        ({"seed": -1}, ConfigError, "data.seed must be at least 0"),
+        ({"num_workers": -1}, ConfigError, "data.num_workers must be at least 0"),
         ({"n_views": 4}, ConfigError, r"n_views must be in 1\.\.3"),
         ({"label_fraction": 0.01}, ConfigError, "leaves class"),
         ({"augmentations": ["mixap"]}, AugmentationError, "did you mean 'mixup'"),

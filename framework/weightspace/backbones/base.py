@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from weightspace.batch import WeightBatch
-from weightspace.errors import SpecError
+from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
 
 
@@ -82,3 +82,12 @@ class Normaliser(nn.Module):
     def forward(self, params: Tensor) -> Tensor:
         """(B, P) in the precision of the statistics."""
         return (params.to(self.mean.dtype) - self.mean) / self.std
+
+
+def check_sizes(name: str, dropout: float, **sizes: int) -> None:
+    """Raises ConfigError where a size is below 1 or dropout not in [0, 1)."""
+    for argument, value in sizes.items():
+        if value < 1:
+            raise ConfigError(f"{name}: {argument} must be at least 1, found {value}")
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"{name}: dropout must be in [0, 1), found {dropout}")

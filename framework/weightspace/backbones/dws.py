@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -207,8 +207,7 @@ class DWS(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(spec, out_dim, Normaliser(spec, per="tensor"))
-        if layers < 1 or hidden < 1:
-            raise ConfigError(f"DWS: layers and hidden must be at least 1, found {layers} and {hidden}")
+        check_sizes("DWS", dropout, hidden=hidden, layers=layers, head=head)
         if norm not in ("layer", "none"):
             raise ConfigError(f"DWS: norm must be 'layer' or 'none', found {norm!r}")
         self._pool = _pooling(pool)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
@@ -28,6 +28,7 @@ class MLP(Backbone):
         self, spec: NetworkSpec, out_dim: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0
     ) -> None:
         super().__init__(spec, out_dim, Normaliser(spec, per="parameter"))
+        check_sizes("MLP", dropout, hidden=hidden, layers=layers)
         parts: list[nn.Module] = []
         width = spec.num_params
         for _ in range(layers):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from weightspace.data import ZooDataModule
 from weightspace.drawing import chain_figure, confusion_figure, save_figure
-from weightspace.fitting.verify import recipe_of
+from weightspace.fitting.verify import value_range_of
 
 
 class Pictures(Callback):
@@ -38,8 +38,7 @@ class Pictures(Callback):
         before = data.training_batch(limit=self.count)
         with torch.no_grad():
             after = data.chain(before)
-        value_range = recipe_of(data.zoo).value_range
-        self._draw(trainer, "augmentation", chain_figure(before, after, self.side, value_range))
+        self._draw(trainer, "augmentation", chain_figure(before, after, self.side, value_range_of(data.zoo)))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draws the confusion matrix of a classifier."""

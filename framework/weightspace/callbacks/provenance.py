@@ -29,7 +29,7 @@ class Provenance(Callback):
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed
-        self._began = 0.0
+        self._began, self._trained = 0.0, False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes ``provenance.json``."""
@@ -55,8 +55,14 @@ class Provenance(Callback):
         }
         self.folder.write_json("provenance.json", content)
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Notes that there was something left to train."""
+        self._trained = True
+
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the last epoch's metrics, the best score and the time."""
+        """Writes the last epoch's metrics, the best score, and the time (of the last part, if the run was resumed)."""
+        if not self._trained:
+            return
         checkpoint = cast(Any, trainer.checkpoint_callback)
         extra = {"seconds": time.perf_counter() - self._began, "epochs": trainer.current_epoch}
         best = getattr(checkpoint, "best_model_score", None)

@@ -37,6 +37,10 @@ class Throughput(Callback):
             self._seconds += now - self._began
         self._began = now
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock again, where validation runs within an epoch."""
+        self._began = time.perf_counter()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the rate."""
         if self._seconds:

@@ -39,11 +39,23 @@ def readable(message: str) -> str:
     "trainer.max_epochs: expected int or None, found 'many'"
     """
     key = re.search(r'(?:Parser key|argument) "?-{0,2}([\w.]+)"?:', message)
-    given = re.search(r"(?:Given|Got) value: (.*)", message)
-    kinds = re.findall(r"Expected a <class '([\w.]+)'>", message) or re.findall(r"Expected an? ([^\n.]+)", message)
-    if key and given and kinds:
-        names = dict.fromkeys(kind.replace("NoneType", "None") for kind in kinds)
-        return f"{key.group(1)}: expected {' or '.join(names)}, found {given.group(1)!r}"
-    lines = [line.strip(" -") for line in message.splitlines()]
-    dull = ("Does not validate against any", "Subtypes:", "Errors:", "Given value type:", "Traceback")
-    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(dull)))
+    body = message[key.end() :] if key else message
+    given = re.search(r"(?:Given|Got) value: (.*)", body)
+    lines = dict.fromkeys(line.strip(" -") for line in body.splitlines())
+    reasons = [line for line in lines if line and not line.startswith(_DULL)]
+    types = [match for match in map(_TYPE.fullmatch, reasons) if match]
+    others = [
+        _CLASS.sub(r"there is no class \1, expected its name or dotted path", r)
+        for r in reasons
+        if not _TYPE.fullmatch(r)
+    ]
+    if not others and types and given:
+        names = dict.fromkeys((m.group(1) or m.group(2)).replace("NoneType", "None") for m in types)
+        others = [f"expected {' or '.join(names)}, found {given.group(1)!r}"]
+    return f"{key.group(1)}: {' '.join(others)}" if key else " ".join(others)
+
+
+#: Lines that list what was tried, or repeat the value.
+_DULL = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a path but", "Traceback")
+_TYPE = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*\]))(?:\. Got value: .*)?")
+_CLASS = re.compile(r"Expected a dot import path string: (\S+)")

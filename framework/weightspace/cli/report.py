@@ -25,7 +25,8 @@ def report_cli(arguments: list[str]) -> None:
     """Parses the command and prints a table of the runs."""
     parser = Parser(prog="weightspace report", description="Compares runs.")
     parser.add_argument("runs", nargs="+", type=str, help="folders of runs, or folders that contain them")
-    folders = [run for name in parser.parse_args(arguments).runs for run in find_runs(Path(name))]
+    found = [run for name in parser.parse_args(arguments).runs for run in find_runs(Path(name))]
+    folders = list({run.path.resolve(): run for run in found}.values())
     console = make_console()
     console.print(runs_table(folders))
     console.print(f"curves: tensorboard --logdir {arguments[0] if len(arguments) == 1 else _common(folders)}")
@@ -69,5 +70,4 @@ def runs_table(folders: list[RunFolder]) -> Table:
 
 def _common(folders: list[RunFolder]) -> Path:
     parents = [set(folder.path.parents) | {folder.path} for folder in folders]
-    shared = set.intersection(*parents)
-    return max(shared, key=lambda p: len(p.parts))
+    return max(set.intersection(*parents), key=lambda p: len(p.parts), default=Path("/"))

@@ -7,21 +7,26 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from weightspace.callbacks import EpochLines, Pictures, Provenance, Throughput
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import RunParser
 from weightspace.data import ZooDataModule
-from weightspace.entry_points import plugins
+from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.run_folder import RunFolder
 
@@ -42,14 +47,30 @@ def run_cli(arguments: list[str]) -> None:
         warnings.filterwarnings("ignore", message)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # not: GPU available, tips, seeds
-    for point in (p for points in plugins("weightspace.backbones").values() for p in points):
-        point.load()  # so that a YAML may name a backbone by its class alone
+    _load_backbones()
     try:
         RunCLI(args=arguments)
+    except SystemExit as stop:  # how Lightning ends a run after ctrl-C
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last goes on") from None
+        raise
+    except MisconfigurationException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"a configuration file is not UTF-8 text: {error}") from error
     except ValueError as error:  # jsonargparse wraps what a constructor raises
         raise _own_error(error) or error from error
+
+
+def _load_backbones() -> None:
+    """Imports all backbones, so that a YAML may name one by its class alone; a broken one harms no other."""
+    for name in plugins("weightspace.backbones"):
+        try:
+            load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
+        except ConfigError as error:
+            Console(stderr=True, soft_wrap=True, highlight=False).print(f"left out: {escape(str(error))}")
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:
@@ -69,7 +90,12 @@ class RunCLI(LightningCLI):
             datamodule_class=ZooDataModule,
             subclass_mode_model=True,
             parser_class=RunParser,
-            trainer_defaults={"logger": False, "use_distributed_sampler": False, "log_every_n_steps": 10},
+            trainer_defaults={
+                "logger": False,
+                "use_distributed_sampler": False,
+                "log_every_n_steps": 10,
+                "enable_model_summary": False,
+            },
             seed_everything_default=0,
             save_config_callback=None,
             auto_configure_optimizers=False,
@@ -104,15 +130,27 @@ class RunCLI(LightningCLI):
         self.folder = self._folder()
         self._resolve_checkpoint()
         rich = sys.stdout.isatty()
-        extra: list[pl.Callback] = [Throughput(), RichProgressBar() if rich else EpochLines()]
+        extra: list[pl.Callback] = [Throughput()]
+        if self._trainer_option("enable_progress_bar") is not False:
+            extra.append(RichProgressBar() if rich else EpochLines())
         if not self._trainer_option("fast_dev_run"):
-            kwargs["logger"] = TensorBoardLogger(self.folder.path.parent, name="", version=self.folder.path.name)
+            own = TensorBoardLogger(self.folder.path.parent, name="", version=self.folder.path.name)
+            kwargs["logger"] = [own, *self._loggers()]
             provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
-            extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step"), *self._checkpoints()]
-        kwargs["default_root_dir"] = str(self.folder.path)
+            extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step")]
+            if self._trainer_option("enable_checkpointing") is not False:
+                extra += self._checkpoints()
+        kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
         kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
-        kwargs["enable_model_summary"] = False
-        return super().instantiate_trainer(**kwargs)
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+
+    def _loggers(self) -> list[Any]:
+        """Those of the configuration, besides ours."""
+        asked = self._trainer_option("logger")
+        return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
 
     def _checkpoints(self) -> list[pl.Callback]:
         options: dict[str, Any] = {"dirpath": self.folder.checkpoints, "enable_version_counter": False}
@@ -135,29 +173,37 @@ class RunCLI(LightningCLI):
     def _resolve_checkpoint(self) -> None:
         options = self.config_init[self.subcommand]
         asked = options.get("ckpt_path")
-        if (
-            self.subcommand == "fit"
-            and not self._trainer_option("fast_dev_run")
-            and cast(Any, rank_zero_only).rank == 0
-        ):
-            self.folder.prepare(resuming=asked is not None, overwrite=options["overwrite"])
         if asked is not None:
-            options["ckpt_path"] = str(self.folder.checkpoint(asked))
+            path = self.folder.checkpoint(asked)
+            try:
+                torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
+            except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
+                raise ConfigError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
+            options["ckpt_path"] = str(path)
+        elif self.subcommand == "fit" and not options["overwrite"] and cast(Any, rank_zero_only).rank == 0:
+            self.folder.check_free()
 
     def before_fit(self) -> None:
-        """Keeps the resolved configuration."""
-        if not self._trainer_option("fast_dev_run") and self.trainer.is_global_zero:
-            self._parser("fit").save(
-                self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
-            )
+        """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
+        if self._trainer_option("fast_dev_run") or not self.trainer.is_global_zero:
+            return
+        self.folder.prepare(resuming=self.config_init["fit"]["ckpt_path"] is not None)
+        self._parser("fit").save(
+            self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
+        )
+
+    def before_validate(self) -> None:
+        """Refuses a zoo without validation objects."""
+        if not len(self.datamodule.zoo.rows("val")):
+            raise ConfigError(f"{self.datamodule.zoo.path} has no validation objects: fit it with --val N")
 
     def predict(self, **arguments: Any) -> None:
         """Writes ``predictions.csv`` into the run's folder: object, view, most likely class, probabilities."""
-        batches = self.trainer.predict(**arguments)
-        if batches and self.trainer.is_global_zero:
-            path = self.folder.path / "predictions.csv"
-            write_predictions(path, batches, self.datamodule.class_names)
-            make_console().print(f"predictions at {path}")
+        if self.trainer.world_size > 1:
+            raise ConfigError(f"predict runs in one process, found {self.trainer.world_size}: --trainer.devices 1")
+        path = self.folder.path / "predictions.csv"
+        write_predictions(path, self.trainer.predict(**arguments) or [], self.datamodule.class_names)
+        make_console().print(f"predictions at {path}")
 
     def after_fit(self) -> None:
         """Says what came out, and where it lies."""

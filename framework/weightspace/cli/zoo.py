@@ -88,6 +88,7 @@ def fit(
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     objects = load_source(source, **({} if path is None else {"path": path}))
     plan = ZooPlan(train, val, test, views, eval_views, seed)
+    plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, _changes(set or []))
     networks = train * views + (val + test) * eval_views
     console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}")
@@ -163,7 +164,10 @@ def _changes(items: list[str]) -> dict[str, Any]:
         key, equals, value = item.partition("=")
         if not equals:
             raise ConfigError(f"set: expected items like steps=300, found {item!r}")
-        changes[key.strip()] = yaml.safe_load(value)
+        try:
+            changes[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"set: {item!r} has no readable value") from error
     return changes
 
 
@@ -200,4 +204,4 @@ def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | 
     """
     opened = Zoo(zoo)
     save_figure(zoo_figure(opened, verify.source_of(opened, path), count, split), out)
-    console.print(f"picture of {count} networks at {out}")
+    console.print(f"picture at {out}")

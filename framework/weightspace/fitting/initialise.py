@@ -14,7 +14,7 @@ def initialise(recipe: Recipe, spec: NetworkSpec, seed: int, networks: list[tupl
     """Draws the initial parameters of some networks.
 
     A network's numbers depend on nothing but (seed, object, view, attempt), so a zoo does not depend on how its
-    work was divided. With ``recipe.init == "shared"`` they depend on (seed, attempt).
+    work was divided. With ``recipe.init == "shared"`` they depend on (seed, view, attempt): the same for all objects.
 
     Args:
         recipe: bounds of the uniform distributions.
@@ -27,7 +27,7 @@ def initialise(recipe: Recipe, spec: NetworkSpec, seed: int, networks: list[tupl
     """
     uniform = torch.empty(len(networks), spec.num_params)
     for row, (item, view, attempt) in zip(uniform, networks, strict=True):
-        key = (seed, attempt) if recipe.init == "shared" else (seed, item, view, attempt)
+        key = (seed, view, attempt) if recipe.init == "shared" else (seed, item, view, attempt)
         state = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
         row.uniform_(-1, 1, generator=torch.Generator().manual_seed(state))
     return uniform * bounds(recipe, spec)

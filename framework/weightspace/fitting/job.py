@@ -52,14 +52,16 @@ class ZooPlan:
             if getattr(self, name) < low:
                 raise ZooError(f"--{name} must be at least {low}, found {getattr(self, name)}")
         pools = self._draw(source)
-        objects, views, splits = [], [], []
+        objects: list[np.ndarray] = []
+        views: list[np.ndarray] = []
+        splits: list[np.ndarray] = []
         for split, pool in enumerate(pools):  # in the order of SPLITS
             count = self.views if split == 0 else self.eval_views
             objects.append(np.repeat(pool, count))
             views.append(np.tile(np.arange(count), len(pool)))
             splits.append(np.full(len(pool) * count, split, dtype=np.uint8))
-        names = ("object", "view", "split")
-        return {n: torch.from_numpy(np.concatenate(c)) for n, c in zip(names, (objects, views, splits), strict=True)}
+        columns = {"object": objects, "view": views, "split": splits}
+        return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
 
     def _draw(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         own_test = source.num_test > 0

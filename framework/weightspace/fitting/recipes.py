@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from weightspace.errors import RecipeError, closest
+from weightspace.errors import RecipeError, SpecError, closest
 from weightspace.spec import NetworkSpec
 
 #: Half-width of a uniform initialisation as a function of (fan_in, omega).
@@ -21,6 +21,10 @@ BOUNDS = {
     "linear": lambda fan_in, omega: 1 / math.sqrt(fan_in),
     "he": lambda fan_in, omega: math.sqrt(6 / fan_in),
 }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,28 @@ class Recipe:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
+        for name in ("output_offset", "learning_rate", "epsilon"):
+            self._require(name, _is_number(getattr(self, name)), "a number")
+        self._require("stop_psnr", self.stop_psnr is None or _is_number(self.stop_psnr), "a number or nothing")
+        self._require("steps", type(self.steps) is int and self.steps >= 1, "a whole number >= 1")
+        widths = self.hidden if isinstance(self.hidden, tuple) else ()
+        self._require("hidden", bool(widths) and all(type(w) is int and w >= 1 for w in widths), "whole numbers >= 1")
+        for name in ("betas", "value_range"):
+            value = getattr(self, name)
+            pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
+            self._require(name, pair, "two numbers")
+        omegas = self.omega if isinstance(self.omega, tuple) else (self.omega,)
+        self._require("omega", all(map(_is_number, omegas)), "a number, or one per hidden layer")
         for name in ("weight_init", "bias_init"):
             value = getattr(self, name)
-            if len(value) != 3 or any(v not in BOUNDS for v in value):
+            if not isinstance(value, tuple) or len(value) != 3 or any(v not in BOUNDS for v in value):
                 self._refuse(name, f"three of {sorted(BOUNDS)}")
         self._require("init", self.init in ("per_network", "shared"), "'per_network' or 'shared'")
         self._require("optimiser", self.optimiser == "adam", "'adam'")
         self._require("schedule", self.schedule in ("constant", "cosine"), "'constant' or 'cosine'")
         self._require("learning_rate", self.learning_rate > 0, "a number > 0")
-        self._require("betas", len(self.betas) == 2 and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+        self._require("betas", all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
         self._require("epsilon", self.epsilon > 0, "a number > 0")
-        self._require("steps", self.steps >= 1, "a whole number >= 1")
         low, high = self.value_range
         self._require("value_range", high > low, "(low, high) with low < high")
         self.spec(2, 1)
@@ -189,8 +204,14 @@ def _build(data: dict[str, Any]) -> Recipe:
         if key not in known:
             raise RecipeError(f"a recipe has no field {key!r}: {closest(key, known)}")
     try:
-        return Recipe(**data)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, RecipeError):
-            raise
+        return Recipe(**{key: value if key == "name" else _number(value) for key, value in data.items()})
+    except SpecError as error:
         raise RecipeError(f"recipe {data['name']!r}: {error}") from error
+
+
+def _number(value: Any) -> Any:
+    """YAML reads 1e-3 as text: a number, where text is one."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -37,9 +37,17 @@ def fashion_mnist(path: str | None = None) -> ImageSource:
     """
     if path is not None:
         return idx(path, CLASS_NAMES, name="fashion-mnist")
-    folder = SYSTEM_FOLDER if SYSTEM_FOLDER.is_dir() else fetch(cache_folder() / "fashion-mnist")
+    folder = locate(SYSTEM_FOLDER, cache_folder() / "fashion-mnist", DOWNLOAD_URL, CHECKSUMS)
     # found again by the same search, wherever the files lie then
     return replace(idx(str(folder), CLASS_NAMES, name="fashion-mnist"), arguments={})
+
+
+def locate(system: Path, cache: Path, url: str, checksums: dict[str, str]) -> Path:
+    """The first of the two folders that has all four files; else the cache, after a download."""
+    for folder in (system, cache):
+        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FILES):
+            return folder
+    return fetch(cache, url, checksums)
 
 
 def cache_folder() -> Path:
@@ -47,7 +55,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("WEIGHTSPACE_CACHE", "~/.cache/weightspace")).expanduser()
 
 
-def fetch(folder: Path, url: str = DOWNLOAD_URL, checksums: dict[str, str] | None = None) -> Path:
+def fetch(folder: Path, url: str, checksums: dict[str, str]) -> Path:
     """Downloads what is missing or damaged in ``folder``, and checks every file.
 
     Args:
@@ -68,8 +76,7 @@ def fetch(folder: Path, url: str = DOWNLOAD_URL, checksums: dict[str, str] | Non
     from requests.exceptions import RequestException
 
     pooch.get_logger().setLevel("WARNING")
-    registry = checksums or CHECKSUMS
-    shelf = pooch.create(path=folder, base_url=url, registry=registry)
+    shelf = pooch.create(path=folder, base_url=url, registry=checksums)
     for name in (f"{file}.gz" for file in FILES):
         try:
             shelf.fetch(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,12 @@ def idx(path: str, class_names: tuple[str, ...] | None = None, name: str = "idx"
     for file, array, ndim in zip(FILES, arrays, (3, 1, 3, 1), strict=True):
         if array.ndim != ndim:
             raise SourceError(f"{folder / file}: expected {ndim} dimensions, found {array.ndim} {array.shape}")
+    for file, pictures, classes in zip(FILES[0::2], arrays[0::2], arrays[1::2], strict=True):
+        if len(pictures) != len(classes) or not len(pictures) or pictures.shape[1:] != arrays[0].shape[1:]:
+            raise SourceError(
+                f"{folder / file}: expected as many images as labels, of one size in both sets, "
+                f"found {pictures.shape} and {classes.shape} (training images {arrays[0].shape})"
+            )
     images, labels = np.concatenate(arrays[0::2]), np.concatenate(arrays[1::2]).astype(np.int64)
     names = class_names or tuple(str(i) for i in range(int(labels.max()) + 1))
     arguments = {"path": str(folder.resolve())}
@@ -62,7 +69,7 @@ def read_idx(path: Path) -> np.ndarray:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SourceError(f"{path}: cannot be read ({error})") from error
     if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 4:
         raise SourceError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, 1..4), found {content[:4]!r}")

@@ -67,6 +67,10 @@ class SupervisedTask(pl.LightningModule):
         data = cast(Any, self.trainer).datamodule
         if not isinstance(data, ZooDataModule):
             raise ConfigError("SupervisedTask needs a ZooDataModule: it takes the architecture from the zoo")
+        if data.draws != 1:
+            raise ConfigError(
+                f"SupervisedTask takes one draw of the augmentations: data.draws must be 1, found {data.draws}"
+            )
         if data.class_names is None:
             raise ConfigError(f"SupervisedTask classifies, but {data.zoo.path} has no classes")
         classes = len(data.class_names)
@@ -83,6 +87,24 @@ class SupervisedTask(pl.LightningModule):
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.val_metrics = metrics.clone()
         self.test_metrics = torch.nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the architecture of the networks."""
+        checkpoint["spec"] = self.backbone.spec.to_json()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises ConfigError where the checkpoint is of another architecture or backbone."""
+        found = NetworkSpec.from_json(checkpoint["spec"])
+        if found != self.backbone.spec:
+            raise ConfigError(f"the checkpoint is for networks {found}, the zoo has {self.backbone.spec}")
+        own, saved = self.state_dict(), checkpoint["state_dict"]
+        different = sorted(
+            n for n in {*own, *saved} if n not in own or n not in saved or own[n].shape != saved[n].shape
+        )
+        if different:
+            raise ConfigError(
+                f"the checkpoint is of another backbone: it differs in {len(different)} tensors, first {different[0]}"
+            )
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine over all steps of the run."""

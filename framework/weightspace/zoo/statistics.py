@@ -16,15 +16,19 @@ def zoo_table(zoo: Zoo) -> Group:
 
 def _facts(zoo: Zoo) -> Table:
     provenance = zoo.header.provenance
-    recipe = provenance["recipe"]
+    recipe = provenance.get("recipe", {})
+    made_with = ", ".join(f"{k} {v}" for k, v in provenance.get("versions", {}).items())
     table = Table(show_header=False, box=None, title=str(zoo.path), title_justify="left")
     for name, value in (
         ("networks", f"{len(zoo)} of {len(zoo.objects.unique())} objects, {len(zoo.header.shards)} shards"),
         ("architecture", f"{zoo.spec}, {zoo.spec.num_params} parameters"),
-        ("source", provenance["source"]["name"]),
-        ("recipe", f"{recipe['name']}: {recipe['steps']} steps, initialisation {recipe['init']}"),
-        ("seed, mode", f"{provenance['plan']['seed']}, {provenance['mode']}"),
-        ("made with", ", ".join(f"{k} {v}" for k, v in provenance["versions"].items())),
+        ("source", provenance.get("source", {}).get("name", "unknown")),
+        (
+            "recipe",
+            f"{recipe['name']}: {recipe['steps']} steps, initialisation {recipe['init']}" if recipe else "unknown",
+        ),
+        ("seed, mode", f"{provenance.get('plan', {}).get('seed')}, {provenance.get('mode')}"),
+        ("made with", made_with),
         ("left out", f"{len(zoo.header.failed)} networks that diverged" if zoo.header.failed else "none"),
         ("digest", zoo.digest),
     ):

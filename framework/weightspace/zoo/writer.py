@@ -49,8 +49,8 @@ class ZooWriter:
 
     def __enter__(self) -> ZooWriter:
         with self._named("written"):
-            existing = self.path.exists() and any(self.path.iterdir())
-            if existing and not self.finished and not (self.path / JOURNAL).exists():
+            foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
+            if foreign and not self.finished and not (self.path / JOURNAL).exists():
                 raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
             (self.path / "shards").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "shards", os.O_RDONLY)
@@ -82,6 +82,8 @@ class ZooWriter:
     def finish(self) -> ZooHeader:
         """Writes ``zoo.json`` and removes the journal."""
         header = ZooHeader(**{**vars(self.header), "shards": self.done, "failed": self.failed})
+        if not header.rows:
+            raise ZooError(f"no network is left for {self.path}: all {len(self.failed)} diverged twice")
         with self._named("finished"):
             write_atomically(self.path / FILE, header.to_text().encode())
             (self.path / JOURNAL).unlink(missing_ok=True)
@@ -95,7 +97,7 @@ class ZooWriter:
             return
         lines = self._read_journal()
         with self._named("written"):
-            for leftover in (self.path / "shards").glob(".*.tmp"):
+            for leftover in self.path.glob("**/.*.tmp"):
                 leftover.unlink()
             if not lines:
                 write_atomically(self.path / JOURNAL, (json.dumps(self.job, sort_keys=True) + "\n").encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,7 +163,18 @@ BAD = {
     "unknown augmentation": (["--data.augmentations", "[rotat]"], "did you mean 'rotate'?"),
     "wrong parameter": (["--data.augmentations", "[{rotate: {angle: 3}}]"], "its parameters: degrees=30.0, p=1.0"),
     "missing zoo": (["--data.zoo", "nowhere"], "no zoo at nowhere: there is no such folder"),
-    "unknown backbone": (["--model.init_args.backbone", "DWZ"], "DWZ"),
+    "unknown backbone": (["--model.init_args.backbone", "DWZ"], "backbone: there is no class DWZ"),
+    "unknown argument": (["--model.init_args.backbone.init_args.hiden", "2"], "Option 'hiden' is not accepted"),
+    "argument's type": (["--model.init_args.backbone.init_args.hidden", "many"], "hidden: expected int, found 'many'"),
+    "rate's type": (["--model.init_args.learning_rate", "fast"], "learning_rate: expected float, found 'fast'"),
+    "unknown task": (["--model", "Supervisd"], "there is no class Supervisd"),
+    "precision": (["--trainer.precision", "foo"], "'64-true'"),
+    "no GPU": (["--trainer.accelerator", "gpu"], "gpu"),
+    "strategy": (["--trainer.strategy", "foo"], "foo"),
+    "devices": (["--trainer.devices", "0"], "devices"),
+    "monitor": (["--monitor", "foo", "--trainer.max_epochs", "1"], "monitor"),
+    "dropout": (["--model.init_args.backbone.init_args.dropout", "1.5"], "dropout must be in [0, 1)"),
+    "two draws": (["--data.draws", "2"], "data.draws must be 1, found 2"),
     "bad argument": (["--model.init_args.backbone.init_args.pool", "sum"], "DWS: pool must be 'mean' or 'max'"),
     "no checkpoint": (["--ckpt_path", "last"], "last.ckpt, found nothing"),
     "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
@@ -181,11 +193,16 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
     assert len(err) < 1500
     assert not list(tmp_path.rglob("*.ckpt"))
+    if case != "monitor":  # known only when an epoch is over
+        assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0, "something was left in the way"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("model: {class_path: SupervisedTask, init_args: {backbone: {class_path: DWZ}}}", "there is no class DWZ"),
+        ("model: {class_path: SupervisedTask, init_args: {}}", "model: the following arguments are required: backbone"),
+        ("model: {class_path: weightspace.tasks.Supervised}", "has no attribute 'Supervised'"),
         ("data:\n  zoo: ${nothing.there}\n", "nothing.there"),
         ("data: [1, 2", "expected ',' or ']'"),
         ("modle: {}", "required: fit.data.zoo, fit.model"),
@@ -206,7 +223,67 @@ def test_a_missing_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_test_without_a_run_says_so(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "-c", str(experiment)]) == 2
-    assert "train first (no such run at runs/small/3)" in capsys.readouterr().err
+    assert "train first (no run at runs/small/3)" in capsys.readouterr().err
+    Path("other.ckpt").write_bytes(b"PK")
+    assert main(["test", "-c", str(experiment), "--ckpt_path", "other.ckpt"]) == 2
+    assert "other.ckpt is not a readable checkpoint" in capsys.readouterr().err
+
+
+def test_a_failed_start_keeps_the_run_that_was_to_be_replaced(experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
+    assert main(["fit", "-c", str(experiment), "--overwrite", "true", "--trainer.accelerator", "gpu"]) == 2
+    assert main(["test", "-c", str(experiment)]) == 0
+
+
+def test_a_checkpoint_of_another_zoo_is_refused(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
+    zoo = ["zoo", "fit", "--source", "digits", "--train", "20", "--test", "20", "--recipe", "siren", "--out", "other"]
+    assert main([*zoo, "--set", "steps=3", "hidden=[5, 5]"]) == 0
+    assert main(["test", "-c", str(experiment), "--data.zoo", "other"]) == 2
+    assert "the checkpoint is for networks 2-8-8-1 sine" in capsys.readouterr().err
+    assert main(["test", "-c", str(experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
+    assert "of another backbone" in capsys.readouterr().err
+
+
+def test_going_on_with_a_finished_run_keeps_its_metrics(experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(experiment)]) == 0
+    before = metrics(tmp_path / "runs" / "small" / "3")
+    assert main(["fit", "-c", str(experiment), "--ckpt_path", "last"]) == 0
+    assert metrics(tmp_path / "runs" / "small" / "3") == before
+
+
+def test_ctrl_c_says_how_to_go_on(experiment: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "weightspace.cli.main",
+        "fit",
+        "-c",
+        str(experiment),
+        "--trainer.max_epochs",
+        "200",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        running.stdout.readline()  # the first epoch is over
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopped: the same command with --ckpt_path last goes on" in err
+
+
+def test_two_processes_fit_and_test(experiment: Path, tmp_path: Path) -> None:
+    processes = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    done = fresh("fit", "-c", str(experiment), *processes)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "runs" / "small" / "3" / "provenance.json").read_text())["processes"] == 2
+    done = fresh("test", "-c", str(experiment), *processes)
+    assert done.returncode == 0, done.stderr
+    both = metrics(tmp_path / "runs" / "small" / "3")["test"]
+    assert main(["test", "-c", str(experiment)]) == 0
+    assert both == pytest.approx(metrics(tmp_path / "runs" / "small" / "3")["test"])
 
 
 def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:

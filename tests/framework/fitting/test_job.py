@@ -122,10 +122,17 @@ def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: 
     assert zoo.params(torch.arange(19)).isfinite().all()
 
 
-def test_a_recipe_that_always_diverges_leaves_nothing_but_the_list(tmp_path: Path) -> None:
-    assert fit(tmp_path / "z", "steps=30", "learning_rate=1.0e+38", "schedule=constant", "--train", "5") == 0
-    zoo = Zoo(tmp_path / "z")
-    assert (len(zoo), len(zoo.header.failed)) == (0, 5)
+def test_a_recipe_that_always_diverges_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(tmp_path / "z", "steps=30", "learning_rate=1e+38", "schedule=constant", "--train", "5") == 2
+    assert "no network is left" in capsys.readouterr().err
+    assert not (tmp_path / "z" / "zoo.json").exists()
+
+
+def test_a_folder_that_a_kill_left_without_a_journal_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "z" / "shards").mkdir(parents=True)
+    (tmp_path / "z" / ".journal.jsonl.1.tmp").write_text("{")
+    assert fit(tmp_path / "z", "steps=3", "--train", "5") == 0
+    assert sorted(contents(tmp_path / "z")) == ["shards/00000.safetensors", "zoo.json"]
 
 
 def test_test_objects_come_from_the_sources_own_test_set(tmp_path: Path, idx_family) -> None:
@@ -185,6 +192,7 @@ def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
         (["--train", "many"], "train: expected int, found 'many'"),
         (["--train", "5", "--mode", "fast"], "expected auto, compiled or eager"),
         (["--train", "5", "--path", "x"], "does not take these arguments"),
+        (["hidden=[8,", "--train", "5"], "no readable value"),
         (["--train", "5", "--device", "abacus"], "device 'abacus' cannot be used here"),
     ],
 )
@@ -198,7 +206,7 @@ def test_bad_options_say_why(
 
 def test_provenance_is_complete(zoo: Zoo, digits_zoo: Path) -> None:
     provenance = json.loads((digits_zoo / "zoo.json").read_text())["provenance"]
-    assert provenance["source"]["name"] == "digits"
-    assert provenance["recipe"] == zoo.header.provenance["recipe"]
+    assert provenance["source"] == {"name": "digits", "digest": load_source("digits").digest}
+    assert provenance["recipe"] == load_recipe("siren", {"steps": 60, "hidden": [8, 8]}).to_json()
     assert (provenance["mode"], provenance["plan"]["views"]) == ("eager", 3)
     assert set(provenance["versions"]) == {"weightspace", "torch", "numpy"}

@@ -50,8 +50,9 @@ def test_initial_weights_are_uniform_and_belong_to_the_network() -> None:
 
 def test_a_shared_initialisation_is_one_for_all() -> None:
     recipe = load_recipe("dwsnets", {"init": "shared"})
-    drawn = initialise(recipe, recipe.spec(2, 1), 0, [(1, 0, 0), (2, 1, 0)])
+    drawn = initialise(recipe, recipe.spec(2, 1), 0, [(1, 0, 0), (2, 0, 0), (2, 1, 0)])
     assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[1], drawn[2]), "views of an object must differ"
 
 
 def test_json_round_trip() -> None:
@@ -74,11 +75,15 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
         ({"activation": "gelu"}, "unknown activation 'gelu'"),
         ({"value_range": [1, 0]}, "low < high"),
         ({"bias_init": ["zero", "zero", "one"]}, "bias_init must be three of"),
-        ({"steps": "many"}, "not supported"),
+        ({"steps": "many"}, "steps must be a whole number >= 1, found 'many'"),
+        ({"steps": 2.5}, "steps must be a whole number"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"omega": float("nan")}, "omega must be a number"),
+        ({"hidden": [8.5, 8]}, "hidden must be whole numbers"),
     ],
 )
 def test_bad_recipes_say_why(changes: dict, message: str) -> None:
-    with pytest.raises((RecipeError, ValueError), match=message):
+    with pytest.raises(RecipeError, match=message):
         load_recipe("dwsnets", changes)
 
 

@@ -95,6 +95,39 @@ def test_a_wrong_checksum_is_refused_and_not_kept(tmp_path: Path, idx_family, se
     assert not list((tmp_path / "cache").glob("*.gz"))
 
 
+def test_looks_in_the_system_folder_then_in_the_cache_then_downloads(tmp_path: Path, idx_family, server) -> None:
+    url, served = server
+    sums = {n: f"md5:{hashlib.md5(c).hexdigest()}" for n, c in idx_family(served, zipped=True).items()}
+    system, cache = tmp_path / "system", tmp_path / "cache"
+    system.mkdir()
+    (system / "train-images-idx3-ubyte").touch()  # not all four: not used
+    assert fashion_mnist.locate(system, cache, url, sums) == cache
+    assert sorted(p.name for p in cache.iterdir()) == sorted(sums)
+    for name in sums:
+        (served / name).unlink()
+    assert fashion_mnist.locate(system, cache, url, sums) == cache
+    idx_family(system, zipped=False)
+    assert fashion_mnist.locate(system, cache, url, sums) == system
+
+
+def test_a_corrupted_gzip_is_named(tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path, zipped=True)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    content[12:40] = bytes(b ^ 0xFF for b in content[12:40])
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=rf"{path}: cannot be read"):
+        idx(str(tmp_path))
+
+
+def test_sets_that_do_not_belong_together_are_refused(tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path, zipped=False)
+    labels = tmp_path / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(b"\0\0\x08\x01\0\0\0\x05" + bytes(5))
+    with pytest.raises(SourceError, match=r"t10k-images.*as many images as labels.*\(6, 5, 4\) and \(5,\)"):
+        idx(str(tmp_path))
+
+
 def test_a_given_folder_wins(tmp_path: Path, idx_family) -> None:
     idx_family(tmp_path, zipped=True)
     source = load_source("fashion-mnist", path=str(tmp_path))

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode, psnr
-from weightspace.fitting.verify import recipe_of, source_of, verify
+from weightspace.fitting.verify import source_of, value_range_of, verify
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import ZooHeader
 
@@ -51,7 +51,7 @@ def test_stored_quality_and_targets_are_those_of_the_source(zoo: Zoo) -> None:
     source = source_of(zoo)
     rows = torch.arange(len(zoo))
     batch = zoo.batch(rows)
-    found = psnr(decode(batch, source.coordinates(), recipe_of(zoo).value_range), source.values(batch.objects))
+    found = psnr(decode(batch, source.coordinates(), value_range_of(zoo)), source.values(batch.objects))
     assert (found - zoo.quality[:, 0]).abs().max() < 1e-3
     assert batch.targets.tolist() == source.labels[batch.objects.numpy()].tolist()
     assert batch.num_classes == 10
@@ -79,6 +79,13 @@ def test_verify_holds_for_a_moved_zoo(copy: Path) -> None:
     lines = list(verify(Zoo(copy), sample=32))
     assert len(lines) == 3
     assert "32 networks: PSNR" in lines[2]
+
+
+def test_verify_holds_for_exact_fits(copy: Path) -> None:
+    opened = Zoo(copy)
+    opened.quality = torch.full_like(opened.quality, 130.0)  # float32 evaluates such fits to within its rounding
+    with pytest.raises(ZooError, match="is stored with 130.00 dB, but has"):
+        list(verify(opened, sample=4))
 
 
 def shard(folder: Path) -> Path:
@@ -147,7 +154,7 @@ def test_nan_is_found_by_verify(copy: Path) -> None:
 
 def test_swapped_networks_are_found_by_verify(copy: Path) -> None:
     rewrite(copy, "params", lambda p: p.flip(0).contiguous())
-    with pytest.raises(ZooError, match="is stored with .* dB, but differs"):
+    with pytest.raises(ZooError, match="is stored with .* dB, but has"):
         list(verify(Zoo(copy), sample=16))
 
 
