@@ -56,7 +56,7 @@ class WeightBatch:
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
         for name, value in (("targets", targets), ("objects", objects), ("views", views)):
-            if value is not None and len(value) != len(params):
+            if value is not None and value.shape[0] != params.shape[0]:
                 raise SpecError(f"{name} must have one row for each of {len(params)} networks, found {len(value)}")
         put = object.__setattr__
         put(self, "params", params.contiguous())

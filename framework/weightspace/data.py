@@ -27,22 +27,23 @@ class ZooDataset(Dataset[WeightBatch]):
     """Chosen rows of a zoo, in memory. An item is a whole batch: one gather, no per-network work."""
 
     def __init__(self, zoo: Zoo, rows: Tensor) -> None:
-        self.all = zoo.batch(rows)
+        batch = zoo.batch(rows)
+        assert batch.objects is not None
+        assert batch.views is not None
+        self.spec, self.num_classes = batch.spec, batch.num_classes
+        self.params, self.targets = batch.params, batch.targets
+        self.identities = torch.stack([batch.objects, batch.views], dim=1)
 
     def __len__(self) -> int:
-        return len(self.all)
+        return len(self.params)
 
     def __getitem__(self, index: BatchIndex) -> WeightBatch:
         """The batch of these rows."""
         number, rows = index
-        batch = self.all
-        return batch.replace(
-            params=batch.params.index_select(0, rows),
-            targets=None if batch.targets is None else batch.targets[rows],
-            objects=None if batch.objects is None else batch.objects[rows],
-            views=None if batch.views is None else batch.views[rows],
-            index=number,
-        )
+        objects, views = self.identities.index_select(0, rows).unbind(1)
+        targets = None if self.targets is None else self.targets.index_select(0, rows)
+        params = self.params.index_select(0, rows)
+        return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number)
 
 
 class BatchSampler(Sampler[BatchIndex]):

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -73,6 +72,7 @@ class NetworkSpec:
         object.__setattr__(self, "widths", widths)
         object.__setattr__(self, "omega", omega)
         object.__setattr__(self, "output_offset", float(self.output_offset))
+        object.__setattr__(self, "_slices", self._layout())
 
     @property
     def num_layers(self) -> int:
@@ -105,32 +105,28 @@ class NetworkSpec:
         """(out, in) of each layer."""
         return tuple((o, i) for i, o in zip(self.widths, self.widths[1:], strict=False))
 
-    @cached_property
+    @property
     def weight_slices(self) -> tuple[slice, ...]:
         """Where each W_l lies in the flat vector."""
-        return tuple(
-            slice(start, start + o * i) for start, (o, i) in zip(self._starts, self.weight_shapes, strict=True)
-        )
+        return self.__dict__["_slices"][0]
 
-    @cached_property
+    @property
     def bias_slices(self) -> tuple[slice, ...]:
         """Where each b_l lies in the flat vector."""
-        return tuple(
-            slice(w.stop, w.stop + o) for w, (o, _) in zip(self.weight_slices, self.weight_shapes, strict=True)
-        )
+        return self.__dict__["_slices"][1]
 
-    @cached_property
-    def _starts(self) -> tuple[int, ...]:
-        starts, position = [], 0
+    def _layout(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        weights, biases, position = [], [], 0
         for o, i in self.weight_shapes:
-            starts.append(position)
+            weights.append(slice(position, position + o * i))
+            biases.append(slice(position + o * i, position + o * (i + 1)))
             position += o * (i + 1)
-        return tuple(starts)
+        return tuple(weights), tuple(biases)
 
     @property
     def num_params(self) -> int:
         """P, the length of the flat vector."""
-        return sum(o * (i + 1) for o, i in self.weight_shapes)
+        return self.bias_slices[-1].stop
 
     def __str__(self) -> str:
         frequencies = set(self.omegas)

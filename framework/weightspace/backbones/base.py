@@ -39,11 +39,11 @@ class Backbone(nn.Module, ABC):
         """
         if batch.spec != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the batch holds {batch.spec}")
-        return self.encode(batch.replace(params=self.normaliser(batch.params)))
+        return self.encode(self.normaliser(batch.params))
 
     @abstractmethod
-    def encode(self, batch: WeightBatch) -> Tensor:
-        """(B, out_dim) from normalised parameters."""
+    def encode(self, params: Tensor) -> Tensor:
+        """(B, out_dim) from (B, P) normalised parameters: tensors alone, so that it compiles as one graph."""
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the normaliser's statistics from training networks."""

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone, Normaliser, check_sizes
-from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 
@@ -74,9 +73,12 @@ class Widths(NamedTuple):
         return Pointwise([*map(module, self.nodes), *edges, module(self.outer)])
 
 
-def features(batch: WeightBatch) -> Features:
-    """One feature per parameter."""
-    weights, biases = batch.weights, batch.biases
+def features(params: Tensor, spec: NetworkSpec) -> Features:
+    """One feature per parameter, from (B, P)."""
+    weights = [
+        params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
+    ]
+    biases = [params[:, s] for s in spec.bias_slices]
     nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
     nodes[0].append(weights[0])
     nodes[-1].append(weights[-1].transpose(1, 2))
@@ -222,16 +224,16 @@ class DWS(Backbone):
             nn.Linear(head, out_dim),
         )
 
-    def encode(self, batch: WeightBatch) -> Tensor:
+    def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
-        x = self.equivariant(batch)
+        x = self.equivariant(params)
         pooled = [self._pool(node, 1) for node in x.nodes] + [self._pool(edge.flatten(1, 2), 1) for edge in x.edges]
         result: Tensor = self.head(torch.cat([*pooled, x.outer], dim=1))
         return result
 
-    def equivariant(self, batch: WeightBatch) -> Features:
-        """Features after the equivariant layers: permuting the batch's neurons permutes them alike."""
-        x = self.embedding(features(batch))
+    def equivariant(self, params: Tensor) -> Features:
+        """Features after the equivariant layers, from (B, P): permuting the networks' neurons permutes them alike."""
+        x = self.embedding(features(params, self.spec))
         result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))
         return result
 

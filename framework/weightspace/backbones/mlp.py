@@ -7,7 +7,6 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone, Normaliser, check_sizes
-from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
 
@@ -36,7 +35,7 @@ class MLP(Backbone):
             width = hidden
         self.network = nn.Sequential(*parts, nn.Linear(width, out_dim))
 
-    def encode(self, batch: WeightBatch) -> Tensor:
+    def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
-        result: Tensor = self.network(batch.params)
+        result: Tensor = self.network(params)
         return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
 import warnings
@@ -24,7 +23,9 @@ from rich.table import Table
 
 from weightspace.callbacks import EpochLines, Pictures, Provenance, Throughput
 from weightspace.cli.console import make_console
+from weightspace.cli.experiment import config_files, experiment_name
 from weightspace.cli.parser import RunParser
+from weightspace.cli.predictions import write_predictions
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, WeightspaceError
@@ -71,6 +72,11 @@ def _load_backbones() -> None:
             load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
         except ConfigError as error:
             Console(stderr=True, soft_wrap=True, highlight=False).print(f"left out: {escape(str(error))}")
+
+
+def _rank() -> int:
+    """Number of this process, known before there is a trainer."""
+    return int(cast(Any, rank_zero_only).rank)
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:
@@ -180,12 +186,17 @@ class RunCLI(LightningCLI):
             except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
                 raise ConfigError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
             options["ckpt_path"] = str(path)
-        elif self.subcommand == "fit" and not options["overwrite"] and cast(Any, rank_zero_only).rank == 0:
+        elif self._begins_run and not options["overwrite"]:
             self.folder.check_free()
+
+    @property
+    def _begins_run(self) -> bool:
+        """Whether this process is the one that makes the run's folder."""
+        return self.subcommand == "fit" and not self._trainer_option("fast_dev_run") and _rank() == 0
 
     def before_fit(self) -> None:
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
-        if self._trainer_option("fast_dev_run") or not self.trainer.is_global_zero:
+        if not self._begins_run:
             return
         self.folder.prepare(resuming=self.config_init["fit"]["ckpt_path"] is not None)
         self._parser("fit").save(
@@ -225,46 +236,3 @@ class RunCLI(LightningCLI):
         for name in sorted(metrics):
             table.add_row(name, f"{metrics[name]:.4g}")
         make_console().print(table)
-
-
-def config_files(arguments: list[str]) -> list[Path]:
-    """The YAML files that the arguments name.
-
-    >>> [str(path) for path in config_files(["fit", "-c", "a.yaml", "--config=b.yaml"])]
-    ['a.yaml', 'b.yaml']
-    """
-    files = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument in ("-c", "--config"):
-            files.append(Path(following))
-        elif argument.startswith("--config="):
-            files.append(Path(argument.removeprefix("--config=")))
-    return files
-
-
-def experiment_name(files: list[Path]) -> str:
-    """The last YAML's path below a folder ``experiments``, without its ending.
-
-    Raises:
-        ConfigError: no file.
-
-    >>> experiment_name([Path("experiments/fmnist/supervised.yaml")])
-    'fmnist/supervised'
-    """
-    if not files:
-        raise ConfigError("no experiment: give a YAML with -c, or a name with --experiment")
-    parts = files[-1].with_suffix("").parts
-    if "experiments" in parts:
-        return "/".join(parts[len(parts) - parts[::-1].index("experiments") :])
-    return parts[-1]
-
-
-def write_predictions(path: Path, batches: list[Any], class_names: list[str]) -> None:
-    """Writes what ``predict_step`` returned, one line per network."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["object", "view", "class", *(f"p({name})" for name in class_names)])
-        for batch in batches:
-            for item, view, row in zip(batch["object"], batch["view"], batch["probability"], strict=True):
-                numbers = [f"{float(p):.6f}" for p in row]
-                writer.writerow([int(item), int(view), class_names[int(row.argmax())], *numbers])

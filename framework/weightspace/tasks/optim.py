@@ -44,7 +44,7 @@ class Optimisation:
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
-        optimiser = AdamW(groups, lr=self.learning_rate)
+        optimiser = AdamW(groups, lr=self.learning_rate, fused=True)
         return optimiser, LambdaLR(optimiser, lambda step: self.factor(step, steps))
 
     def factor(self, step: int, steps: int) -> float:

@@ -40,7 +40,7 @@ def test_dws_layers_are_equivariant(random_batch, widths) -> None:
     batch = random_batch(widths)
     model = DWS(batch.spec, 1, hidden=3, layers=2).double()
     order = orders(batch)
-    plain, moved = model.equivariant(batch), model.equivariant(permute_neurons(batch, order))
+    plain, moved = model.equivariant(batch.params), model.equivariant(permute_neurons(batch, order).params)
     for layer, own in enumerate(order):
         assert (plain.nodes[layer].take_along_dim(own[:, :, None], 1) - moved.nodes[layer]).abs().max() < 1e-9
     for layer, edge in enumerate(plain.edges):
@@ -94,7 +94,7 @@ def test_the_linear_layer_spans_all_equivariant_maps(widths: tuple[int, ...]) ->
         for index in range(tensor.numel()):
             values = {k: torch.zeros_like(v) for k, v in parameters.items()}
             values[name].view(-1)[index] = 1
-            x = features(identity)
+            x = features(identity.params, spec)
             y = torch.func.functional_call(linear, values, (x,))
             maps.append(flat(y, spec).flatten())
     spanned = torch.stack(maps)

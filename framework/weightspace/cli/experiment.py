@@ -1,0 +1,39 @@
+"""What an experiment is called: the name of its run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weightspace.errors import ConfigError
+
+
+def config_files(arguments: list[str]) -> list[Path]:
+    """The YAML files that the arguments name.
+
+    >>> [str(path) for path in config_files(["fit", "-c", "a.yaml", "--config=b.yaml"])]
+    ['a.yaml', 'b.yaml']
+    """
+    files = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument in ("-c", "--config"):
+            files.append(Path(following))
+        elif argument.startswith("--config="):
+            files.append(Path(argument.removeprefix("--config=")))
+    return files
+
+
+def experiment_name(files: list[Path]) -> str:
+    """The last YAML's path below a folder ``experiments``, without its ending.
+
+    Raises:
+        ConfigError: no file.
+
+    >>> experiment_name([Path("experiments/fmnist/supervised.yaml")])
+    'fmnist/supervised'
+    """
+    if not files:
+        raise ConfigError("no experiment: give a YAML with -c, or a name with --experiment")
+    parts = files[-1].with_suffix("").parts
+    if "experiments" in parts:
+        return "/".join(parts[len(parts) - parts[::-1].index("experiments") :])
+    return parts[-1]
