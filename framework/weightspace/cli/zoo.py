@@ -147,6 +147,7 @@ def _run(fit: ZooFit) -> ZooHeader:
             began = began or (time.perf_counter(), state.done)
             rate = (state.done - began[1]) / max(time.perf_counter() - began[0], 1e-9)
             quality = "" if state.psnr is None else f"{state.psnr:.2f} dB"
+            quality += f", {state.refitted} diverged and were fitted again" if state.refitted else ""
             quality += f", {state.failed} left out" if state.failed else ""
             speed = f"{rate:.1f} INR/s" if rate else ""
             progress.update(task, completed=state.done, rate=speed, quality=quality)

@@ -82,11 +82,14 @@ class ZooPlan:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a running fit tells: networks done, planned, mean PSNR (dB; None before the first fit), and left out."""
+    """What a running fit tells: networks done and planned, their mean PSNR (dB; None before the first fit), how many
+    diverged and were fitted again with a fresh seed, and how many diverged again and were left out.
+    """
 
     done: int
     total: int
     psnr: float | None
+    refitted: int
     failed: int
 
 
@@ -137,6 +140,7 @@ class ZooFit:
         if len(bad):  # once more, with a fresh seed
             again = self._fit(objects[bad], views[bad], attempt=1, tally=None)
             fits.params[bad], fits.psnr[bad] = again.params, again.psnr
+            tally.refitted(len(bad))
         ok = fits.ok
         failed = [
             {"object": int(o), "view": int(v), "reason": "diverged twice"}
@@ -187,7 +191,7 @@ class ZooFit:
 class _Tally:
     def __init__(self, total: int, failed: int, report: Callable[[Progress], None]) -> None:
         self._total, self._failed, self._report = total, failed, report
-        self._done, self._sum, self._count = 0, 0.0, 0
+        self._done, self._refitted, self._sum, self._count = 0, 0, 0.0, 0
 
     def skip(self, count: int) -> None:
         self._done += count
@@ -200,10 +204,14 @@ class _Tally:
         self._count += len(finite)
         self._tell()
 
+    def refitted(self, count: int) -> None:
+        self._refitted += count
+        self._tell()
+
     def failed(self, count: int) -> None:
         self._failed += count
         self._tell()
 
     def _tell(self) -> None:
         mean = self._sum / self._count if self._count else None
-        self._report(Progress(self._done, self._total, mean, self._failed))
+        self._report(Progress(self._done, self._total, mean, self._refitted, self._failed))

@@ -111,7 +111,9 @@ def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: 
         return fits
 
     fit_job._fit = sabotaged
-    header = fit_job.run(lambda state: None)
+    states: list[job.Progress] = []
+    header = fit_job.run(states.append)
+    assert (states[-1].refitted, states[-1].failed, states[-1].done) == (2, 1, 20)
     lost = int(fit_job.rows["object"][3])
     assert [a for a, _ in attempts] == [0, 1]
     assert len(attempts[1][1]) == 2
