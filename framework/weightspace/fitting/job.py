@@ -189,6 +189,8 @@ class ZooFit:
 
 
 class _Tally:
+    """Counts what is done, and reports after every change."""
+
     def __init__(self, total: int, failed: int, report: Callable[[Progress], None]) -> None:
         self._total, self._failed, self._report = total, failed, report
         self._done, self._refitted, self._sum, self._count = 0, 0, 0.0, 0
