@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,10 @@ import pytest
 import torch
 from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
+from weightspace.fitting.fitter import BatchedFitter
+from weightspace.fitting.initialise import initialise
+from weightspace.fitting.recipes import load_recipe
+from weightspace.sources import load_source
 from weightspace.sources.idx import FILES
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
@@ -55,6 +60,32 @@ def random_batch() -> Callable[..., WeightBatch]:
         return WeightBatch(0.3 * params, spec, targets, torch.arange(count), torch.zeros(count).long(), num_classes=3)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Callable[[tuple[int, ...], str], WeightBatch]:
+    """Fits 20 real networks: to digits (two inputs), or to the signed distances of procedural ellipsoids (three)."""
+
+    @cache
+    def fit(widths: tuple[int, ...], activation: str) -> WeightBatch:
+        name = {"sine": "dwsnets"}.get(activation, activation)
+        recipe = load_recipe(name, {"hidden": list(widths[1:-1]), "steps": 150, "learning_rate": 2e-3})
+        if widths[0] == 2:
+            source = load_source("digits")
+            x, values = source.coordinates(), source.values(torch.arange(20))
+        else:
+            x = torch.cartesian_prod(*[torch.linspace(-1, 1, 6)] * 3)
+            axes = 0.3 + 0.6 * torch.rand(20, 1, 3, generator=torch.Generator().manual_seed(0))
+            values = ((x / axes).norm(dim=2, keepdim=True) - 1).clamp(-0.5, 0.5) + 0.5
+        spec = recipe.spec(widths[0], 1)
+        fitter = BatchedFitter(recipe, spec, x, "eager")
+        blocks = []
+        for rows in torch.arange(20).split(fitter.block):
+            initial = initialise(recipe, spec, 0, [(int(row), 0, 0) for row in rows])
+            blocks.append(fitter.fit(initial, values[rows]).params)
+        return WeightBatch(torch.cat(blocks).double(), spec)
+
+    return fit
 
 
 @pytest.fixture

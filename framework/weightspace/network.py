@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,26 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
     >>> evaluate(WeightBatch(torch.zeros(1, spec.num_params), spec), torch.zeros(4, 2)).flatten()
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
+    for outputs in _layers(batch, coordinates):  # noqa: B007  # earlier layers are freed on the way
+        pass
+    return outputs + batch.spec.output_offset
+
+
+def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
+    """Outputs of the hidden neurons, (B, N, n_l) for each hidden layer.
+
+    Args:
+        batch: B networks with d inputs.
+        coordinates: (N, d), or (B, N, d) with a set of points for each network.
+
+    Raises:
+        SpecError: coordinates of another dimension.
+    """
+    return list(_layers(batch, coordinates))[:-1]
+
+
+def _layers(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
+    """Outputs of each layer in turn, (B, N, n_l)."""
     spec = batch.spec
     if coordinates.shape[-1] != spec.in_dim or coordinates.ndim not in (2, 3):
         raise SpecError(
@@ -44,4 +66,4 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
         h = torch.baddbmm(bias.unsqueeze(1), h, weight.transpose(1, 2))
         if layer < spec.num_layers - 1:
             h = activate(h, spec.activation, spec.omegas[layer])
-    return h + spec.output_offset
+        yield h

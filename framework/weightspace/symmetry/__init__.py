@@ -1,5 +1,20 @@
 """Symmetries of the weight space: maps of the weights that leave the function unchanged."""
 
+from weightspace.symmetry.alignment import align, distance
+from weightspace.symmetry.canonical import canonical_element, canonicalise
+from weightspace.symmetry.element import GROUPS, GroupElement, resolve_group
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
-__all__ = ["permute_neurons", "scale_neurons", "shift_phases", "sign_neurons"]
+__all__ = [
+    "GROUPS",
+    "GroupElement",
+    "align",
+    "canonical_element",
+    "canonicalise",
+    "distance",
+    "permute_neurons",
+    "resolve_group",
+    "scale_neurons",
+    "shift_phases",
+    "sign_neurons",
+]

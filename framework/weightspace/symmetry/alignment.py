@@ -1,0 +1,193 @@
+"""Weight matching: for each pair of networks, the symmetry that brings the second closest to the first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.errors import SpecError
+from weightspace.network import hidden_outputs
+from weightspace.symmetry.element import GroupElement, resolve_group
+from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sign_and_phase
+from weightspace.symmetry.scales import closest_scales, unit_scales
+from weightspace.symmetry.transforms import scale_neurons
+
+
+def align(
+    reference: WeightBatch,
+    other: WeightBatch,
+    group: str = "auto",
+    sweeps: int = 2,
+    restarts: int = 0,
+    generator: torch.Generator | None = None,
+    coordinates: Tensor | None = None,
+) -> GroupElement:
+    """Group elements g that make ``|reference - g.other|^2`` small, pair by pair (Ainsworth et al., arXiv 2209.04836).
+
+    Coordinate descent over hidden layers: with its neighbours fixed, a layer is a linear assignment problem, in which
+    sign and phase of each pair of neurons are found in closed form. The first sweep looks at incoming weights and
+    biases only, layer by layer from the input (the last hidden layer also at its outgoing weights), so it does not
+    depend on the order in which the neurons come. ReLU networks are matched with neurons of unit norm, then the scales
+    are refined.
+
+    Args:
+        reference: B networks.
+        other: B networks of the same architecture; pair i is (reference[i], other[i]).
+        group: "auto" (all symmetries of the activation) or one of ``GROUPS``.
+        sweeps: over the layers, >= 1, the first one included; ends earlier once nothing changes.
+        restarts: further starts, from random elements; the closest result of each pair is kept.
+        generator: for the restarts.
+        coordinates: (N, d) points; if given, the first sweep matches neurons by the correlation of their outputs
+            there instead of their weights.
+
+    Returns:
+        One element per pair: ``element.apply(other)`` is the aligned batch. Ties are broken by position.
+
+    Raises:
+        SpecError: different architectures or counts, a group that the activation does not have, a value out of range.
+    """
+    symmetries = resolve_group(group, reference.spec)
+    _check(reference, other, sweeps, restarts, generator)
+    if "scale" in symmetries:
+        return _align_scaled(reference, other, sweeps, restarts, generator, coordinates)
+    best = _first_sweep(reference, other, symmetries, coordinates)
+    best = _descend(reference, other, best, symmetries, sweeps - 1)
+    for _ in range(restarts):
+        assert generator is not None
+        start = GroupElement.random(other, symmetries, generator, max_phase=1)
+        again = _descend(reference, other, start, symmetries, sweeps)
+        closer = distance(reference, again.apply(other)) < distance(reference, best.apply(other))
+        best = again.where(closer, best)
+    return best
+
+
+def distance(first: WeightBatch, second: WeightBatch) -> Tensor:
+    """(B,) squared Euclidean distances of the parameters."""
+    return (first.params - second.params).square().sum(1)
+
+
+def _check(first: WeightBatch, second: WeightBatch, sweeps: int, restarts: int, generator: object) -> None:
+    if first.spec != second.spec or len(first) != len(second):
+        raise SpecError(
+            f"alignment takes pairs: found {len(first)} networks {first.spec} and {len(second)} networks {second.spec}"
+        )
+    if sweeps < 1 or restarts < 0:
+        raise SpecError(f"sweeps must be >= 1 and restarts >= 0, found {sweeps} and {restarts}")
+    if restarts and generator is None:
+        raise SpecError("restarts are random: pass a torch.Generator")
+
+
+def _align_scaled(
+    reference: WeightBatch,
+    other: WeightBatch,
+    sweeps: int,
+    restarts: int,
+    generator: torch.Generator | None,
+    coordinates: Tensor | None,
+) -> GroupElement:
+    """Permutation of neurons of unit norm, then the scales that come closest to the reference's own."""
+    target, unit = unit_scales(reference), unit_scales(other)
+    normed = scale_neurons(other, unit)
+    element = align(
+        scale_neurons(reference, target), normed, "permutation", sweeps, restarts, generator, coordinates
+    ).after(GroupElement(GroupElement.identity(other).orders, scales=unit))
+    back = GroupElement(GroupElement.identity(other).orders, scales=tuple(1 / scale for scale in target))
+    element = back.after(element)
+    refined = closest_scales(reference, element.apply(other))
+    return GroupElement(GroupElement.identity(other).orders, scales=refined).after(element)
+
+
+def _first_sweep(
+    reference: WeightBatch, other: WeightBatch, symmetries: frozenset[str], coordinates: Tensor | None
+) -> GroupElement:
+    """From the input on; incoming weights only, or the given points' outputs."""
+    moving = _Moving(other, GroupElement.identity(other), symmetries)
+    given = None if coordinates is None else _orders_by_outputs(reference, other, symmetries, coordinates)
+    last = len(moving.weights) - 2
+    for layer in range(last + 1):
+        overlaps = moving.overlaps(reference, layer, outgoing=layer == last)
+        moving.match(layer, overlaps, None if given is None else given[layer])
+    return moving.element()
+
+
+def _descend(
+    reference: WeightBatch, other: WeightBatch, start: GroupElement, symmetries: frozenset[str], sweeps: int
+) -> GroupElement:
+    """Sweeps that look at incoming and outgoing weights: none of them raises the distance."""
+    moving = _Moving(other, start, symmetries)
+    for _ in range(sweeps):
+        changed = [
+            moving.match(layer, moving.overlaps(reference, layer, outgoing=True))
+            for layer in range(len(moving.weights) - 1)
+        ]
+        if not any(changed):
+            break
+    return moving.element()
+
+
+def _orders_by_outputs(
+    reference: WeightBatch, other: WeightBatch, symmetries: frozenset[str], coordinates: Tensor
+) -> list[Tensor]:
+    """Per hidden layer the assignment with the largest (absolute, where signs are free) correlation of outputs."""
+    orders = []
+    pairs = zip(hidden_outputs(reference, coordinates), hidden_outputs(other, coordinates), strict=True)
+    for first, second in pairs:
+        correlation = _standardised(first).transpose(1, 2) @ _standardised(second)
+        orders.append(assign(correlation.abs() if "sign" in symmetries else correlation))
+    return orders
+
+
+def _standardised(outputs: Tensor) -> Tensor:
+    """(B, N, n) with mean 0 and norm 1 over the points; constant neurons become 0."""
+    centred = outputs - outputs.mean(1, keepdim=True)
+    return centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+class _Moving:
+    """The second network of each pair on its way: its layers, and the element that brought it there."""
+
+    def __init__(self, batch: WeightBatch, start: GroupElement, symmetries: frozenset[str]) -> None:
+        self.spec, self.symmetries = batch.spec, symmetries
+        moved = start.apply(batch)
+        self.weights, self.biases = list(moved.weights), list(moved.biases)
+        ones = [torch.ones_like(bias) for bias in moved.biases[:-1]]
+        self.orders = list(start.orders)
+        self.signs = list(start.signs or ones)
+        self.phases = list(start.phases or [torch.zeros_like(one) for one in ones])
+
+    def overlaps(self, reference: WeightBatch, layer: int, outgoing: bool) -> Overlaps:
+        """Inner products of all neurons of a layer with all of the reference's."""
+        incoming = reference.weights[layer] @ self.weights[layer].transpose(1, 2)
+        outer = reference.weights[layer + 1].transpose(1, 2) @ self.weights[layer + 1] if outgoing else None
+        return Overlaps(incoming, outer, reference.biases[layer].unsqueeze(2), self.biases[layer].unsqueeze(1))
+
+    def match(self, layer: int, overlaps: Overlaps, order: Tensor | None = None) -> bool:
+        """Moves one layer's neurons to their best (or the given) places; tells whether anything changed."""
+        omega = self.spec.omegas[layer]
+        order = assign(best_score(overlaps, self.symmetries, omega)) if order is None else order
+        sign, phase = best_sign_and_phase(overlaps.matched(order), self.symmetries, omega)
+        self._move(layer, order, sign, phase)
+        still = torch.arange(order.shape[1], device=order.device)
+        return not bool((order == still).all() & (sign == 1).all() & (phase == 0).all())
+
+    def _move(self, layer: int, order: Tensor, sign: Tensor, phase: Tensor) -> None:
+        weight, bias, following = self.weights[layer], self.biases[layer], self.weights[layer + 1]
+        gain = sign * (1 - 2 * phase.remainder(2))
+        self.weights[layer] = weight.take_along_dim(order.unsqueeze(2), 1) * sign.unsqueeze(2)
+        self.biases[layer] = bias.take_along_dim(order, 1) * sign + phase * (math.pi / self.spec.omegas[layer])
+        self.weights[layer + 1] = following.take_along_dim(order.unsqueeze(1), 2) * gain.unsqueeze(1)
+        self.orders[layer] = self.orders[layer].take_along_dim(order, 1)
+        self.signs[layer] = self.signs[layer].take_along_dim(order, 1) * sign
+        self.phases[layer] = self.phases[layer].take_along_dim(order, 1) * sign + phase
+
+    def element(self) -> GroupElement:
+        """The element so far, with the parts that its group has."""
+
+        def part(name: str, values: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
+            return tuple(values) if name in self.symmetries else None
+
+        return GroupElement(tuple(self.orders), part("sign", self.signs), part("phase", self.phases))

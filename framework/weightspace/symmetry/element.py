@@ -1,0 +1,172 @@
+"""Elements of the symmetry groups of hidden neurons: they act on batches, compose, and have inverses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.errors import SpecError, closest
+from weightspace.spec import NetworkSpec
+from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
+
+Parts = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class GroupElement:
+    """One symmetry of each network of a batch: permutation first, then sign, then phase or scale.
+
+    Sign and phase do not commute (b <- s b + k pi / omega): a semidirect product, in which the inverse of (s, k) is
+    (s, -s k). Parts that a group does not have are None.
+
+    Attributes:
+        orders: per hidden layer (B, n_l) int64: new neuron i is old neuron ``orders[l][:, i]``.
+        signs: per hidden layer (B, n_l), +1 or -1 (sine, tanh).
+        phases: per hidden layer (B, n_l), integers k in a floating type (sine).
+        scales: per hidden layer (B, n_l), > 0 (ReLU).
+
+    >>> spec = NetworkSpec((1, 2, 1), "tanh")
+    >>> batch = WeightBatch(torch.arange(7.0)[None], spec)
+    >>> swap = GroupElement((torch.tensor([[1, 0]]),), signs=(torch.tensor([[1.0, -1.0]]),))
+    >>> swap.apply(batch).params
+    tensor([[ 1., -0.,  3., -2.,  5., -4.,  6.]])
+    >>> bool((swap.inverse().apply(swap.apply(batch)).params == batch.params).all())
+    True
+    """
+
+    orders: Parts
+    signs: Parts | None = None
+    phases: Parts | None = None
+    scales: Parts | None = None
+
+    @classmethod
+    def identity(cls, batch: WeightBatch) -> GroupElement:
+        """The element that changes nothing, for each network of a batch."""
+        count, widths = len(batch), batch.spec.widths[1:-1]
+        return cls(tuple(torch.arange(n, device=batch.device).expand(count, n) for n in widths))
+
+    @classmethod
+    def random(
+        cls,
+        batch: WeightBatch,
+        group: Collection[str],
+        generator: torch.Generator,
+        max_phase: int = 2,
+        max_scale: float = 2.0,
+    ) -> GroupElement:
+        """A random element of a group, for each network of a batch.
+
+        Args:
+            batch: B networks; the draws are made on its device.
+            group: from ``resolve_group``.
+            generator: the only source of randomness.
+            max_phase: k is uniform among the integers from -max_phase to max_phase.
+            max_scale: scales are log-uniform between 1 / max_scale and max_scale.
+        """
+        uniform = {
+            part: [
+                torch.rand(len(batch), n, generator=generator, device=batch.device, dtype=batch.params.dtype)
+                for n in batch.spec.widths[1:-1]
+            ]
+            for part in sorted(group)
+        }
+        orders = [u.argsort(1) for u in uniform["permutation"]]
+        signs = [1 - 2 * (u < 0.5).to(u.dtype) for u in uniform.get("sign", [])]
+        phases = [
+            (u * (2 * max_phase + 1)).floor().clamp(max=2 * max_phase) - max_phase for u in uniform.get("phase", [])
+        ]
+        scales = [max_scale ** (2 * u - 1) for u in uniform.get("scale", [])]
+        return cls(tuple(orders), *(tuple(part) or None for part in (signs, phases, scales)))
+
+    def apply(self, batch: WeightBatch) -> WeightBatch:
+        """The moved networks: other weights, the same functions.
+
+        Raises:
+            SpecError: the element is of another shape, or not a symmetry of the activation.
+        """
+        batch = permute_neurons(batch, self.orders)
+        if self.signs is not None:
+            batch = sign_neurons(batch, self.signs)
+        if self.phases is not None:
+            batch = shift_phases(batch, self.phases)
+        return batch if self.scales is None else scale_neurons(batch, self.scales)
+
+    def after(self, first: GroupElement) -> GroupElement:
+        """The element that does what ``first`` does, and then what this one does."""
+        orders = tuple(a.take_along_dim(b, 1) for a, b in zip(first.orders, self.orders, strict=True))
+        signs = _product(self._permuted(first.signs), self.signs)
+        scales = _product(self._permuted(first.scales), self.scales)
+        phases = _product(self._permuted(first.phases), self.signs) if first.phases is not None else None
+        if self.phases is not None:
+            phases = self.phases if phases is None else tuple(a + b for a, b in zip(phases, self.phases, strict=True))
+        return GroupElement(orders, signs, phases, scales)
+
+    def inverse(self) -> GroupElement:
+        """The element that undoes this one."""
+        back = GroupElement(tuple(order.argsort(1) for order in self.orders))
+        signs, phases, scales = (back._permuted(part) for part in (self.signs, self.phases, self.scales))
+        if phases is not None:
+            phases = tuple(-k for k in (_product(phases, signs) or phases))
+        return GroupElement(back.orders, signs, phases, scales and tuple(1 / a for a in scales))
+
+    def where(self, chosen: Tensor, other: GroupElement) -> GroupElement:
+        """This element for the networks that are chosen (B,) bool, another of the same parts for the rest."""
+
+        def select(own: Parts | None, others: Parts | None) -> Parts | None:
+            if own is None or others is None:
+                return None
+            return tuple(torch.where(chosen[:, None], a, b) for a, b in zip(own, others, strict=True))
+
+        return GroupElement(
+            tuple(torch.where(chosen[:, None], a, b) for a, b in zip(self.orders, other.orders, strict=True)),
+            select(self.signs, other.signs),
+            select(self.phases, other.phases),
+            select(self.scales, other.scales),
+        )
+
+    def _permuted(self, part: Parts | None) -> Parts | None:
+        return part and tuple(t.take_along_dim(order, 1) for t, order in zip(part, self.orders, strict=True))
+
+
+def _product(first: Parts | None, second: Parts | None) -> Parts | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return tuple(a * b for a, b in zip(first, second, strict=True))
+
+
+#: Names of the groups that networks can be aligned under.
+GROUPS = ("permutation", "permutation+sign", "permutation+sign+phase", "permutation+scale")
+
+
+def resolve_group(group: str, spec: NetworkSpec) -> frozenset[str]:
+    """The symmetries in a group.
+
+    Args:
+        group: one of ``GROUPS``, or "auto": all that the activation has.
+        spec: the networks.
+
+    Returns:
+        "permutation" and, where they belong to the group, "sign", "phase", "scale".
+
+    Raises:
+        SpecError: an unknown group, or one that the activation does not have.
+
+    >>> sorted(resolve_group("auto", NetworkSpec((2, 8, 1), "sine")))
+    ['permutation', 'phase', 'sign']
+    """
+    if group == "auto":
+        return spec.symmetries
+    if group not in GROUPS:
+        raise SpecError(f"unknown group {group!r}: {closest(group, ('auto', *GROUPS))}")
+    symmetries = frozenset(group.split("+"))
+    if not symmetries <= spec.symmetries:
+        raise SpecError(f"group {group!r}: {_listed(symmetries - spec.symmetries)} is no symmetry of networks {spec}")
+    return symmetries
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(sorted(names))

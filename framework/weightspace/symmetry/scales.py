@@ -1,0 +1,71 @@
+"""Scales of hidden ReLU neurons: unit norm, and the scale that brings a network closest to another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.symmetry.transforms import scale_neurons
+
+#: Damped Newton steps for one layer's scales; they converge in about six.
+NEWTON_STEPS = 12
+#: Largest |log scale| that a refinement goes to, where the distance has no minimum.
+LOG_LIMIT = 7.0
+
+
+def unit_scales(batch: WeightBatch) -> tuple[Tensor, ...]:
+    """Scales (B, n_l) per hidden layer that give each neuron's incoming weights and bias together unit norm.
+
+    A neuron whose incoming weights and bias are zero keeps its scale (1).
+    """
+    scales: list[Tensor] = []
+    for layer, width in enumerate(batch.spec.widths[1:-1]):
+        rows = batch.weights[layer]
+        if scales:
+            rows = rows / scales[-1].unsqueeze(1)
+        norm = torch.cat([rows, batch.biases[layer].unsqueeze(2)], dim=2).norm(dim=2)
+        assert norm.shape == (len(batch), width)
+        scales.append(torch.where(norm > 0, 1 / norm, 1))
+    return tuple(scales)
+
+
+def closest_scales(reference: WeightBatch, moved: WeightBatch, sweeps: int = 3) -> tuple[Tensor, ...]:
+    """Scales (B, n_l) that bring ``moved`` closer to ``reference``, neuron by neuron in the given order.
+
+    Coordinate descent over the layers; a layer's neurons are independent of each other, and for one of them
+    ``f(a) = |w1 - a w2|^2 + |c1 - c2 / a|^2`` (incoming weights with bias w, outgoing weights c) is minimised over
+    log a by Newton's method with steps that never raise f. Zero neurons keep their scale.
+    """
+    scales = [torch.ones_like(bias) for bias in moved.biases[:-1]]
+    for _ in range(sweeps):
+        for layer in range(len(scales)):
+            current = scale_neurons(moved, scales)
+            scales[layer] = scales[layer] * _closest_layer(reference, current, layer)
+    return tuple(scales)
+
+
+def _closest_layer(reference: WeightBatch, moved: WeightBatch, layer: int) -> Tensor:
+    def incoming(batch: WeightBatch) -> Tensor:
+        return torch.cat([batch.weights[layer], batch.biases[layer].unsqueeze(2)], dim=2)
+
+    def outgoing(batch: WeightBatch) -> Tensor:
+        return batch.weights[layer + 1].transpose(1, 2)
+
+    w1, w2, c1, c2 = incoming(reference), incoming(moved), outgoing(reference), outgoing(moved)
+    a, n, c, m = (w1 * w2).sum(2), w2.square().sum(2), (c1 * c2).sum(2), c2.square().sum(2)
+
+    def distance(t: Tensor) -> Tensor:
+        return -2 * a * t.exp() + n * (2 * t).exp() - 2 * c * (-t).exp() + m * (-2 * t).exp()
+
+    t, damping = torch.zeros_like(n), torch.ones_like(n)
+    for _ in range(NEWTON_STEPS):
+        up, down = t.exp(), (-t).exp()
+        slope = -2 * a * up + 2 * n * up * up + 2 * c * down - 2 * m * down * down
+        bend = -2 * a * up + 4 * n * up * up - 2 * c * down + 4 * m * down * down
+        step = (slope / bend.abs().clamp(min=1e-12)).clamp(-1, 1)
+        trial = (t - damping * step).clamp(-LOG_LIMIT, LOG_LIMIT)
+        better = distance(trial) < distance(t)
+        t = torch.where(better, trial, t)
+        damping = torch.where(better, 1.0, damping / 4)
+    return torch.where(n > 0, t, 0).exp()

@@ -1,0 +1,195 @@
+"""Recovery of hidden elements on fitted networks, brute-force optima, and closed forms."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from weightspace.batch import WeightBatch
+from weightspace.errors import SpecError
+from weightspace.network import evaluate
+from weightspace.spec import NetworkSpec
+from weightspace.symmetry import GROUPS, GroupElement, align, distance, resolve_group
+from weightspace.symmetry.alignment import _descend, _first_sweep
+from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sign_and_phase, cases
+from weightspace.symmetry.scales import closest_scales, unit_scales
+
+ACTIVATIONS = ("sine", "tanh", "relu")
+CASES = [
+    (activation, group)
+    for activation in ACTIVATIONS
+    for group in GROUPS
+    if set(group.split("+")) <= NetworkSpec((1, 1, 1), activation).symmetries
+]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(batch: WeightBatch, share: float) -> torch.Tensor:
+    """Normal noise of a share of each tensor's spread, never more than four times it."""
+    draws = torch.randn(batch.params.shape, generator=generator(9), dtype=torch.float64).clamp(-4, 4)
+    changed = batch.replace(params=draws)
+    for own, drawn in zip((*batch.weights, *batch.biases), (*changed.weights, *changed.biases), strict=True):
+        drawn *= share * own.flatten(1).std(1, correction=0).reshape(-1, *[1] * (own.ndim - 1))
+    return changed.params
+
+
+@pytest.mark.parametrize("widths", [(2, 32, 32, 1), (3, 32, 32, 32, 1)])
+@pytest.mark.parametrize(("activation", "group"), CASES)
+def test_a_hidden_element_is_recovered_twenty_times_of_twenty(fitted, widths, activation: str, group: str) -> None:
+    original = fitted(widths, activation)
+    disturbance = noise(original, 0.01)
+    noisy = original.replace(params=original.params + disturbance)
+    hidden = GroupElement.random(noisy, resolve_group(group, noisy.spec), generator(1), max_phase=3, max_scale=3)
+    found = align(original, hidden.apply(noisy), group)
+    recovered = found.apply(hidden.apply(noisy))
+    round_trip = found.after(hidden)
+    for order in round_trip.orders:
+        assert torch.equal(order, torch.arange(32).expand(20, 32)), "20 of 20"
+    if "scale" not in group:
+        assert torch.allclose(recovered.params, noisy.params, atol=1e-9), "back to the noise exactly"
+        return
+    # the scale that is closest to the original is off by its share of the noise
+    bound = 3 * noise(original, 0.01).abs().amax() + 0.02 * original.params.abs()
+    assert ((recovered.params - original.params).abs() <= bound).all()
+    assert (distance(original, recovered) <= distance(original, noisy) * 1.0001).all()
+
+
+@pytest.mark.parametrize(("activation", "group"), CASES)
+def test_different_networks_come_closer_and_keep_their_functions(fitted, activation: str, group: str) -> None:
+    first = fitted((2, 32, 32, 1), activation)
+    second = first.replace(params=first.params.roll(1, 0))
+    aligned = align(first, second, group).apply(second)
+    assert (distance(first, aligned) < distance(first, second)).all()
+    x = torch.rand(30, 2, dtype=torch.float64) * 2 - 1
+    assert (evaluate(aligned, x) - evaluate(second, x)).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize(("activation", "group"), [case for case in CASES if "scale" not in case[1]])
+def test_further_sweeps_never_go_away(random_batch, activation: str, group: str) -> None:
+    first = random_batch((2, 12, 12, 12, 1), activation, count=20)
+    second = first.replace(params=first.params.roll(1, 0))
+    found = [distance(first, align(first, second, group, sweeps=n).apply(second)) for n in (1, 2, 3, 6)]
+    assert all((after <= before + 1e-9).all() for before, after in itertools.pairwise(found))
+    assert (found[-1] < found[0]).any()
+
+
+@pytest.mark.parametrize(("activation", "group"), [case for case in CASES if "scale" not in case[1]])
+def test_one_layer_is_solved_exactly(random_batch, activation: str, group: str) -> None:
+    """With one hidden layer the assignment is the whole problem: every element is tried by brute force."""
+    first = random_batch((2, 3, 2), activation, count=4)
+    second = first.replace(params=first.params.roll(1, 0))
+    found = distance(first, align(first, second, group).apply(second))
+    signs = [-1.0, 1.0] if "sign" in group else [1.0]
+    phases = [-2.0, -1.0, 0.0, 1.0, 2.0] if "phase" in group else [0.0]
+    best = torch.full((4,), math.inf, dtype=torch.float64)
+    for order in itertools.permutations(range(3)):
+        for choice in itertools.product(itertools.product(signs, phases), repeat=3):
+            sign, phase = (torch.tensor(part, dtype=torch.float64).expand(4, 3) for part in zip(*choice, strict=True))
+            element = GroupElement((torch.tensor(order).expand(4, 3),), signs=(sign,), phases=(phase,))
+            if "sign" not in group:
+                element = GroupElement(element.orders)
+            elif "phase" not in group:
+                element = GroupElement(element.orders, element.signs)
+            best = torch.minimum(best, distance(first, element.apply(second)))
+    assert torch.allclose(found, best, atol=1e-9)
+
+
+def test_cases_are_half_the_squared_distance(random_batch) -> None:
+    """The score of a pair and a case, against the distance of the moved neuron, up to a constant of the pair."""
+    g, omega = generator(), 7.0
+    w1, w2, c1, c2 = (torch.randn(1, 1, 4, generator=g, dtype=torch.float64) for _ in range(4))
+    b1, b2 = torch.randn(2, 1, 1, 1, generator=g, dtype=torch.float64)
+    overlaps = Overlaps((w1 * w2).sum(2, keepdim=True), (c1 * c2).sum(2, keepdim=True), b1, b2)
+    differences = []
+    for sign, parity, score in cases(overlaps, {"permutation", "sign", "phase"}, omega):
+        ks = [k for k in range(-40, 41) if k % 2 == parity]
+        bias = min(abs(float(b1 - sign * b2) - k * math.pi / omega) for k in ks) ** 2
+        gain = sign * (-1) ** parity
+        whole = float((w1 - sign * w2).square().sum() + (c1 - gain * c2).square().sum()) + bias
+        differences.append(float(score) + whole / 2)
+    assert differences == pytest.approx([differences[0]] * 4)
+    signs, phases = best_sign_and_phase(overlaps.matched(torch.zeros(1, 1).long()), {"sign", "phase"}, omega)
+    assert {float(signs.abs()), float(phases % 1)} == {1.0, 0.0}
+    assert best_score(overlaps, {"sign", "phase"}, omega) == max(
+        case.score for case in cases(overlaps, {"sign", "phase"}, omega)
+    )
+
+
+def test_assignments_have_the_largest_total() -> None:
+    scores = torch.randn(7, 4, 4, generator=generator())
+    for matrix, order in zip(scores, assign(scores), strict=True):
+        best = max(sum(matrix[i, p[i]] for i in range(4)) for p in itertools.permutations(range(4)))
+        assert float(matrix[torch.arange(4), order].sum()) == pytest.approx(float(best))
+    assert assign(torch.zeros(0, 4, 4)).shape == (0, 4)
+
+
+def test_restarts_keep_the_closest(fitted) -> None:
+    first = fitted((2, 32, 32, 1), "sine")
+    second = first.replace(params=first.params.roll(1, 0))
+    plain = distance(first, align(first, second).apply(second))
+    again = align(first, second, restarts=8, generator=generator(3))
+    assert torch.equal(again.phases[0], align(first, second, restarts=8, generator=generator(3)).phases[0])
+    found = distance(first, again.apply(second))
+    assert (found <= plain + 1e-9).all()
+    assert (found < plain - 1e-3).any()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_start_from_outputs_recovers_too(fitted, activation: str) -> None:
+    original = fitted((2, 32, 32, 1), activation)
+    noisy = original.replace(params=original.params + noise(original, 0.001))
+    hidden = GroupElement.random(noisy, noisy.spec.symmetries, generator(1))
+    x = torch.cartesian_prod(*[torch.linspace(-1, 1, 12, dtype=torch.float64)] * 2)
+    found = align(original, hidden.apply(noisy), coordinates=x)
+    assert (distance(original, found.apply(hidden.apply(noisy))) < 1.05 * distance(original, noisy)).all()
+    start = _first_sweep(original, hidden.apply(noisy), frozenset({"permutation"}), x)
+    weights = _first_sweep(original, hidden.apply(noisy), frozenset({"permutation"}), None)
+    assert any(not torch.equal(a, b) for a, b in zip(start.orders, weights.orders, strict=True)) or activation == "relu"
+
+
+def test_the_first_sweep_ends_closer_than_plain_descent(fitted) -> None:
+    first = fitted((2, 32, 32, 1), "sine")
+    second = first.replace(params=first.params.roll(1, 0))
+    plain = _descend(first, second, GroupElement.identity(second), first.spec.symmetries, 4)
+    found = align(first, second, sweeps=4)
+    assert distance(first, found.apply(second)).mean() < distance(first, plain.apply(second)).mean()
+
+
+def test_scales(random_batch) -> None:
+    batch = random_batch((2, 5, 4, 1), "relu")
+    zeroed = batch.params.clone()
+    zeroed[:, :2] = 0
+    zeroed[:, 10] = 0  # the first neuron of the first layer: incoming weights and bias
+    batch = batch.replace(params=zeroed)
+    unit = GroupElement(GroupElement.identity(batch).orders, scales=unit_scales(batch)).apply(batch)
+    norms = [torch.cat([w, b.unsqueeze(2)], 2).norm(dim=2) for w, b in zip(unit.weights, unit.biases, strict=True)]
+    assert torch.allclose(norms[0][:, 1:], torch.ones(6, 4, dtype=torch.float64))
+    assert torch.allclose(norms[1], torch.ones(6, 4, dtype=torch.float64))
+    assert (unit_scales(batch)[0][:, 0] == 1).all(), "a zero neuron keeps its scale"
+    other = batch.replace(params=batch.params.roll(1, 0))
+    scales = closest_scales(batch, other, sweeps=30)
+    best = GroupElement(GroupElement.identity(batch).orders, scales=scales).apply(other)
+    for layer in range(2):  # at a minimum, no neuron gains by another scale
+        for factor in (0.9, 0.99, 1.01, 1.1):
+            for neuron in range(layer == 0, batch.spec.widths[layer + 1]):  # the zero neuron keeps its scale
+                moved = [s.clone() for s in scales]
+                moved[layer][:, neuron] *= factor
+                trial = GroupElement(GroupElement.identity(batch).orders, scales=tuple(moved)).apply(other)
+                assert (distance(batch, trial) >= distance(batch, best) - 1e-9).all()
+
+
+def test_bad_input_says_why(random_batch) -> None:
+    first, second = random_batch((2, 3, 1)), random_batch((2, 4, 1))
+    with pytest.raises(SpecError, match=r"takes pairs: found 6 networks 2-3-1 .* and 6 networks 2-4-1"):
+        align(first, second)
+    with pytest.raises(SpecError, match="sweeps must be >= 1"):
+        align(first, first, sweeps=0)
+    with pytest.raises(SpecError, match="pass a torch.Generator"):
+        align(first, first, restarts=1)
+    with pytest.raises(SpecError, match="scale is no symmetry"):
+        align(first, first, "permutation+scale")
