@@ -36,6 +36,9 @@ lint: .venv/installed
 bench: .venv/installed
 	$(BIN)/python benchmarks/fitting.py
 	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/alignment.py
+	$(BIN)/python benchmarks/barrier.py
+	$(BIN)/python benchmarks/augmentations.py
 	$(BIN)/python benchmarks/backbones.py
 
 clean:

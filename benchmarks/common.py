@@ -25,8 +25,11 @@ class Row:
 class Report:
     """Prints rows as they come, and writes them as JSON at the end."""
 
-    def __init__(self, description: str) -> None:
+    def __init__(self, description: str, **further: str) -> None:
+        """Options --quick and --json, and further ones with their help."""
         parser = argparse.ArgumentParser(description=description)
+        for name, text in further.items():
+            parser.add_argument(f"--{name}", metavar="PATH", help=text)
         parser.add_argument("--quick", action="store_true", help="under a minute, less exact")
         parser.add_argument("--json", metavar="FILE", help="write the rows there")
         self.options = parser.parse_args()

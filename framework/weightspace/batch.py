@@ -102,6 +102,14 @@ class WeightBatch:
             raise TypeError(f"a WeightBatch has no {sorted(unknown)}: it has {sorted(fields)}")
         return WeightBatch(**{**fields, **changes})
 
+    def select(self, rows: Tensor) -> WeightBatch:
+        """A new batch of some networks, in the given order.
+
+        Args:
+            rows: (n,) int64 or (B,) bool, on the batch's device.
+        """
+        return self._map(lambda tensor: tensor[rows])
+
     def to(
         self,
         device: torch.device | str | int | None = None,

@@ -133,7 +133,7 @@ class ZooDataModule(pl.LightningDataModule):
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
         self.draws, self.seed = draws, seed
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed)
-        self.chain.check(self.spec, has_targets=True)
+        self.chain.check(self.spec, target="class" if self.class_names else "value")
         self._train, self._internal = self._training_rows()
 
     @property

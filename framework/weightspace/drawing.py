@@ -8,7 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.augment import Augmentation, AugmentationChain
+from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.verify import value_range_of
@@ -35,7 +36,7 @@ def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = 
         for column, image in enumerate(images.clamp(0, 1)):
             row[column].imshow(image.numpy(force=True), cmap="gray", vmin=0, vmax=1)
             if captions and name in captions:
-                row[column].set_title(captions[name][column], fontsize=8)
+                row[column].set_title(captions[name][column], fontsize=8 if "\n" not in captions[name][column] else 7)
     return figure
 
 
@@ -73,6 +74,51 @@ def chain_figure(before: WeightBatch, after: WeightBatch, side: int, value_range
             "after": _images(decode(after.to("cpu"), coordinates, value_range), shape),
         }
     )
+
+
+def augmentation_figure(
+    augmentation: Augmentation,
+    batch: WeightBatch,
+    class_names: list[str] | None,
+    value_range: tuple[float, float],
+    draws: int = 3,
+    side: int = 28,
+    seed: int = 0,
+) -> Figure:
+    """Decoded 2-D networks before an augmentation, and after each of several draws.
+
+    Captions tell targets that were mixed, and, where the function is kept, the largest difference of a pixel; there the
+    second layer's weights are drawn too, before and after the first draw, as nothing else would be seen to change.
+    """
+    chain = AugmentationChain([augmentation], seed)
+    after = {f"draw {draw + 1}": chain(batch, draw=draw) for draw in range(draws)}
+    coordinates, shape = grid(side, side), (side, side, batch.spec.out_dim)
+    decoded = {name: decode(moved, coordinates, value_range) for name, moved in {"before": batch, **after}.items()}
+    rows = {name: _images(values, shape) for name, values in decoded.items()}
+    captions = {"before": _target_captions(batch, class_names)}
+    for name, moved in after.items():
+        difference = (decoded[name] - decoded["before"]).abs().amax((1, 2))
+        same = (
+            [f"+-{d:.0e}" if d else "same" for d in difference.tolist()] if augmentation.exact == "function" else None
+        )
+        captions[name] = _target_captions(moved, class_names) if augmentation.uses_labels else same or [""] * len(batch)
+    if augmentation.exact == "function" and not augmentation.uses_labels:
+        largest = batch.weights[1].abs().amax((1, 2), keepdim=True)
+        for name, moved in {"before": batch, "draw 1": after["draw 1"]}.items():
+            rows[f"W2 {name}"] = (moved.weights[1] / largest + 1) / 2
+    return image_grid(rows, captions)
+
+
+def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[str]:
+    """The class of each network, or its two likeliest classes with their shares."""
+    if batch.targets is None or class_names is None:
+        return [""] * len(batch)
+    captions = []
+    for row in soft_targets(batch):
+        share, which = row.topk(min(2, len(row)))
+        named = [f"{s:.0%} {class_names[k]}" for s, k in zip(share.tolist(), which.tolist(), strict=True) if s >= 0.005]
+        captions.append(named[0].removeprefix("100% ") if share[0] > 0.995 else "\n".join(named))
+    return captions
 
 
 def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:

@@ -1,4 +1,8 @@
-"""Input-space augmentations: the network computes a moved object (paper 2402.04081, section 4)."""
+"""Input-space augmentations: the network computes a moved object (paper 2402.04081, section 4).
+
+Only the first layer is changed. What comes into view from outside -1..1 is what the network happens to compute there,
+outside the domain that it was fitted on.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +20,35 @@ class Rotate(Augmentation):
     """Rotates the object about the origin: W_1 <- W_1 R.
 
     In 2-D the angle is uniform in +-degrees; in 3-D the axis is uniform on the sphere and the angle uniform in
-    +-degrees. The corners of a rotated image show what the network does outside its fitted domain.
+    +-degrees. "haar" draws uniformly from all rotations (another law: in 3-D the mean angle is 126.5 degrees). The
+    corners of a rotated image show what the network does outside its fitted domain.
 
     Args:
-        degrees: largest angle, in 0..180.
+        degrees: largest angle, in 0..180, or "haar".
         p: probability that a network is changed.
     """
 
     exact = "input"
 
-    def __init__(self, degrees: float = 30.0, p: float = 1.0) -> None:
+    def __init__(self, degrees: float | str = 30.0, p: float = 1.0) -> None:
         super().__init__(p)
-        self.degrees = self.in_range("degrees", degrees, 0, 180)
+        if isinstance(degrees, str) and degrees != "haar":
+            raise AugmentationError(f"Rotate: degrees must be in 0..180, or 'haar', found {degrees!r}")
+        self.degrees = degrees if isinstance(degrees, str) else self.in_range("degrees", degrees, 0, 180)
 
-    def check(self, spec: NetworkSpec, has_targets: bool) -> None:
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Needs two or three coordinates."""
-        super().check(spec, has_targets)
+        super().check(spec, target)
         if spec.in_dim not in (2, 3):
             raise AugmentationError(f"{self.name}: rotates 2-D and 3-D inputs, these networks have {spec.in_dim}")
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """(B, d, d) rotation matrices."""
         kind = {"dtype": batch.params.dtype, "device": batch.device}
+        if self.degrees == "haar" and batch.spec.in_dim == 3:
+            return haar_rotations_3d(torch.randn(len(batch), 4, generator=generator, **kind))
         turn = 2 * torch.rand(len(batch), generator=generator, **kind) - 1
-        angles = turn * math.radians(self.degrees)
+        angles = turn * math.radians(180 if isinstance(self.degrees, str) else self.degrees)
         if batch.spec.in_dim == 2:
             return rotations_2d(angles)
         axes = torch.randn(len(batch), 3, generator=generator, **kind)
@@ -47,13 +56,80 @@ class Rotate(Augmentation):
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
         """Multiplies the first layer's weights."""
-        weights = list(batch.weights)
-        weights[0] = weights[0] @ params
-        return batch.replace(params=pack_layers(weights, list(batch.biases)))
+        return _with_first_layer(batch, batch.weights[0] @ params, batch.biases[0])
 
     def coordinates(self, x: Tensor, params: Tensor) -> Tensor:
         """R x."""
         return x @ params.transpose(1, 2)
+
+
+class Translate(Augmentation):
+    """Shifts the object: b_1 <- b_1 + W_1 t, with t uniform in +-scale for each coordinate.
+
+    The border that comes into view shows what the network does outside its fitted domain.
+
+    Args:
+        scale: largest shift, in 0..2; the objects lie in -1..1.
+        p: probability that a network is changed.
+    """
+
+    exact = "input"
+
+    def __init__(self, scale: float = 0.1, p: float = 1.0) -> None:
+        super().__init__(p)
+        self.scale = self.in_range("scale", scale, 0, 2)
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
+        """(B, d) shifts."""
+        return self.scale * _symmetric(batch, generator, batch.spec.in_dim)
+
+    def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
+        """Adds W_1 t to the first biases; no other layer knows of the shift."""
+        moved = torch.baddbmm(batch.biases[0].unsqueeze(2), batch.weights[0], params.unsqueeze(2)).squeeze(2)
+        return _with_first_layer(batch, batch.weights[0], moved)
+
+    def coordinates(self, x: Tensor, params: Tensor) -> Tensor:
+        """The point x + t."""
+        return x + params.unsqueeze(1)
+
+
+class Scale(Augmentation):
+    """Shrinks or enlarges the object about the origin: W_1 <- c W_1, with c uniform in 1 +- scale.
+
+    Above 1 the object becomes smaller, and the border shows what the network does outside its fitted domain.
+
+    Args:
+        scale: in 0..1, but not 1.
+        p: probability that a network is changed.
+    """
+
+    exact = "input"
+
+    def __init__(self, scale: float = 0.1, p: float = 1.0) -> None:
+        super().__init__(p)
+        self.scale = self.in_range("scale", scale, 0, 1, exclude=(1,))
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
+        """(B,) factors."""
+        return 1 + self.scale * _symmetric(batch, generator, 1).squeeze(1)
+
+    def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
+        """Multiplies the first layer's weights."""
+        return _with_first_layer(batch, batch.weights[0] * params[:, None, None], batch.biases[0])
+
+    def coordinates(self, x: Tensor, params: Tensor) -> Tensor:
+        """The point c x."""
+        return x * params[:, None, None]
+
+
+def _symmetric(batch: WeightBatch, generator: torch.Generator, count: int) -> Tensor:
+    """(B, count) uniform in -1..1."""
+    kind = {"dtype": batch.params.dtype, "device": batch.device}
+    return 2 * torch.rand(len(batch), count, generator=generator, **kind) - 1
+
+
+def _with_first_layer(batch: WeightBatch, weight: Tensor, bias: Tensor) -> WeightBatch:
+    return batch.replace(params=pack_layers([weight, *batch.weights[1:]], [bias, *batch.biases[1:]]))
 
 
 def rotations_2d(angles: Tensor) -> Tensor:
@@ -70,3 +146,10 @@ def rotations_3d(axes: Tensor, angles: Tensor) -> Tensor:
     identity = torch.eye(3, dtype=axes.dtype, device=axes.device)
     sin, cos = angles.sin()[:, None, None], angles.cos()[:, None, None]
     return identity + sin * cross + (1 - cos) * (cross @ cross)
+
+
+def haar_rotations_3d(normal: Tensor) -> Tensor:
+    """(B, 3, 3) rotations, uniform over all, from (B, 4) standard normal draws (directions of unit quaternions)."""
+    real, imaginary = normal[:, 0], normal[:, 1:]
+    angles = 2 * torch.atan2(imaginary.norm(dim=1), real)
+    return rotations_3d(torch.nn.functional.normalize(imaginary, dim=1), angles)

@@ -2,55 +2,199 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from scipy.special import betaincinv
 from torch import Tensor
-from weightspace.augment import Augmentation
+from weightspace.augment import Augmentation, build_augmentations
 from weightspace.batch import WeightBatch, soft_targets
-from weightspace.errors import AugmentationError
+from weightspace.errors import AugmentationError, SpecError
+from weightspace.spec import NetworkSpec
+from weightspace.symmetry import GROUPS, align, permute_neurons, resolve_group
 
 
 class Mix(NamedTuple):
-    """Partner of each network (B,) int64, and the weight (B,) of the network itself."""
+    """Partner of each network (B,) int64, the weight (B,) of the network itself, orders (B, n) per hidden layer."""
 
     partners: Tensor
     lam: Tensor
+    orders: list[Tensor]
 
 
-class MixUp(Augmentation):
+class _MixUp(Augmentation):
+    """v = lam v1 + (1 - lam) v2, the same for the targets; leaves say which weights v1 and v2 are."""
+
+    uses_labels = True
+    mixes = True
+
+    def __init__(self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1) -> None:
+        super().__init__(p)
+        self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
+        options = ("auto", *GROUPS)
+        if group not in options:
+            raise AugmentationError(f"{self.name}: group must be one of {', '.join(options)}, found {group!r}")
+        self.group, self.sweeps = group, self.whole("sweeps", sweeps, 1, 100)
+
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """The activation must have the group."""
+        super().check(spec, target)
+        try:
+            resolve_group(self.group, spec)
+        except SpecError as error:
+            raise AugmentationError(f"{self.name}: {error}") from error
+
+    def aligned(self, batch: WeightBatch, partner: WeightBatch) -> WeightBatch:
+        """The partner, moved close to the batch."""
+        return align(batch, partner, self.group, self.sweeps).apply(partner)
+
+    @abstractmethod
+    def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
+        """The networks that are interpolated."""
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> Mix:
+        """Random partners from the same batch, lam, and a random order of the hidden neurons."""
+        partners = torch.randperm(len(batch), generator=generator, device=batch.device)
+        lam = sample_beta(self.alpha, batch, generator)
+        draws = [torch.rand(b.shape, generator=generator, device=batch.device) for b in batch.biases[:-1]]
+        return Mix(partners, lam, [draw.argsort(1) for draw in draws])
+
+    def apply(self, batch: WeightBatch, params: Mix) -> WeightBatch:
+        """One linear interpolation of the parameters, one of the targets."""
+        lam, targets = params.lam[:, None], soft_targets(batch)
+        first, second = self.ends(batch, batch.select(params.partners), params.orders)
+        return batch.replace(
+            params=torch.lerp(second.params, first.params, lam),
+            targets=torch.lerp(targets[params.partners], targets, lam.to(targets.dtype)),
+        )
+
+
+class MixUp(_MixUp):
     """Mixes each network, and its target, with another of the batch: v = lam v1 + (1 - lam) v2.
 
     Targets become soft. Without alignment the mixed network rarely shows anything: a regulariser more than a picture.
 
     Args:
-        alpha: lam ~ Beta(alpha, alpha), > 0 and up to 1000; 1 is uniform.
+        alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
         p: probability that a network is mixed; the others keep their label.
     """
 
-    uses_labels = True
+    def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
+        super().__init__(alpha, p)
+
+    def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
+        """As they are."""
+        return batch, partner
+
+
+class MixUpPermuted(_MixUp):
+    """MixUp after the first network's hidden neurons were put into a random order ("randomised").
+
+    Args:
+        alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
+        p: probability that a network is mixed; the others keep their label.
+    """
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
+        super().__init__(alpha, p)
+
+    def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
+        """The first one permuted."""
+        return permute_neurons(batch, orders), partner
+
+
+class MixUpAligned(_MixUp):
+    """MixUp with a partner that was first moved, by its own symmetries, as close as possible to the network.
+
+    Args:
+        alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
+        group: symmetries that are used: "auto" (all that the activation has), "permutation", "permutation+sign",
+            "permutation+sign+phase" or "permutation+scale".
+        sweeps: of the alignment over the layers, in 1..100.
+        p: probability that a network is mixed; the others keep their label.
+    """
+
+    def __init__(self, alpha: float = 1.0, group: str = "auto", sweeps: int = 2, p: float = 1.0) -> None:
+        super().__init__(alpha, p, group, sweeps)
+
+    def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
+        """The partner aligned."""
+        return batch, self.aligned(batch, partner)
+
+
+class MixUpAlignedPermuted(_MixUp):
+    """Aligned MixUp, in which both networks' hidden neurons are then put into the same random order.
+
+    Args:
+        alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
+        group: symmetries that are used: "auto" (all that the activation has), "permutation", "permutation+sign",
+            "permutation+sign+phase" or "permutation+scale".
+        sweeps: of the alignment over the layers, in 1..100.
+        p: probability that a network is mixed; the others keep their label.
+    """
+
+    def __init__(self, alpha: float = 1.0, group: str = "auto", sweeps: int = 2, p: float = 1.0) -> None:
+        super().__init__(alpha, p, group, sweeps)
+
+    def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
+        """The partner aligned, then both permuted."""
+        return permute_neurons(batch, orders), permute_neurons(self.aligned(batch, partner), orders)
+
+
+class SelfMixUp(Augmentation):
+    """Mixes each network with an augmented copy of itself: v = lam v1 + (1 - lam) copy. The target stays.
+
+    Args:
+        alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
+        augmentations: what makes the copy, names or {name: {parameter: value}} in order.
+        p: probability that a network is mixed.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, augmentations: Sequence[str | dict[str, Any]] = ("permute",), p: float = 1.0
+    ) -> None:
         super().__init__(p)
-        self.alpha = self.in_range("alpha", alpha, 0, 1000)
-        if self.alpha == 0:
-            raise AugmentationError("MixUp: alpha must be > 0, found 0")
+        self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
+        self.augmentations = augmentations
+        self.copying = build_augmentations(augmentations)
+        for augmentation in self.copying:
+            if augmentation.uses_labels:
+                raise AugmentationError(
+                    f"SelfMixUp: augmentations must leave targets alone, {augmentation.name} changes them"
+                )
 
-    def sample(self, batch: WeightBatch, generator: torch.Generator) -> Mix:
-        """Random partners from the same batch, and lam by the inverse distribution function of uniform draws."""
-        partners = torch.randperm(len(batch), generator=generator, device=batch.device)
-        uniform = torch.rand(len(batch), generator=generator, device=batch.device, dtype=torch.float64)
-        lam = (
-            uniform if self.alpha == 1 else torch.from_numpy(betaincinv(self.alpha, self.alpha, uniform.cpu().numpy()))
-        )
-        return Mix(partners, lam.to(batch.params))
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Each augmentation of the copy must be valid."""
+        super().check(spec, target)
+        for augmentation in self.copying:
+            augmentation.check(spec, target)
 
-    def apply(self, batch: WeightBatch, params: Mix) -> WeightBatch:
-        """One linear interpolation of the parameters, one of the targets."""
-        lam = params.lam[:, None]
-        targets = soft_targets(batch)
-        return batch.replace(
-            params=torch.lerp(batch.params[params.partners], batch.params, lam),
-            targets=torch.lerp(targets[params.partners], targets, lam.to(targets.dtype)),
-        )
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Passed on to the copy's augmentations, whose strength may follow a schedule."""
+        for augmentation in self.copying:
+            augmentation.on_train_epoch_start(trainer, pl_module)
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The parameters (B, P) of the copy, and lam (B,)."""
+        lam, copy = sample_beta(self.alpha, batch, generator), batch
+        for augmentation in self.copying:
+            copy = augmentation(copy, generator)
+        return copy.params, lam
+
+    def apply(self, batch: WeightBatch, params: tuple[Tensor, Tensor]) -> WeightBatch:
+        """One linear interpolation."""
+        copy, lam = params
+        return batch.replace(params=torch.lerp(copy, batch.params, lam[:, None]))
+
+
+def sample_beta(alpha: float, batch: WeightBatch, generator: torch.Generator) -> Tensor:
+    """(B,) draws from Beta(alpha, alpha), in the dtype of the batch.
+
+    torch's Beta takes no generator: the inverse distribution function of uniform draws does.
+    """
+    uniform = torch.rand(len(batch), generator=generator, device=batch.device, dtype=torch.float64)
+    lam = uniform if alpha == 1 else torch.from_numpy(betaincinv(alpha, alpha, uniform.cpu().numpy()))
+    return lam.to(batch.params)

@@ -6,7 +6,28 @@ import torch
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
-from weightspace.symmetry import sign_neurons
+from weightspace.symmetry import permute_neurons, scale_neurons, shift_phases, sign_neurons
+
+
+class Permute(Augmentation):
+    """Puts the hidden neurons of each layer into a random order: exact for every activation.
+
+    Args:
+        p: probability that a network is changed.
+    """
+
+    exact = "function"
+
+    def __init__(self, p: float = 1.0) -> None:
+        super().__init__(p)
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
+        """Per hidden layer (B, n) orders."""
+        return [draw.argsort(1) for draw in _uniform(batch, generator)]
+
+    def apply(self, batch: WeightBatch, params: list[Tensor]) -> WeightBatch:
+        """Reorders rows, biases and the next layer's columns."""
+        return permute_neurons(batch, params)
 
 
 class SignFlip(Augmentation):
@@ -26,12 +47,65 @@ class SignFlip(Augmentation):
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
         """Per hidden layer (B, n) signs, +1 or -1."""
-        signs = []
-        for bias in batch.biases[:-1]:
-            draw = torch.rand(bias.shape, generator=generator, device=bias.device)
-            signs.append(1 - 2 * (draw < self.probability).to(bias.dtype))
-        return signs
+        return [1 - 2 * (draw < self.probability).to(draw.dtype) for draw in _uniform(batch, generator)]
 
     def apply(self, batch: WeightBatch, params: list[Tensor]) -> WeightBatch:
         """Multiplies incoming weights, biases and outgoing weights."""
         return sign_neurons(batch, params)
+
+
+class PhaseShift(Augmentation):
+    """Shifts the phase of hidden neurons by multiples k of pi / omega: exact for sine.
+
+    b <- b + k pi / omega, and the outgoing weights change their sign where k is odd.
+
+    Args:
+        multiples: k is uniform among the whole numbers from -multiples to multiples; in 0..1000.
+        p: probability that a network is changed.
+    """
+
+    exact = "function"
+    activations = frozenset({"sine"})
+
+    def __init__(self, multiples: int = 1, p: float = 1.0) -> None:
+        super().__init__(p)
+        self.multiples = self.whole("multiples", multiples, 0, 1000)
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
+        """Per hidden layer (B, n) whole numbers k."""
+        count = 2 * self.multiples + 1
+        return [(draw * count).floor().clamp(max=count - 1) - self.multiples for draw in _uniform(batch, generator)]
+
+    def apply(self, batch: WeightBatch, params: list[Tensor]) -> WeightBatch:
+        """Shifts the biases."""
+        return shift_phases(batch, params)
+
+
+class PositiveScale(Augmentation):
+    """Multiplies hidden neurons by positive factors, and divides their outgoing weights by them: exact for ReLU.
+
+    Args:
+        factor: factors are log-uniform between 1 / factor and factor; in 1..1000.
+        p: probability that a network is changed.
+    """
+
+    exact = "function"
+    activations = frozenset({"relu"})
+
+    def __init__(self, factor: float = 2.0, p: float = 1.0) -> None:
+        super().__init__(p)
+        self.factor = self.in_range("factor", factor, 1, 1000)
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
+        """Per hidden layer (B, n) factors."""
+        return [self.factor ** (2 * draw - 1) for draw in _uniform(batch, generator)]
+
+    def apply(self, batch: WeightBatch, params: list[Tensor]) -> WeightBatch:
+        """Multiplies incoming weights and biases, divides outgoing weights."""
+        return scale_neurons(batch, params)
+
+
+def _uniform(batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
+    """Per hidden layer (B, n) uniform draws."""
+    kind = {"dtype": batch.params.dtype, "device": batch.device}
+    return [torch.rand(bias.shape, generator=generator, **kind) for bias in batch.biases[:-1]]

@@ -25,6 +25,9 @@ class Augmentation(Callback, ABC):
             ``coordinates`` says which), or None.
         activations: the activations for which it is valid.
         uses_labels: whether it needs, and changes, the targets.
+        mixes: whether what becomes of a network depends on the others of its batch.
+
+    Every parameter of the constructor is kept as an attribute of the same name: an instance can be built again.
 
     Args:
         p: probability in [0, 1] that a network of the batch is changed.
@@ -36,10 +39,13 @@ class Augmentation(Callback, ABC):
     exact: ClassVar[Literal["function", "input"] | None] = None
     activations: ClassVar[frozenset[str]] = frozenset(ACTIVATION_SYMMETRIES)
     uses_labels: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
 
     def __init__(self, p: float = 1.0) -> None:
         self.p = self.in_range("p", p, 0.0, 1.0)
         self.position = 0
+        #: what messages call it; the registry puts the entry-point name and the distribution here
+        self.name = type(self).__name__
 
     @abstractmethod
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Any:
@@ -61,14 +67,19 @@ class Augmentation(Callback, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not move the input")
 
-    def check(self, spec: NetworkSpec, has_targets: bool) -> None:
-        """Raises AugmentationError where it cannot work on such networks; subclasses may add conditions."""
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Raises AugmentationError where it cannot work on such networks; subclasses may add conditions.
+
+        Args:
+            spec: architecture of the networks.
+            target: "class", "value" (regression) or None (no targets).
+        """
         if spec.activation not in self.activations:
             raise AugmentationError(
                 f"{self.name}: valid for {'/'.join(sorted(self.activations))} networks only, these are {spec}"
             )
-        if self.uses_labels and not has_targets:
-            raise AugmentationError(f"{self.name}: needs targets, and this zoo has none")
+        if self.uses_labels and target is None:
+            raise AugmentationError(f"{self.name}: needs targets, and these networks have none")
 
     def __call__(self, batch: WeightBatch, generator: torch.Generator) -> WeightBatch:
         """Draws and applies, to each network with probability ``p``."""
@@ -83,22 +94,38 @@ class Augmentation(Callback, ABC):
         return changed.replace(params=params, targets=targets)
 
     @property
-    def name(self) -> str:
-        """Class name, for messages; the registry knows the entry-point name."""
-        return type(self).__name__
-
-    @property
     def state_key(self) -> str:
         """Key of its state in checkpoints: position in the chain and class, so two of one class stay apart."""
         return f"augmentation/{self.position}/{type(self).__qualname__}"
 
     @classmethod
-    def in_range(cls, parameter: str, value: float, low: float, high: float) -> float:
+    def in_range(cls, parameter: str, value: float, low: float, high: float, exclude: tuple[float, ...] = ()) -> float:
+        """Returns the value.
+
+        Args:
+            parameter: its name, for the message.
+            value: what was given.
+            low, high: the ends of the range, which belong to it unless they are excluded.
+            exclude: values within the range that are not allowed.
+
+        Raises:
+            AugmentationError: it is not such a number; names augmentation, parameter, range and value.
+        """
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high or value in exclude:
+            but = "".join(f", but not {end:g}" for end in exclude)
+            raise AugmentationError(f"{cls.__name__}: {parameter} must be in {low:g}..{high:g}{but}, found {value!r}")
+        return float(value)
+
+    @classmethod
+    def whole(cls, parameter: str, value: int, low: int, high: int) -> int:
         """Returns the value.
 
         Raises:
-            AugmentationError: it is not a number in low..high; names augmentation, parameter, range and value.
+            AugmentationError: it is not a whole number in low..high; names augmentation, parameter, range and value.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise AugmentationError(f"{cls.__name__}: {parameter} must be in {low:g}..{high:g}, found {value!r}")
-        return float(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise AugmentationError(
+                f"{cls.__name__}: {parameter} must be a whole number in {low}..{high}, found {value!r}"
+            )
+        return value

@@ -31,25 +31,51 @@ class AugmentationChain:
         for position, augmentation in enumerate(self.augmentations):
             augmentation.position = position
 
-    def check(self, spec: NetworkSpec, has_targets: bool) -> None:
-        """Raises AugmentationError where one of them cannot work on such networks."""
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Raises AugmentationError where one of them cannot work on such networks.
+
+        Args:
+            spec: architecture of the networks.
+            target: "class", "value" (regression) or None (no targets).
+        """
         for augmentation in self.augmentations:
-            augmentation.check(spec, has_targets)
+            augmentation.check(spec, target)
 
     def __call__(self, batch: WeightBatch, epoch: int = 0, rank: int = 0, draw: int = 0) -> WeightBatch:
         """One augmented batch; the input is not changed.
 
         Raises:
-            AugmentationError: an augmentation returned another shape, dtype or type.
+            AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite.
         """
-        generator = torch.Generator(device=batch.device)
+        result = batch
         for augmentation in self.augmentations:
-            key = (self.seed, epoch, batch.index, rank, augmentation.position, draw)
-            generator.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
-            result = augmentation(batch, generator)
-            _same_kind(augmentation, batch, result)
-            batch = result
-        return batch
+            result = self._step(augmentation, result, (epoch, batch.index, rank), draw)
+        if not bool(result.params.isfinite().all()):  # once per chain: on a GPU a look at the numbers is a wait
+            self._blame(batch, (epoch, batch.index, rank), draw)
+        return result
+
+    def _step(
+        self, augmentation: Augmentation, batch: WeightBatch, moment: tuple[int, int, int], draw: int
+    ) -> WeightBatch:
+        key = (self.seed, *moment, augmentation.position, draw)
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        try:
+            result = augmentation(batch, torch.Generator(device=batch.device).manual_seed(seed))
+        except Exception as error:
+            error.add_note(f"raised by {augmentation.name}")
+            raise
+        _same_kind(augmentation, batch, result)
+        return result
+
+    def _blame(self, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> None:
+        """Runs the chain again, with the same draws, to name the augmentation that returned what is not finite."""
+        if not bool(batch.params.isfinite().all()):
+            raise AugmentationError("the batch held numbers that are not finite before any augmentation")
+        for augmentation in self.augmentations:
+            batch = self._step(augmentation, batch, moment, draw)
+            bad = int((~batch.params.isfinite()).any(1).sum())
+            if bad:
+                raise AugmentationError(f"{augmentation.name}: {bad} of {len(batch)} networks are not finite after it")
 
 
 def _same_kind(augmentation: Augmentation, before: WeightBatch, after: WeightBatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from weightspace.augment.base import Augmentation
 from weightspace.entry_points import distribution, load_plugin, plugins
-from weightspace.errors import AugmentationError
+from weightspace.errors import AugmentationError, WeightspaceError
 
 GROUP = "weightspace.augmentations"
 #: An entry of the YAML list: a name, or {name: {parameter: value}}.
@@ -63,11 +63,21 @@ def _build(entry: Entry) -> Augmentation:
     if not isinstance(arguments, Mapping):
         raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
     cls = find_augmentation(name)
+    owner = f"augmentation {name!r} of {distribution(plugins(GROUP)[name][0])}"
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
-        raise AugmentationError(f"augmentation {name!r}: {error}; its parameters: {parameters_of(cls)}") from error
-    return cls(**arguments)
+        raise AugmentationError(f"{owner}: {error}; its parameters: {parameters_of(cls)}") from error
+    try:
+        augmentation = cls(**arguments)
+    except WeightspaceError as error:
+        raise AugmentationError(f"{owner}: {str(error).removeprefix(f'{cls.__name__}: ')}") from error
+    except Exception as error:  # a third party's constructor may raise anything
+        raise AugmentationError(f"{owner} cannot be made: {type(error).__name__}: {error}") from error
+    if not hasattr(augmentation, "position"):
+        raise AugmentationError(f"{owner}: its constructor must call super().__init__(p)")
+    augmentation.name = owner
+    return augmentation
 
 
 def parameters_of(cls: type[Augmentation]) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import inspect
 
+from jsonargparse import Namespace
 from rich.table import Table
 
-from weightspace.augment import Augmentation, find_augmentation, list_augmentations
+from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
 from weightspace.augment.registry import GROUP, parameters_of
 from weightspace.cli.console import make_console
-from weightspace.cli.parser import Parser
+from weightspace.cli.parser import Parser, key_values
+from weightspace.drawing import augmentation_figure, save_figure
 from weightspace.entry_points import distribution, plugins
-from weightspace.errors import AugmentationError
+from weightspace.errors import AugmentationError, ConfigError
+from weightspace.fitting.verify import value_range_of
+from weightspace.zoo import Zoo
+from weightspace.zoo.splits import spread
 
 console = make_console()
 
@@ -25,8 +30,22 @@ def augmentations_cli(arguments: list[str]) -> None:
     subcommands = parser.add_subcommands()
     show = Parser(description="Tells all about one augmentation.")
     show.add_argument("name", type=str, help="entry-point name")
+    show.add_argument("--zoo", type=str, help="draw what it does to networks of this zoo")
+    show.add_argument("--out", type=str, help="the PNG file to write")
+    show.add_argument("--set", nargs="+", metavar="PARAMETER=VALUE", help="its parameters, like alpha=0.4")
+    show.add_argument("--count", type=int, default=8, help="networks to draw")
+    show.add_argument("--draws", type=int, default=3, help="how often to draw from the augmentation")
+    show.add_argument("--side", type=int, default=28, help="pixels per side of a decoded network")
+    show.add_argument("--seed", type=int, default=0, help="of the draws")
     subcommands.add_subcommand("show", show, help=show.description)
-    _show(parser.parse_args(arguments).show.name)
+    options = parser.parse_args(arguments).show
+    if (options.zoo is None) != (options.out is None):
+        raise ConfigError("a picture needs both --zoo (whose networks) and --out (the file to write)")
+    parameters = key_values(options.set or [])
+    (augmentation,) = build_augmentations([{options.name: parameters}])
+    _show(options.name)
+    if options.zoo is not None:
+        _draw(augmentation, Zoo(options.zoo), options)
 
 
 def _table() -> Table:
@@ -47,6 +66,24 @@ def _show(name: str) -> None:
     console.print(inspect.cleandoc(cls.__doc__ or "(no description)"), markup=False)
     console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")
     console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}", markup=False)
+
+
+def _draw(augmentation: Augmentation, zoo: Zoo, options: Namespace) -> None:
+    for name in ("count", "draws", "side"):
+        if options[name] < 1:
+            raise ConfigError(f"--{name} must be at least 1, found {options[name]}")
+    if zoo.spec.in_dim != 2:
+        raise ConfigError(f"pictures are of networks with two inputs, {zoo.path} has {zoo.spec}")
+    rows = zoo.rows("train", first_view_only=True)
+    if not len(rows):
+        raise ConfigError(f"{zoo.path} has no training networks")
+    augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
+    batch = zoo.batch(rows[spread(len(rows), options.count)])
+    figure = augmentation_figure(
+        augmentation, batch, zoo.class_names, value_range_of(zoo), options.draws, options.side, options.seed
+    )
+    save_figure(figure, options.out)
+    console.print(f"picture at {options.out}", markup=False)
 
 
 def _keeps(cls: type[Augmentation]) -> str:

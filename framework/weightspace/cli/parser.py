@@ -6,6 +6,7 @@ import re
 from typing import Any, NoReturn
 
 import jsonargparse
+import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from weightspace.errors import ConfigError
@@ -59,3 +60,21 @@ def readable(message: str) -> str:
 _DULL = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a path but", "Traceback")
 _TYPE = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*\]))(?:\. Got value: .*)?")
 _CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+
+
+def key_values(items: list[str]) -> dict[str, Any]:
+    """Reads the values of an option like ``--set steps=300 init=shared``.
+
+    Raises:
+        ConfigError: an item has no equals sign, or a value that is not YAML.
+    """
+    changes = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"set: expected items like name=value, found {item!r}")
+        try:
+            changes[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"set: {item!r} has no readable value") from error
+    return changes

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from weightspace.cli.console import make_console
-from weightspace.cli.parser import Parser
+from weightspace.cli.parser import Parser, key_values
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting import job, verify
@@ -89,7 +87,7 @@ def fit(
     objects = load_source(source, **({} if path is None else {"path": path}))
     plan = ZooPlan(train, val, test, views, eval_views, seed)
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
-    chosen = load_recipe(recipe, _changes(set or []))
+    chosen = load_recipe(recipe, key_values(set or []))
     networks = train * views + (val + test) * eval_views
     console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}")
     fitter = _fitter(chosen, objects, networks, mode, device, Path(out))
@@ -157,19 +155,6 @@ def _run(fit: ZooFit) -> ZooHeader:
                 progress.print(f"{state.done}/{state.total} networks, {speed}, {left:.0f} s left, {quality}")
 
         return fit.run(report)
-
-
-def _changes(items: list[str]) -> dict[str, Any]:
-    changes = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError(f"set: expected items like steps=300, found {item!r}")
-        try:
-            changes[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"set: {item!r} has no readable value") from error
-    return changes
 
 
 def info(zoo: str) -> None:

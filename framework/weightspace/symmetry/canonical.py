@@ -21,10 +21,11 @@ def canonicalise(batch: WeightBatch, group: str = "auto", tolerance: float = 1e-
     - sign (sine, tanh): the largest incoming weight in absolute value is positive (of several within the tolerance, the
       first). If all are zero, the bias (after its phase) is; if that is zero too, the neuron keeps its sign.
     - phase (sine): the bias is in (-pi / 2 omega, pi / 2 omega]; within the tolerance, the lower end becomes the upper.
-    - order: ascending by the first incoming weight, then by the second, ..., then by the bias; neurons that agree in all
-      of them within the tolerance keep their mutual order.
+    - order: ascending by the first incoming weight, then by the second, ..., then by the bias; neurons that agree in
+      all of them within the tolerance keep their mutual order.
 
-    The form is unique unless neurons of a layer agree within the tolerance, or one has neither incoming weights nor bias.
+    The form is unique unless neurons of a layer agree within the tolerance, or one has neither incoming weights nor
+    bias.
 
     Args:
         batch: B networks.

@@ -1,0 +1,38 @@
+"""What each augmentation costs, beside a DWS training step: networks 2-32-32-1, batch 128."""
+
+from __future__ import annotations
+
+import torch
+from alignment import fitted
+from backbones import training_rate
+from common import Report, rate
+from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
+from weightspace.backbones import DWS
+from weightspace.errors import AugmentationError
+
+BATCH = 128
+
+
+def main() -> None:
+    report = Report(__doc__ or "")
+    seconds = 1.0 if report.quick else 3.0
+    batch = fitted("sine", BATCH).replace(targets=torch.arange(BATCH) % 10, num_classes=10)
+    model = DWS(batch.spec, 10, hidden=16, layers=3)
+    step = report.add("DWS training step, eager", 1e3 * BATCH / training_rate(model, batch, 3 * seconds), "ms")
+    for name in list_augmentations():
+        (augmentation,) = build_augmentations([name])
+        try:
+            augmentation.check(batch.spec, "class")
+        except AugmentationError:
+            continue
+        chain = AugmentationChain([augmentation], seed=0)
+
+        def work(chain: AugmentationChain = chain) -> int:
+            return len(chain(batch))
+
+        report.add(name, 1e3 * BATCH / rate(work, seconds), "ms", step)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""``weightspace plugin new NAME``: the start of a plugin of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weightspace.cli.console import make_console
+from weightspace.cli.parser import Parser
+from weightspace.testing.scaffold import write_plugin
+
+console = make_console()
+
+
+def plugin_cli(arguments: list[str]) -> None:
+    """Parses and runs the command."""
+    parser = Parser(prog="weightspace plugin", description="Plugins of one's own.")
+    subcommands = parser.add_subcommands()
+    new = Parser(description="Writes an installable distribution with one working augmentation and its tests.")
+    new.add_argument("name", type=str, help="lower-case words joined by hyphens: my-noise")
+    new.add_argument("--out", type=str, default=None, help="folder to make (default: one of the plugin's name)")
+    subcommands.add_subcommand("new", new, help=new.description)
+    options = parser.parse_args(arguments).new
+    _new(options.name, Path(options.out or options.name))
+
+
+def _new(name: str, out: Path) -> None:
+    for path in write_plugin(name, out):
+        console.print(f"wrote {path}", markup=False)
+    console.print(
+        f"next: pip install -e {out}, then weightspace augmentations show {name.replace('-', '_')}, "
+        f"and pytest {out} to check it against the contract",
+        markup=False,
+    )
