@@ -14,7 +14,7 @@ PACKAGE = ROOT / "framework" / "weightspace"
 #: A module imports only from modules above it, and from its own group. errors may be imported from everywhere.
 LAYERS = [
     "errors", "version", "entry_points", "spec", "batch", "network", "symmetry", "sources", "zoo", "fitting", "augment",
-    "drawing", "data", "backbones", "tasks", "run_folder", "callbacks", "testing", "cli",
+    "drawing", "data", "backbones", "tasks", "run_folder", "curves", "callbacks", "testing", "cli",
 ]  # fmt: skip
 
 

@@ -121,6 +121,25 @@ def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[
     return captions
 
 
+def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figure:
+    """Losses at the left and accuracies at the right, against the step; training dashed, validation solid.
+
+    Args:
+        curves: label -> metric ("train/loss", "val/loss", "train/accuracy", "val/accuracy") -> [(step, value), ...].
+    """
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    for axis, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for number, (label, found) in enumerate(curves.items()):
+            for split, style in (("train", "--"), ("val", "-")):
+                steps, values = zip(*found.get(f"{split}/{metric}") or [(0, float("nan"))], strict=True)
+                name = label if split == "val" else None
+                axis.plot(steps, values, style, color=f"C{number % 10}", label=name, linewidth=1.2)
+        axis.set_xlabel("step")
+        axis.set_ylabel(f"{metric} (training dashed, validation solid)")
+    figure.axes[0].legend(fontsize=7)
+    return figure
+
+
 def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     """A confusion matrix (K, K) of counts, true classes in rows, shaded by the share of the row."""
     share = matrix / matrix.sum(1, keepdim=True).clamp(min=1)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from statistics import mean, stdev
 
 from rich.table import Table
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
+from weightspace.curves import Curves, mean_curves, read_curves
+from weightspace.drawing import curves_figure, save_figure
 from weightspace.errors import ConfigError
 from weightspace.run_folder import RunFolder
 
@@ -25,11 +29,19 @@ def report_cli(arguments: list[str]) -> None:
     """Parses the command and prints a table of the runs."""
     parser = Parser(prog="weightspace report", description="Compares runs.")
     parser.add_argument("runs", nargs="+", type=str, help="folders of runs, or folders that contain them")
-    found = [run for name in parser.parse_args(arguments).runs for run in find_runs(Path(name))]
+    parser.add_argument("--mean", action="store_true", help="a row per experiment: mean and deviation over its seeds")
+    parser.add_argument("--curves", type=str, metavar="FILE", help="draw losses and accuracies (PNG)")
+    options = parser.parse_args(arguments)
+    found = [run for name in options.runs for run in find_runs(Path(name))]
     folders = list({run.path.resolve(): run for run in found}.values())
     console = make_console()
-    console.print(runs_table(folders))
-    console.print(f"curves: tensorboard --logdir {arguments[0] if len(arguments) == 1 else _common(folders)}")
+    console.print(means_table(folders) if options.mean else runs_table(folders))
+    if options.curves:
+        save_figure(curves_figure(_curves(folders, options.mean)), options.curves)
+        console.print(f"picture of the curves: {options.curves}", markup=False)
+    console.print(f"curves: tensorboard --logdir {options.runs[0] if len(options.runs) == 1 else _common(folders)}")
+    if options.mean:
+        return
     for folder in folders:
         pictures = sorted(folder.pictures.glob("*.png"))
         if pictures:
@@ -66,6 +78,52 @@ def runs_table(folders: list[RunFolder]) -> Table:
         ]
         table.add_row(str(folder.path), f"{provenance['parameters']:,}", *cells)
     return table
+
+
+def means_table(folders: list[RunFolder]) -> Table:
+    """One row per experiment: mean and standard deviation (of a sample) over its runs, percentages in points."""
+    groups = _by_experiment(folders)
+    metrics = {name: [run.read_metrics() for run in runs] for name, runs in groups.items()}
+    every = [m for found in metrics.values() for m in found]
+    shown = {
+        title: (command, key)
+        for title, (command, key, _) in COLUMNS.items()
+        if any(key in m.get(command, {}) for m in every)
+    }
+    table = Table("experiment", "runs", *shown)
+    for name, found in metrics.items():
+        cells = []
+        for title, (command, key) in shown.items():
+            values = [m[command][key] for m in found if key in m.get(command, {})]
+            percent = "{:.1%}" in COLUMNS[title][2]
+            cells.append(_mean_and_deviation([100 * v for v in values] if percent else values, "%" if percent else ""))
+        table.add_row(name, str(len(found)), *cells)
+    return table
+
+
+def _mean_and_deviation(values: list[float], unit: str) -> str:
+    if not values:
+        return ""
+    deviation = f" +- {stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{mean(values):,.1f}{deviation}{unit and ' ' + unit}"
+
+
+def _by_experiment(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
+    groups: dict[str, list[RunFolder]] = {}
+    for folder in folders:
+        groups.setdefault(str(folder.path.parent), []).append(folder)
+    return groups
+
+
+def _curves(folders: list[RunFolder], average: bool) -> dict[str, Curves]:
+    """Curves by run, or their means by experiment, named without what all names begin with."""
+    names = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+    if average:
+        found = {k: mean_curves([read_curves(r, names) for r in runs]) for k, runs in _by_experiment(folders).items()}
+    else:
+        found = {str(folder.path): read_curves(folder, names) for folder in folders}
+    start = len(os.path.commonpath([str(Path(name).parent) for name in found]))
+    return {name[start:].lstrip("/"): curves for name, curves in found.items()}
 
 
 def _common(folders: list[RunFolder]) -> Path:

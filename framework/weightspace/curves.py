@@ -1,0 +1,43 @@
+"""Learning curves of runs, from TensorBoard's event files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from weightspace.errors import ConfigError
+from weightspace.run_folder import RunFolder
+
+#: name of a metric -> [(step, value), ...]
+Curves = dict[str, list[tuple[int, float]]]
+
+
+def read_curves(folder: RunFolder, names: Sequence[str]) -> Curves:
+    """Logged metrics of a run by step; those that it did not log are left out.
+
+    Raises:
+        ConfigError: the run has no event files.
+    """
+    if not any(folder.path.glob("events.out.tfevents.*")):
+        raise ConfigError(f"{folder.path} has no curves: expected TensorBoard's event files there")
+    events = EventAccumulator(str(folder.path), size_guidance={"scalars": 0})
+    events.Reload()
+    logged = set(events.Tags()["scalars"])
+    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in names if name in logged}
+
+
+def mean_curves(runs: Sequence[Curves]) -> Curves:
+    """The mean of several runs, at the steps that all of them have.
+
+    >>> mean_curves([{"loss": [(1, 2.0), (2, 1.0)]}, {"loss": [(1, 4.0)]}])
+    {'loss': [(1, 3.0)]}
+    """
+    mean: Curves = {}
+    for name in {name: None for run in runs for name in run}:
+        values: dict[int, list[float]] = {}
+        for run in runs:
+            for step, value in dict(run.get(name, [])).items():
+                values.setdefault(step, []).append(value)
+        mean[name] = [(step, sum(v) / len(v)) for step, v in sorted(values.items()) if len(v) == len(runs)]
+    return mean
