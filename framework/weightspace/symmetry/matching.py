@@ -88,12 +88,16 @@ def best_sign_and_phase(overlaps: Overlaps, group: Collection[str], omega: float
     return signs, 2 * ((turns - parities) / 2).round() + parities
 
 
+#: Temperature of the balancing before an assignment, in units of the mean cost, and its rounds.
+TEMPERATURE, ROUNDS = 0.1, 6
+
+
 def assign(scores: Tensor) -> Tensor:
     """For each matrix the assignment of columns to rows with the largest total score.
 
-    scipy's solver (Jonker-Volgenant without an initialisation) goes through each matrix in turn, on as many threads as
-    torch has: it releases the interpreter's lock. Rows and columns are reduced first, for all matrices at once, which
-    leaves the solution unchanged and halves the solver's time.
+    scipy's solver (shortest augmenting paths, from potentials of zero) goes through each matrix in turn, on as many
+    threads as torch has: it releases the interpreter's lock. Rows and columns are balanced first, for all matrices at
+    once, which leaves the solution unchanged and shortens the solver's paths.
 
     Args:
         scores: (B, n, n), finite.
@@ -104,21 +108,36 @@ def assign(scores: Tensor) -> Tensor:
     >>> assign(torch.tensor([[[1.0, 5.0], [2.0, 3.0]]]))
     tensor([[1, 0]])
     """
-    cost = scores.amax(2, keepdim=True) - scores
-    cost = (cost - cost.amin(1, keepdim=True)).double().cpu()
-    count, width, _ = cost.shape
-    columns = torch.empty(count, width, dtype=torch.int64)
-    costs, found = cost.numpy(), columns.numpy()
+    costs = _balanced(scores).double().cpu().numpy()
+    columns = torch.empty(costs.shape[:2], dtype=torch.int64)
+    found = columns.numpy()
 
     def solve(rows: range) -> None:
         for row in rows:
             found[row] = linear_sum_assignment(costs[row])[1]
 
-    workers = min(torch.get_num_threads(), count)
-    shares = [range(start, count, workers) for start in range(workers)]
+    workers = min(torch.get_num_threads(), len(costs))
+    shares = [range(start, len(costs), workers) for start in range(workers)]
     if workers == 1:
         solve(shares[0])
     elif workers:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(solve, shares))
     return columns.to(scores.device)
+
+
+def _balanced(scores: Tensor) -> Tensor:
+    """Costs (B, n, n) from which numbers per row and per column were taken, so that each has entries near zero.
+
+    The numbers are the potentials of the entropic relaxation of the assignment (Sinkhorn's algorithm, a few rounds),
+    close to the dual solution that the solver would otherwise build up from zero.
+    """
+    cost = scores.amax(2, keepdim=True) - scores
+    scale = (TEMPERATURE * cost.mean((1, 2), keepdim=True)).clamp(min=torch.finfo(cost.dtype).tiny)
+    kernel = (-cost / scale).exp_()
+    columns = torch.ones_like(kernel[:, :1])
+    least = torch.finfo(kernel.dtype).tiny
+    for _ in range(ROUNDS):
+        rows = (kernel * columns).sum(2, keepdim=True).clamp_(min=least).reciprocal_()
+        columns = (rows.transpose(1, 2) @ kernel).clamp_(min=least).reciprocal_()
+    return cost - scale * (rows.log() + columns.log())
