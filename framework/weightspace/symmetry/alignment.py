@@ -16,7 +16,6 @@ from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sig
 from weightspace.symmetry.scales import closest_scales, unit_scales
 from weightspace.symmetry.transforms import scale_neurons
 
-
 def align(
     reference: WeightBatch,
     other: WeightBatch,
@@ -54,12 +53,12 @@ def align(
     _check(reference, other, sweeps, restarts, generator)
     if "scale" in symmetries:
         return _align_scaled(reference, other, sweeps, restarts, generator, coordinates)
-    best = _first_sweep(reference, other, symmetries, coordinates)
-    best = _descend(reference, other, best, symmetries, sweeps - 1)
+    moving = _first_sweep(reference, other, symmetries, coordinates)
+    best = _descend(reference, moving, sweeps - 1)
     for _ in range(restarts):
         assert generator is not None
         start = GroupElement.random(other, symmetries, generator, max_phase=1)
-        again = _descend(reference, other, start, symmetries, sweeps)
+        again = _descend(reference, _Moving(other, start, symmetries), sweeps)
         closer = distance(reference, again.apply(other)) < distance(reference, best.apply(other))
         best = again.where(closer, best)
     return best
@@ -103,29 +102,21 @@ def _align_scaled(
 
 def _first_sweep(
     reference: WeightBatch, other: WeightBatch, symmetries: frozenset[str], coordinates: Tensor | None
-) -> GroupElement:
+) -> _Moving:
     """From the input on; incoming weights only, or the given points' outputs."""
-    moving = _Moving(other, GroupElement.identity(other), symmetries)
+    moving = _Moving(other, None, symmetries)
     given = None if coordinates is None else _orders_by_outputs(reference, other, symmetries, coordinates)
     last = len(moving.weights) - 2
     for layer in range(last + 1):
-        overlaps = moving.overlaps(reference, layer, outgoing=layer == last)
-        moving.match(layer, overlaps, None if given is None else given[layer])
-    return moving.element()
+        moving.match(reference, layer, outgoing=layer == last, order=None if given is None else given[layer])
+    return moving
 
 
-def _descend(
-    reference: WeightBatch, other: WeightBatch, start: GroupElement, symmetries: frozenset[str], sweeps: int
-) -> GroupElement:
+def _descend(reference: WeightBatch, moving: _Moving, sweeps: int) -> GroupElement:
     """Sweeps that look at incoming and outgoing weights: none of them raises the distance."""
-    moving = _Moving(other, start, symmetries)
     for _ in range(sweeps):
-        changed = [
-            moving.match(layer, moving.overlaps(reference, layer, outgoing=True))
-            for layer in range(len(moving.weights) - 1)
-        ]
-        if not any(changed):
-            break
+        for layer in range(len(moving.weights) - 1):
+            moving.match(reference, layer, outgoing=True)
     return moving.element()
 
 
@@ -150,39 +141,59 @@ def _standardised(outputs: Tensor) -> Tensor:
 class _Moving:
     """The second network of each pair on its way: its layers, and the element that brought it there."""
 
-    def __init__(self, batch: WeightBatch, start: GroupElement, symmetries: frozenset[str]) -> None:
+    def __init__(self, batch: WeightBatch, start: GroupElement | None, symmetries: frozenset[str]) -> None:
         self.spec, self.symmetries = batch.spec, symmetries
-        moved = start.apply(batch)
-        self.weights, self.biases = list(moved.weights), list(moved.biases)
-        ones = [torch.ones_like(bias) for bias in moved.biases[:-1]]
-        self.orders = list(start.orders)
-        self.signs = list(start.signs or ones)
-        self.phases = list(start.phases or [torch.zeros_like(one) for one in ones])
+        moved = batch if start is None else start.apply(batch)
+        start = start or GroupElement.identity(batch)
+        self.weights, self.biases = [w.clone() for w in moved.weights], [b.clone() for b in moved.biases]
+        hidden = moved.biases[:-1]
+        self.orders = [order.clone() for order in start.orders]
+        self.signs = [s.clone() for s in start.signs or [torch.ones_like(b) for b in hidden]]
+        self.phases = [k.clone() for k in start.phases or [torch.zeros_like(b) for b in hidden]]
+        self.restless = [torch.ones(len(moved), dtype=torch.bool, device=moved.device) for _ in hidden]
 
-    def overlaps(self, reference: WeightBatch, layer: int, outgoing: bool) -> Overlaps:
-        """Inner products of all neurons of a layer with all of the reference's."""
-        incoming = reference.weights[layer] @ self.weights[layer].transpose(1, 2)
-        outer = reference.weights[layer + 1].transpose(1, 2) @ self.weights[layer + 1] if outgoing else None
-        return Overlaps(incoming, outer, reference.biases[layer].unsqueeze(2), self.biases[layer].unsqueeze(1))
+    def match(self, reference: WeightBatch, layer: int, outgoing: bool, order: Tensor | None = None) -> None:
+        """Moves one layer's neurons to their best (or the given) places.
 
-    def match(self, layer: int, overlaps: Overlaps, order: Tensor | None = None) -> bool:
-        """Moves one layer's neurons to their best (or the given) places; tells whether anything changed."""
+        Pairs in which neither this layer nor its neighbours have moved since it was matched are at rest: left alone.
+        """
+        rows = self.restless[layer].nonzero().squeeze(1)
+        if not len(rows):
+            return
+        if len(rows) < len(self.restless[layer]):
+            reference = reference.select(rows)
         omega = self.spec.omegas[layer]
+        overlaps = self._overlaps(reference, rows, layer, outgoing)
         order = assign(best_score(overlaps, self.symmetries, omega)) if order is None else order
         sign, phase = best_sign_and_phase(overlaps.matched(order), self.symmetries, omega)
-        self._move(layer, order, sign, phase)
-        still = torch.arange(order.shape[1], device=order.device)
-        return not bool((order == still).all() & (sign == 1).all() & (phase == 0).all())
+        moved = (order != torch.arange(order.shape[1], device=order.device)) | (sign != 1) | (phase != 0)
+        self.restless[layer][rows] = not outgoing
+        moved_rows = moved.any(1)
+        if not moved_rows.any():
+            return
+        self._move(layer, rows[moved_rows], order[moved_rows], sign[moved_rows], phase[moved_rows])
+        for neighbour in (layer - 1, layer + 1):
+            if 0 <= neighbour < len(self.restless):
+                self.restless[neighbour][rows[moved_rows]] = True
 
-    def _move(self, layer: int, order: Tensor, sign: Tensor, phase: Tensor) -> None:
-        weight, bias, following = self.weights[layer], self.biases[layer], self.weights[layer + 1]
+    def _overlaps(self, reference: WeightBatch, rows: Tensor, layer: int, outgoing: bool) -> Overlaps:
+        """Inner products of all neurons of a layer with all of the reference's."""
+        incoming = reference.weights[layer] @ self.weights[layer][rows].transpose(1, 2)
+        following = self.weights[layer + 1][rows] if outgoing else None
+        outer = None if following is None else reference.weights[layer + 1].transpose(1, 2) @ following
+        bias1, bias2 = reference.biases[layer].unsqueeze(2), self.biases[layer][rows].unsqueeze(1)
+        return Overlaps(incoming, outer, bias1, bias2)
+
+    def _move(self, layer: int, rows: Tensor, order: Tensor, sign: Tensor, phase: Tensor) -> None:
+        pairs, shift = rows.unsqueeze(1), math.pi / self.spec.omegas[layer]
         gain = sign * (1 - 2 * phase.remainder(2))
-        self.weights[layer] = weight.take_along_dim(order.unsqueeze(2), 1) * sign.unsqueeze(2)
-        self.biases[layer] = bias.take_along_dim(order, 1) * sign + phase * (math.pi / self.spec.omegas[layer])
-        self.weights[layer + 1] = following.take_along_dim(order.unsqueeze(1), 2) * gain.unsqueeze(1)
-        self.orders[layer] = self.orders[layer].take_along_dim(order, 1)
-        self.signs[layer] = self.signs[layer].take_along_dim(order, 1) * sign
-        self.phases[layer] = self.phases[layer].take_along_dim(order, 1) * sign + phase
+        following = self.weights[layer + 1][rows].take_along_dim(order.unsqueeze(1), 2)
+        self.weights[layer][rows] = self.weights[layer][pairs, order] * sign.unsqueeze(2)
+        self.biases[layer][rows] = self.biases[layer][pairs, order] * sign + phase * shift
+        self.weights[layer + 1][rows] = following * gain.unsqueeze(1)
+        self.orders[layer][rows] = self.orders[layer][pairs, order]
+        self.signs[layer][rows] = self.signs[layer][pairs, order] * sign
+        self.phases[layer][rows] = self.phases[layer][pairs, order] * sign + phase
 
     def element(self) -> GroupElement:
         """The element so far, with the parts that its group has."""
