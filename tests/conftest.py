@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -25,7 +26,7 @@ DIGITS = ["--source", "digits", "--recipe", "siren", "--set", "steps=60", "hidde
 
 
 def pytest_configure() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(min(2, len(os.sched_getaffinity(0))))
 
 
 @pytest.fixture(autouse=True)

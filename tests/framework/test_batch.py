@@ -64,3 +64,13 @@ def test_soft_targets(random_batch) -> None:
     assert soft_targets(soft) is soft.targets
     with pytest.raises(ValueError, match="no targets"):
         soft_targets(batch.replace(targets=None))
+
+
+def test_select_takes_rows_with_all_that_is_known_of_them(random_batch) -> None:
+    batch = random_batch()
+    rows = torch.tensor([3, 3, 0])
+    chosen = batch.select(rows)
+    assert torch.equal(chosen.params, batch.params[rows])
+    assert chosen.targets.tolist() == [0, 0, 0]
+    assert chosen.objects.tolist() == [3, 3, 0]
+    assert len(batch.select(batch.objects > 3)) == 2

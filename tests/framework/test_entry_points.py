@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from weightspace.augment import find_augmentation, list_augmentations
+from weightspace.augment import AugmentationChain, build_augmentations, find_augmentation, list_augmentations
 from weightspace.cli.main import main
 from weightspace.entry_points import plugins
 from weightspace.errors import AugmentationError
@@ -73,3 +73,29 @@ def test_a_plugin_of_another_type_is_refused(install) -> None:
     install("no-class", "Good = 3", "three = no_class:Good")
     with pytest.raises(AugmentationError, match=r"'three' of no-class 1.0 must be a class derived from Augmentation"):
         find_augmentation("three")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("batch.params * float('nan')", "'good' of good-noise 1.0: 6 of 6 networks are not finite after it"),
+        ("batch.params.float()", r"'good' of good-noise 1.0: params were .*float64, apply returned .*float32"),
+    ],
+)
+def test_a_plugin_that_breaks_its_contract_is_named(install, random_batch, change: str, message: str) -> None:
+    install("good-noise", GOOD.replace("batch.params * 1", change), "good = good_noise:Good")
+    with pytest.raises(AugmentationError, match=message):
+        AugmentationChain(build_augmentations(["good"]), seed=0)(random_batch())
+
+
+@pytest.mark.parametrize(
+    ("constructor", "message"),
+    [
+        ("def __init__(self): self.x = 1", r"'good' of good-noise 1.0: its constructor must call super"),
+        ("def __init__(self): raise OSError('no disk')", r"'good' of good-noise 1.0 cannot be made: OSError: no disk"),
+    ],
+)
+def test_a_constructor_that_fails_is_named(install, constructor: str, message: str) -> None:
+    install("good-noise", GOOD + "    " + constructor + "\n", "good = good_noise:Good")
+    with pytest.raises(AugmentationError, match=message):
+        build_augmentations(["good"])

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
-from weightspace.network import evaluate
+from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
 
 
@@ -46,3 +46,13 @@ def test_agrees_with_torch_modules(activation: str, widths: tuple[int, ...]) -> 
 def test_coordinates_of_another_dimension_are_refused(random_batch) -> None:
     with pytest.raises(SpecError, match=r"\(N, 2\)"):
         evaluate(random_batch(), torch.zeros(4, 3))
+
+
+def test_hidden_outputs_are_those_of_the_layers(random_batch) -> None:
+    batch = random_batch((2, 5, 4, 3), "tanh")
+    x = torch.rand(7, 2, dtype=torch.float64)
+    first, second = hidden_outputs(batch, x)
+    assert torch.allclose(first[2], torch.tanh(x @ batch.weights[0][2].T + batch.biases[0][2]))
+    assert torch.allclose(second[2], torch.tanh(first[2] @ batch.weights[1][2].T + batch.biases[1][2]))
+    last = second @ batch.weights[2].transpose(1, 2) + batch.biases[2].unsqueeze(1) + batch.spec.output_offset
+    assert torch.allclose(last, evaluate(batch, x))

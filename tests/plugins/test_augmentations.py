@@ -1,4 +1,4 @@
-"""Exactness in float64, moments, and cases computed by hand."""
+"""The contract for every first-party augmentation, moments, and cases computed by hand."""
 
 from __future__ import annotations
 
@@ -6,29 +6,58 @@ import math
 
 import pytest
 import torch
+from weightspace.augment import build_augmentations, find_augmentation
 from weightspace.batch import WeightBatch
+from weightspace.errors import AugmentationError
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec
-from weightspace_plugins.geometry import Rotate, rotations_3d
-from weightspace_plugins.mixup import Mix, MixUp
-from weightspace_plugins.noise import GaussianNoise
-from weightspace_plugins.symmetry import SignFlip
+from weightspace.symmetry import GroupElement, align, distance
+from weightspace.testing import parametrize_checks
+from weightspace_plugins.geometry import Rotate, Scale, Translate, rotations_3d
+from weightspace_plugins.labels import LabelSmoothing
+from weightspace_plugins.mixup import Mix, MixUp, MixUpAligned, MixUpAlignedPermuted, MixUpPermuted, SelfMixUp
+from weightspace_plugins.noise import Dropout, GaussianNoise, QuantileMask
+from weightspace_plugins.symmetry import Permute, PhaseShift, PositiveScale, SignFlip
+
+EVERY = [
+    Rotate, Rotate(degrees="haar"), Translate, Scale,
+    GaussianNoise, GaussianNoise(ramp_epochs=5), Dropout, Dropout(rescale=True), QuantileMask,
+    Permute, SignFlip, PhaseShift, PhaseShift(multiples=4), PositiveScale, LabelSmoothing,
+    MixUp, MixUpPermuted, MixUpAligned, MixUpAligned(group="permutation", alpha=0.3), MixUpAlignedPermuted,
+    SelfMixUp, SelfMixUp(augmentations=[{"gaussian_noise": {"scale": 0.3}}, "permute"]),
+]  # fmt: skip
+
+
+@parametrize_checks(*EVERY)
+def test_contract(check) -> None:
+    check()
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("widths", [(2, 5, 1), (2, 5, 4, 3, 2), (3, 4, 6, 1), (3, 4, 3, 4, 5, 2)])
-@pytest.mark.parametrize("activation", ["sine", "tanh", "relu"])
-def test_rotate_computes_the_moved_object(random_batch, widths, activation: str) -> None:
-    batch = random_batch(widths, activation)
-    rotate = Rotate(degrees=180)
-    params = rotate.sample(batch, generator())
+def test_all_sixteen_are_installed() -> None:
+    names = [
+        "rotate", "translate", "scale", "gaussian_noise", "dropout", "quantile_mask", "permute", "sign_flip",
+        "phase_shift", "positive_scale", "label_smoothing", "mixup", "mixup_permuted", "mixup_aligned",
+        "mixup_aligned_permuted", "self_mixup",
+    ]  # fmt: skip
+    assert {find_augmentation(name) for name in names} == {c for c in EVERY if isinstance(c, type)}
+    assert len(names) == 16
+
+
+@pytest.mark.parametrize("augmentation", [Rotate(180), Rotate("haar"), Translate(0.5), Scale(0.5)])
+@pytest.mark.parametrize("widths", [(2, 5, 1), (3, 4, 6, 1)])
+def test_input_space_ones_move_the_object(random_batch, augmentation, widths) -> None:
+    batch = random_batch(widths)
+    params = augmentation.sample(batch, generator())
     x = torch.rand(20, widths[0], dtype=torch.float64) * 2 - 1
-    moved = evaluate(rotate.apply(batch, params), x)
-    assert (moved - evaluate(batch, rotate.coordinates(x, params))).abs().max() < 1e-9
+    moved = evaluate(augmentation.apply(batch, params), x)
+    assert (moved - evaluate(batch, augmentation.coordinates(x, params))).abs().max() < 1e-9
     assert (moved - evaluate(batch, x)).abs().max() > 1e-3
+    for before, after in zip(batch.weights[1:], augmentation.apply(batch, params).weights[1:], strict=True):
+        assert torch.equal(before, after), "only the first layer knows of the input"
 
 
 @pytest.mark.parametrize("widths", [(2, 3, 1), (3, 3, 1)])
@@ -38,10 +67,22 @@ def test_rotations_are_proper_and_bounded(random_batch, widths) -> None:
     identity = torch.eye(widths[0], dtype=torch.float64)
     assert (r @ r.transpose(1, 2) - identity).abs().max() < 1e-12
     assert torch.allclose(torch.linalg.det(r), torch.ones(4000, dtype=torch.float64))
-    trace = r.diagonal(dim1=1, dim2=2).sum(1)
-    angle = torch.acos(((trace - (widths[0] - 2)) / 2).clamp(-1, 1)).rad2deg()
+    angle = rotation_angles(r)
     assert angle.max() <= 40 + 1e-6
     assert float(angle.mean()) == pytest.approx(20, abs=1)
+
+
+def rotation_angles(r: torch.Tensor) -> torch.Tensor:
+    trace = r.diagonal(dim1=1, dim2=2).sum(1)
+    return torch.acos(((trace - (r.shape[1] - 2)) / 2).clamp(-1, 1)).rad2deg()
+
+
+def test_haar_is_uniform_over_all_rotations(random_batch) -> None:
+    r = Rotate(degrees="haar").sample(random_batch((3, 3, 1), count=20_000), generator())
+    assert torch.allclose(torch.linalg.det(r), torch.ones(20_000, dtype=torch.float64))
+    assert float(rotation_angles(r).mean()) == pytest.approx(126.5, abs=0.5)
+    assert r.mean(0).abs().max() < 0.02
+    assert (r.square().mean(0) - 1 / 3).abs().max() < 0.01, "each axis goes everywhere alike"
 
 
 def test_a_quarter_turn_about_the_third_axis() -> None:
@@ -49,15 +90,30 @@ def test_a_quarter_turn_about_the_third_axis() -> None:
     assert torch.allclose(rotations_3d(axis, angle) @ torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 1, 0]), atol=1e-6)
 
 
-@pytest.mark.parametrize("widths", [(2, 5, 1), (3, 5, 4, 3, 2)])
-@pytest.mark.parametrize("activation", ["sine", "tanh"])
-def test_sign_flip_keeps_the_function(random_batch, widths, activation: str) -> None:
-    batch = random_batch(widths, activation)
-    x = torch.rand(20, widths[0], dtype=torch.float64)
-    moved = SignFlip()(batch, generator())
-    assert (evaluate(moved, x) - evaluate(batch, x)).abs().max() < 1e-9
-    assert 0.2 < (moved.biases[0] != batch.biases[0]).double().mean() < 0.8
+def test_shifts_and_factors_fill_their_ranges(random_batch) -> None:
+    batch = random_batch((2, 3, 1), count=4000)
+    shift = Translate(0.3).sample(batch, generator())
+    assert float(shift.abs().max()) == pytest.approx(0.3, abs=1e-3)
+    assert shift.mean(0).tolist() == pytest.approx([0, 0], abs=0.01)
+    factor = Scale(0.2).sample(batch, generator())
+    assert [float(factor.min()), float(factor.max())] == pytest.approx([0.8, 1.2], abs=1e-3)
+
+
+def test_sign_flip_and_phase_shift_move_as_often_as_they_say(random_batch) -> None:
+    batch = random_batch((2, 50, 1), count=100)
+    flipped = SignFlip(probability=0.3)(batch, generator())
+    assert float((flipped.biases[0] != batch.biases[0]).double().mean()) == pytest.approx(0.3, abs=0.02)
     assert torch.equal(SignFlip(probability=0)(batch, generator()).params, batch.params)
+    k = PhaseShift(multiples=2).sample(batch, generator())[0]
+    assert [float((k == n).double().mean()) for n in range(-2, 3)] == pytest.approx([0.2] * 5, abs=0.02)
+    assert set(k.unique().tolist()) == {-2, -1, 0, 1, 2}
+
+
+def test_positive_scale_is_log_uniform(random_batch) -> None:
+    factors = PositiveScale(factor=4).sample(random_batch((2, 50, 1), "relu", count=200), generator())[0]
+    logs = factors.log() / math.log(4)
+    assert [float(logs.min()), float(logs.max()), float(logs.mean())] == pytest.approx([-1, 1, 0], abs=0.02)
+    assert float(logs.var()) == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_noise_has_the_spread_of_each_tensor_and_a_fresh_draw_per_entry() -> None:
@@ -76,15 +132,53 @@ def test_noise_has_the_spread_of_each_tensor_and_a_fresh_draw_per_entry() -> Non
     assert torch.equal(changed.biases[-1], torch.zeros(30, 1, dtype=torch.float64)), "one entry has no spread"
 
 
+def test_dropout_leaves_survivors_alone(random_batch) -> None:
+    batch = random_batch((2, 30, 30, 1), count=20)
+    after = Dropout(probability=0.2)(batch, generator())
+    dropped = after.params == 0
+    assert float(dropped.double().mean()) == pytest.approx(0.2, abs=0.01)
+    assert torch.equal(after.params[~dropped], batch.params[~dropped])
+    rescaled = Dropout(probability=0.2, rescale=True)(batch, generator())
+    assert torch.allclose(rescaled.params, after.params / 0.8)
+
+
+def test_quantile_mask_drops_what_is_below_the_quantile(random_batch) -> None:
+    batch = random_batch((2, 9, 7, 1))
+    q = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.9, 1.0], dtype=torch.float64)
+    after = QuantileMask().apply(batch, q)
+    for before, masked, share in zip(batch.params, after.params, q, strict=True):
+        kept = before.abs() >= torch.quantile(before.abs(), share)
+        assert torch.equal(masked, before * kept)
+    draws = QuantileMask(q_max=0.4).sample(random_batch((1, 1, 1), count=4000), generator())
+    assert [float(draws.max()), float(draws.mean())] == pytest.approx([0.4, 0.2], abs=0.01)
+
+
+def test_label_smoothing_by_hand(random_batch) -> None:
+    batch = random_batch((2, 3, 1), count=3)
+    after = LabelSmoothing(smoothing=0.3)(batch, generator())
+    expected = torch.full((3, 3), 0.1, dtype=torch.float64) + 0.7 * torch.eye(3, dtype=torch.float64)
+    assert torch.allclose(after.targets, expected)
+    assert torch.equal(after.params, batch.params)
+    with pytest.raises(AugmentationError, match="LabelSmoothing: needs classes"):
+        LabelSmoothing().check(batch.spec, "value")
+
+
 def test_mixup_by_hand() -> None:
     spec = NetworkSpec((1, 1, 1), "relu")
     params = torch.tensor([[1.0, 0, 0, 2], [3.0, 4, 0, 0]])
     batch = WeightBatch(params, spec, torch.tensor([0, 2]), num_classes=3)
-    mixed = MixUp().apply(batch, Mix(torch.tensor([1, 1]), torch.tensor([0.25, 0.5])))
+    mixed = MixUp().apply(batch, Mix(torch.tensor([1, 1]), torch.tensor([0.25, 0.5]), []))
     assert torch.allclose(mixed.params, torch.tensor([[2.5, 3, 0, 0.5], [3, 4, 0, 0]]))
     assert torch.allclose(mixed.targets, torch.tensor([[0.25, 0, 0.75], [0, 0, 1]]))
-    soft = MixUp().apply(batch.replace(targets=mixed.targets), Mix(torch.tensor([1, 0]), torch.tensor([0.0, 1.0])))
+    mix = Mix(torch.tensor([1, 0]), torch.tensor([0.0, 1.0]), [])
+    soft = MixUp().apply(batch.replace(targets=mixed.targets), mix)
     assert torch.allclose(soft.targets, mixed.targets[[1, 1]])
+
+
+def test_mixup_of_regression_targets(random_batch) -> None:
+    batch = random_batch((2, 3, 1), count=2).replace(targets=torch.tensor([[1.0], [3.0]]), num_classes=None)
+    mix = Mix(torch.tensor([1, 0]), torch.tensor([0.25, 0.5], dtype=torch.float64), [])
+    assert MixUp().apply(batch, mix).targets.tolist() == [[2.5], [2.0]]
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
@@ -93,3 +187,106 @@ def test_lambda_is_beta_distributed(random_batch, alpha: float) -> None:
     assert sorted(mix.partners.tolist()) == list(range(20_000))
     assert float(mix.lam.mean()) == pytest.approx(0.5, abs=0.01)
     assert float(mix.lam.var()) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+
+
+def test_permuted_mixup_permutes_the_first_only(random_batch) -> None:
+    batch = random_batch((2, 5, 4, 1))
+    mix = MixUpPermuted().sample(batch, generator())
+    alone = mix._replace(lam=torch.ones(6, dtype=torch.float64))
+    assert torch.equal(MixUpPermuted().apply(batch, alone).params, GroupElement(tuple(mix.orders)).apply(batch).params)
+    partner = mix._replace(lam=torch.zeros(6, dtype=torch.float64))
+    assert torch.equal(MixUpPermuted().apply(batch, partner).params, batch.params[mix.partners])
+
+
+@pytest.mark.parametrize("activation", ["sine", "tanh", "relu"])
+def test_aligned_mixup_undoes_what_hides_a_copy(fitted, activation: str) -> None:
+    """A batch of networks and hidden copies of them: mixed with its own copy, each stays the same function."""
+    batch = fitted((2, 32, 32, 1), activation)
+    hidden = GroupElement.random(batch, batch.spec.symmetries, generator(3)).apply(batch)
+    both = batch.replace(params=torch.cat([batch.params, hidden.params]), targets=torch.arange(40) % 10, num_classes=10)
+    partners = torch.cat([torch.arange(20, 40), torch.arange(20)])
+    orders = [torch.rand(40, 32, generator=generator(4)).argsort(1) for _ in range(2)]
+    mix = Mix(partners, torch.full((40,), 0.5, dtype=torch.float64), orders)
+    x = torch.rand(50, 2, dtype=torch.float64) * 2 - 1
+    tolerance = 1e-9 if activation != "relu" else 0.02  # the closest scale is not the hidden one exactly
+    for augmentation in (MixUpAligned(), MixUpAlignedPermuted()):
+        mixed = augmentation.apply(both, mix)
+        assert (evaluate(mixed, x) - evaluate(both, x)).abs().max() < tolerance
+    plain = MixUp().apply(both, mix)
+    assert (evaluate(plain, x) - evaluate(both, x)).abs().max() > 0.1
+    aligned, permuted = (a.apply(both, mix) for a in (MixUpAligned(), MixUpAlignedPermuted()))
+    assert torch.equal(permuted.params, GroupElement(tuple(orders)).apply(aligned).params)
+    if activation == "sine":
+        blind = MixUpAligned(group="permutation").apply(both, mix)
+        assert (evaluate(blind, x) - evaluate(both, x)).abs().max() > 0.1, "signs and phases were not seen"
+
+
+def test_aligned_mixup_mixes_with_the_aligned_partner(random_batch) -> None:
+    batch = random_batch((2, 8, 6, 1))
+    mix = MixUpAligned().sample(batch, generator())
+    partner = batch.select(mix.partners)
+    aligned = align(batch, partner).apply(partner)
+    expected = torch.lerp(aligned.params, batch.params, mix.lam[:, None])
+    assert torch.equal(MixUpAligned().apply(batch, mix).params, expected)
+    assert (distance(batch, aligned) <= distance(batch, partner)).all()
+
+
+def test_self_mixup_keeps_the_target_and_mixes_with_itself(random_batch) -> None:
+    batch = random_batch((2, 5, 1))
+    after = SelfMixUp(augmentations=["sign_flip"])(batch, generator())
+    assert torch.equal(after.targets, batch.targets)
+    flipped = (after.biases[0].abs() < batch.biases[0].abs()) | (after.biases[0] == batch.biases[0])
+    assert flipped.all(), "a mixture of b and b or -b"
+    copy, lam = SelfMixUp().sample(batch, generator())
+    assert torch.allclose(
+        SelfMixUp().apply(batch, (copy, lam)).params, lam[:, None] * batch.params + (1 - lam[:, None]) * copy
+    )
+    with pytest.raises(AugmentationError, match="augmentations must leave targets alone, augmentation 'mixup'"):
+        SelfMixUp(augmentations=["mixup"])
+    with pytest.raises(AugmentationError, match="valid for relu networks only"):
+        SelfMixUp(augmentations=["positive_scale"]).check(batch.spec, "class")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"rotate": {"degrees": "har"}},
+            r"'rotate' of weightspace .*: degrees must be in 0..180, or 'haar', found 'har'",
+        ),
+        ({"translate": {"scale": -1}}, "scale must be in 0..2, found -1"),
+        ({"scale": {"scale": 1}}, "scale must be in 0..1, but not 1, found 1"),
+        ({"gaussian_noise": {"scale": float("nan")}}, "scale must be in 0..10, found nan"),
+        ({"gaussian_noise": {"ramp_epochs": 2.5}}, "ramp_epochs must be a whole number in 0..1000000, found 2.5"),
+        ({"dropout": {"probability": 1}}, "probability must be in 0..1, but not 1, found 1"),
+        ({"quantile_mask": {"q_max": 2}}, "q_max must be in 0..1, found 2"),
+        ({"sign_flip": {"probability": "x"}}, "probability must be in 0..1, found 'x'"),
+        ({"phase_shift": {"multiples": -1}}, "multiples must be a whole number in 0..1000, found -1"),
+        ({"positive_scale": {"factor": 0.5}}, "factor must be in 1..1000, found 0.5"),
+        ({"label_smoothing": {"smoothing": 1.5}}, "smoothing must be in 0..1, found 1.5"),
+        ({"mixup": {"alpha": 0}}, "alpha must be in 0..1000, but not 0, found 0"),
+        ({"mixup_permuted": {"p": True}}, "p must be in 0..1, found True"),
+        ({"mixup_aligned": {"group": "sign"}}, "group must be one of auto, permutation, .*, found 'sign'"),
+        ({"mixup_aligned_permuted": {"sweeps": 0}}, "sweeps must be a whole number in 1..100, found 0"),
+        ({"self_mixup": {"alpha": -2}}, "alpha must be in 0..1000, but not 0, found -2"),
+    ],
+)
+def test_values_out_of_range_are_refused(entry, message: str) -> None:
+    with pytest.raises(AugmentationError, match=message):
+        build_augmentations([entry])
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "widths", "activation", "message"),
+    [
+        ("sign_flip", (2, 3, 1), "relu", "valid for sine/tanh networks only"),
+        ("phase_shift", (2, 3, 1), "tanh", "valid for sine networks only"),
+        ("positive_scale", (2, 3, 1), "sine", "valid for relu networks only"),
+        ({"mixup_aligned": {"group": "permutation+sign"}}, (2, 3, 1), "relu", "sign is no symmetry of networks"),
+        ("rotate", (1, 3, 1), "sine", "these networks have 1"),
+    ],
+)
+def test_what_cannot_work_is_refused(random_batch, augmentation, widths, activation: str, message: str) -> None:
+    (built,) = build_augmentations([augmentation])
+    with pytest.raises(AugmentationError, match=message):
+        built.check(random_batch(widths, activation).spec, "class")

@@ -16,6 +16,7 @@ from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sig
 from weightspace.symmetry.scales import closest_scales, unit_scales
 from weightspace.symmetry.transforms import scale_neurons
 
+
 def align(
     reference: WeightBatch,
     other: WeightBatch,

@@ -100,9 +100,9 @@ STAGES = 3
 def assign(scores: Tensor) -> Tensor:
     """For each matrix the assignment of columns to rows with the largest total score.
 
-    scipy's solver (shortest augmenting paths, from potentials of zero) goes through each matrix in turn, wide ones
-    on as many threads as torch has: it releases the interpreter's lock. Rows and columns are balanced first, for all matrices at
-    once, which leaves the solution unchanged and shortens the solver's paths.
+    scipy's solver (shortest augmenting paths, from potentials of zero) goes through each matrix in turn, wide ones on
+    as many threads as torch has: it releases the interpreter's lock. Rows and columns are balanced first, for all
+    matrices at once, which leaves the solution unchanged and shortens the solver's paths.
 
     Args:
         scores: (B, n, n), finite.
@@ -143,7 +143,8 @@ def _balanced(scores: Tensor) -> Tensor:
     least = torch.finfo(cost.dtype).tiny
     scale = (TEMPERATURE * cost.mean((1, 2), keepdim=True)).clamp(min=least)
     kernel = (cost / -scale).exp_()
-    columns, potentials = torch.ones_like(kernel[:, :1]), torch.zeros_like(kernel[:, :1])
+    rows, columns = torch.ones_like(kernel[:, :, :1]), torch.ones_like(kernel[:, :1])
+    row_potentials, column_potentials = torch.zeros_like(rows), torch.zeros_like(columns)
     for stage in range(STAGES if cost.shape[1] >= WIDE else 1):
         if stage:
             kernel = (kernel * rows).mul_(columns).clamp_(min=1e-9).square_().square_()  # no subnormal numbers
@@ -151,5 +152,8 @@ def _balanced(scores: Tensor) -> Tensor:
         for _ in range(ROUNDS):
             rows = (kernel * columns).sum(2, keepdim=True).clamp_(min=least).reciprocal_()
             columns = (rows.transpose(1, 2) @ kernel).clamp_(min=least).reciprocal_()
-        potentials = potentials + scale * (rows.log() + columns.log())
-    return cost - potentials
+        row_potentials, column_potentials = (
+            row_potentials + scale * rows.log(),
+            column_potentials + scale * columns.log(),
+        )
+    return cost.sub_(row_potentials).sub_(column_potentials)

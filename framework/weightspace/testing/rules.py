@@ -130,7 +130,9 @@ def networks_are_independent(augmentation: Augmentation, batch: WeightBatch) -> 
 
 def a_single_network_is_a_batch(augmentation: Augmentation, batch: WeightBatch) -> None:
     """A batch of one network works."""
-    assert len(run(augmentation, batch.select(torch.tensor([0])))) == 1
+    after = run(augmentation, batch.select(torch.tensor([0])))
+    assert len(after) == 1, f"it became {len(after)}"
+    assert after.params.isfinite().all(), "it is not finite"
 
 
 def p_is_respected(augmentation: Augmentation, batch: WeightBatch) -> None:

@@ -64,12 +64,14 @@ def test_p_chooses_networks_and_targets_together(random_batch) -> None:
 def test_symmetries_that_the_networks_do_not_have_are_refused(random_batch) -> None:
     relu = random_batch(activation="relu").spec
     chain = AugmentationChain(build_augmentations(["sign_flip"]), seed=0)
-    with pytest.raises(AugmentationError, match=r"SignFlip: valid for sine/tanh networks only, these are .* relu"):
-        chain.check(relu, has_targets=True)
+    with pytest.raises(
+        AugmentationError, match=r"'sign_flip' of weightspace .*: valid for sine/tanh networks only, these are .* relu"
+    ):
+        chain.check(relu, target="class")
     with pytest.raises(AugmentationError, match="MixUp: needs targets"):
-        AugmentationChain([MixUp()], seed=0).check(relu, has_targets=False)
+        AugmentationChain([MixUp()], seed=0).check(relu, target=None)
     with pytest.raises(AugmentationError, match="these networks have 1"):
-        AugmentationChain(build_augmentations(["rotate"]), seed=0).check(random_batch((1, 3, 1)).spec, True)
+        AugmentationChain(build_augmentations(["rotate"]), seed=0).check(random_batch((1, 3, 1)).spec, "class")
 
 
 class Broken(Augmentation):
@@ -92,6 +94,10 @@ class Broken(Augmentation):
         (lambda b: b.params, "must return a WeightBatch, found Tensor"),
         (lambda b: b.replace(params=b.params.float()), "float64, apply returned .* torch.float32"),
         (lambda b: WeightBatch(b.params[:2], b.spec), r"\(6, 54\).*returned \(2, 54\)"),
+        (
+            lambda b: b.replace(params=b.params / torch.tensor([0.0] * 2 + [1.0] * 4)[:, None]),
+            "2 of 6 networks are not",
+        ),
     ],
 )
 def test_a_plugin_that_breaks_the_contract_is_named(random_batch, result, message: str) -> None:
@@ -107,15 +113,49 @@ def test_the_first_party_plugins_are_found() -> None:
     ("entry", "message"),
     [
         ("rotat", r"unknown augmentation 'rotat': did you mean 'rotate'\? Known: .*mixup \(weightspace"),
-        ({"rotate": {"angle": 3}}, r"'rotate': .*angle.*its parameters: degrees=30.0, p=1.0"),
-        ({"rotate": {"degrees": 300}}, r"Rotate: degrees must be in 0\.\.180, found 300"),
+        ({"rotate": {"angle": 3}}, r"'rotate' .*angle.*its parameters: degrees=30.0, p=1.0"),
+        ({"rotate": {"degrees": 300}}, r"'rotate' of weightspace .*: degrees must be in 0\.\.180, found 300"),
         ({"rotate": {"degrees": "30"}}, "found '30'"),
         ({"rotate": 30}, r"parameters must be \{name: value\}, found 30"),
         ({"rotate": {}, "mixup": {}}, "is a name or"),
-        ({"mixup": {"alpha": 0}}, "alpha must be > 0"),
+        ({"mixup": {"alpha": 0}}, "alpha must be in 0..1000, but not 0"),
         ({"mixup": {"p": 1.1}}, r"p must be in 0\.\.1, found 1.1"),
     ],
 )
 def test_bad_entries_say_why(entry, message: str) -> None:
     with pytest.raises(AugmentationError, match=message):
         build_augmentations([entry])
+
+
+def test_a_batch_that_is_not_finite_is_nobodys_fault(random_batch) -> None:
+    batch = random_batch()
+    params = batch.params.clone()
+    params[0, 0] = float("nan")
+    with pytest.raises(AugmentationError, match="before any augmentation"):
+        AugmentationChain([GaussianNoise()], seed=0)(batch.replace(params=params))
+
+
+def test_the_culprit_is_named_among_others(random_batch) -> None:
+    infinite = Broken(lambda b: b.replace(params=b.params * float("inf")))
+    with pytest.raises(AugmentationError, match=r"Broken: 6 of 6 networks are not finite after it"):
+        AugmentationChain([GaussianNoise(), infinite, GaussianNoise()], seed=0)(random_batch())
+
+
+def fail(batch: WeightBatch) -> WeightBatch:
+    raise ZeroDivisionError("by hand")
+
+
+def test_an_exception_keeps_its_type_and_tells_whose_it_is(random_batch) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        AugmentationChain([Broken(fail)], seed=0)(random_batch())
+    assert caught.value.__notes__ == ["raised by Broken"]
+
+
+def test_compositions_work_in_any_order(random_batch) -> None:
+    names = [name for name in list_augmentations() if name != "positive_scale"]
+    for entries in (names, names[::-1], ["mixup", "label_smoothing", "mixup_aligned", "mixup"]):
+        chain = AugmentationChain(build_augmentations(entries), seed=0)
+        chain.check(random_batch().spec, "class")
+        after = chain(random_batch())
+        assert after.params.isfinite().all()
+        assert torch.allclose(after.targets.sum(1), torch.ones(6, dtype=torch.float64))

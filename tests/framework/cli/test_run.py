@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 import torch
@@ -312,3 +313,54 @@ def test_report(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tensorboard --logdir" in out
     assert main(["report", "nowhere"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
+
+
+def test_report_of_means_and_curves(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in ("1", "2"):
+        assert main(["fit", "-c", str(experiment), "--seed_everything", seed]) == 0
+        assert main(["test", "-c", str(experiment), "--seed_everything", seed]) == 0
+    capsys.readouterr()
+    assert main(["report", "runs", "--mean", "--curves", "pictures/curves.png"]) == 0
+    out = capsys.readouterr().out
+    scores = [100 * metrics(Path("runs/small") / seed)["test"]["test/accuracy"] for seed in ("1", "2")]
+    assert f"{mean(scores):.1f} +- {stdev(scores):.1f} %" in out
+    assert Path("pictures/curves.png").stat().st_size > 10_000
+    for file in Path("runs/small/1").glob("events.out.tfevents.*"):
+        file.unlink()
+    assert main(["report", "runs", "--curves", "other.png"]) == 2
+    assert "has no curves: expected TensorBoard's event files" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_scheduled_strength_is_in_the_checkpoint(experiment: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load(experiment.read_text())
+    config["data"]["augmentations"] = ["sign_flip", {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 4}}]
+    config["trainer"]["max_epochs"] = 3
+    experiment.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(experiment)]) == 0
+    checkpoint = tmp_path / "runs/small/3/checkpoints/last.ckpt"
+    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    (state,) = [state for key, state in callbacks.items() if key.startswith("augmentation/1/GaussianNoise")]
+    assert state == {"strength": pytest.approx(0.3)}  # epoch 2 of 0, 1, 2: three quarters of the scale
+    assert main(["fit", "-c", str(experiment), "--ckpt_path", "last", "--trainer.max_epochs", "6"]) == 0
+    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    (state,) = [state for key, state in callbacks.items() if key.startswith("augmentation/1/GaussianNoise")]
+    assert state == {"strength": pytest.approx(0.4)}
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        ({"mixup_aligned": {"group": "permutation+scale"}}, "scale is no symmetry of networks 2-8-8-1 sine"),
+        ("positive_scale", "'positive_scale' of weightspace 0.1.0: valid for relu networks only"),
+        ({"scale": {"scale": 1.2}}, "'scale' of weightspace 0.1.0: scale must be in 0..1, but not 1, found 1.2"),
+    ],
+)
+def test_augmentations_that_cannot_work_stop_before_anything_is_written(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], augmentation, message: str
+) -> None:
+    config = yaml.safe_load(experiment.read_text())
+    config["data"]["augmentations"] = [augmentation]
+    experiment.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(experiment)]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()

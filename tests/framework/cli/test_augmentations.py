@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+from weightspace.augment import list_augmentations
+from weightspace.cli.main import main
+from weightspace.zoo import Zoo
+
+
+def test_the_table_lists_all_with_their_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["augmentations"]) == 0
+    out = capsys.readouterr().out
+    for name in ("rotate", "positive_scale", "mixup_aligned_permuted"):
+        assert name in out
+    for text in ("the function of", "group=auto", "weightspace"):
+        assert text in out
+
+
+@pytest.mark.parametrize("name", [n for n in list_augmentations() if n != "positive_scale"])
+def test_a_picture_of_each(name: str, digits_zoo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.png"
+    command = [
+        "augmentations",
+        "show",
+        name,
+        "--zoo",
+        str(digits_zoo),
+        "--out",
+        str(out),
+        "--side",
+        "16",
+        "--draws",
+        "2",
+    ]
+    assert main([*command, "--count", "4"]) == 0
+    picture = imread(out)
+    assert picture.shape[0] > 200
+    assert picture[..., :3].std() > 0.1
+
+
+def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
+    def picture(*options: str) -> bytes:
+        out = tmp_path / "f.png"
+        command = ["augmentations", "show", "gaussian_noise", "--zoo", str(digits_zoo), "--out", str(out), *options]
+        assert main([*command, "--count", "3", "--draws", "1"]) == 0
+        return out.read_bytes()
+
+    assert picture("--set", "scale=0.0") != picture("--set", "scale=1.0")
+    assert picture() == picture("--set", "scale=0.1", "p=1.0")
+    assert picture() != picture("--seed", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rotat"], "unknown augmentation 'rotat': did you mean 'rotate'?"),
+        (["rotate", "--zoo", "ZOO"], "a picture needs both --zoo (whose networks) and --out"),
+        (["rotate", "--set", "degrees"], "expected items like name=value, found 'degrees'"),
+        (["rotate", "--set", "degrees=900"], "'rotate' of weightspace 0.1.0: degrees must be in 0..180, found 900"),
+        (["rotate", "--set", "angle=9"], "its parameters: degrees=30.0, p=1.0"),
+        (["positive_scale", "--zoo", "ZOO", "--out", "OUT"], "valid for relu networks only"),
+        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--count", "0"], "--count must be at least 1, found 0"),
+        (["rotate", "--zoo", "no/where", "--out", "OUT"], "no/where"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], message: str, digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "f.png"
+    given = [{"ZOO": str(digits_zoo), "OUT": str(out)}.get(argument, argument) for argument in arguments]
+    assert main(["augmentations", "show", *given]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
+def test_mixed_targets_are_told(zoo: Zoo) -> None:
+    from weightspace.augment import build_augmentations
+    from weightspace.drawing import augmentation_figure
+    from weightspace.fitting.verify import value_range_of
+
+    batch = zoo.batch(zoo.rows("train", first_view_only=True)[:6])
+
+    def captions(name: str) -> list[str]:
+        (augmentation,) = build_augmentations([name])
+        figure = augmentation_figure(augmentation, batch, zoo.class_names, value_range_of(zoo), draws=1, side=8)
+        return [axis.get_title() for axis in figure.axes]
+
+    assert any("%" in caption and "\n" in caption for caption in captions("mixup"))
+    assert "" not in captions("permute")[6:12]
+    assert captions("rotate")[6:12] == [""] * 6
