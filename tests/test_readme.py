@@ -58,16 +58,16 @@ def test_quickstart(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "docs/zoo.md"])
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "docs/zoo.md", "docs/augmentations.md"])
 def test_commands(file: str, tmp_path: Path) -> None:
     folder = clone(tmp_path / "clone")
     found = [c for c in commands(file) if not c.startswith(("make", "git", "bash .ci/run"))]
     assert found
     for command in found:
         run(command, folder)
-        if "plugin" in command and "install" in command:
-            assert "scaled_noise" in run("weightspace augmentations", folder)
-    run("pip uninstall --quiet --yes weightspace-example", folder)
+        if "install" in command:
+            assert "my_noise" in run("weightspace augmentations", folder)
+    run("pip uninstall --quiet --yes my-noise", folder)
 
 
 @pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md"])

@@ -117,6 +117,9 @@ def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[
     for row in soft_targets(batch):
         share, which = row.topk(min(2, len(row)))
         named = [f"{s:.0%} {class_names[k]}" for s, k in zip(share.tolist(), which.tolist(), strict=True) if s >= 0.005]
+        rest = row.sort(descending=True).values[1:]
+        if len(rest) > 1 and 0.005 <= rest[0] and rest[0] - rest[-1] < 1e-6:
+            named[1:] = [f"{float(rest[0]):.0%} each other"]
         captions.append(named[0].removeprefix("100% ") if share[0] > 0.995 else "\n".join(named))
     return captions
 
