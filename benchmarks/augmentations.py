@@ -20,8 +20,8 @@ def main() -> None:
     model = DWS(batch.spec, 10, hidden=16, layers=3)
     step = report.add("DWS training step, eager", 1e3 * BATCH / training_rate(model, batch, 3 * seconds), "ms")
     for name in list_augmentations():
-        (augmentation,) = build_augmentations([name])
         try:
+            (augmentation,) = build_augmentations([name])
             augmentation.check(batch.spec, "class")
         except AugmentationError:
             continue

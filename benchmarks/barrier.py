@@ -54,6 +54,8 @@ def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor,
 def cases(zoo: Zoo) -> dict[str, tuple[WeightBatch, WeightBatch, Tensor, Tensor]]:
     """Pairs of networks, with the images that they store."""
     rows = zoo.rows("train")
+    if zoo.spec.activation != "sine" or int(zoo.views[rows].max()) < 1:
+        raise SystemExit(f"{zoo.path}: expected sine networks with two views or more, found {zoo.spec}")
     first, second = (rows[zoo.views[rows] == view][:PAIRS] for view in (0, 1))
     assert torch.equal(zoo.objects[first], zoo.objects[second])
     values = source_of(zoo).values(zoo.objects[first])

@@ -55,7 +55,8 @@ def random_batch() -> Callable[..., WeightBatch]:
     def make(
         widths: tuple[int, ...] = (2, 5, 4, 3), activation: str = "sine", omega: float = 7.0, count: int = 6
     ) -> WeightBatch:
-        spec = NetworkSpec(widths, activation, omega if activation == "sine" else 1.0, 0.5)
+        omegas = tuple(omega + layer for layer in range(len(widths) - 2))  # another one in every layer
+        spec = NetworkSpec(widths, activation, omegas if activation == "sine" else 1.0, 0.5)
         params = torch.randn(count, spec.num_params, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         targets = torch.arange(count) % 3
         return WeightBatch(0.3 * params, spec, targets, torch.arange(count), torch.zeros(count).long(), num_classes=3)

@@ -118,7 +118,7 @@ def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[
         share, which = row.topk(min(2, len(row)))
         named = [f"{s:.0%} {class_names[k]}" for s, k in zip(share.tolist(), which.tolist(), strict=True) if s >= 0.005]
         rest = row.sort(descending=True).values[1:]
-        if len(rest) > 1 and 0.005 <= rest[0] and rest[0] - rest[-1] < 1e-6:
+        if len(rest) > 1 and rest[0] >= 0.005 and rest[0] - rest[-1] < 1e-6:
             named[1:] = [f"{float(rest[0]):.0%} each other"]
         captions.append(named[0].removeprefix("100% ") if share[0] > 0.995 else "\n".join(named))
     return captions
@@ -165,9 +165,11 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     """Writes a PNG; makes the folder.
 
     Raises:
-        ZooError: the file cannot be written.
+        ZooError: the name does not end in .png, or the file cannot be written.
     """
     target = Path(path)
+    if target.suffix != ".png":
+        raise ZooError(f"pictures are PNG files: expected a name that ends in .png, found {str(path)!r}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(target, dpi=120, format="png")

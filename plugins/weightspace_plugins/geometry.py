@@ -29,6 +29,7 @@ class Rotate(Augmentation):
     """
 
     exact = "input"
+    family = "input space"
 
     def __init__(self, degrees: float | str = 30.0, p: float = 1.0) -> None:
         super().__init__(p)
@@ -74,6 +75,7 @@ class Translate(Augmentation):
     """
 
     exact = "input"
+    family = "input space"
 
     def __init__(self, scale: float = 0.1, p: float = 1.0) -> None:
         super().__init__(p)
@@ -104,6 +106,7 @@ class Scale(Augmentation):
     """
 
     exact = "input"
+    family = "input space"
 
     def __init__(self, scale: float = 0.1, p: float = 1.0) -> None:
         super().__init__(p)

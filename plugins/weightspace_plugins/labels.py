@@ -18,6 +18,7 @@ class LabelSmoothing(Augmentation):
     """
 
     exact = "function"
+    family = "label"
     uses_labels = True
 
     def __init__(self, smoothing: float = 0.1, p: float = 1.0) -> None:

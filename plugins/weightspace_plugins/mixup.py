@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -30,6 +30,8 @@ class _MixUp(Augmentation):
 
     uses_labels = True
     mixes = True
+    family = "MixUp"
+    permutes: ClassVar[bool] = False
 
     def __init__(self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1) -> None:
         super().__init__(p)
@@ -56,10 +58,11 @@ class _MixUp(Augmentation):
         """The networks that are interpolated."""
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Mix:
-        """Random partners from the same batch, lam, and a random order of the hidden neurons."""
+        """Random partners from the same batch, lam, and, where it permutes, random orders of the hidden neurons."""
         partners = torch.randperm(len(batch), generator=generator, device=batch.device)
         lam = sample_beta(self.alpha, batch, generator)
-        draws = [torch.rand(b.shape, generator=generator, device=batch.device) for b in batch.biases[:-1]]
+        layers = batch.biases[:-1] if self.permutes else ()
+        draws = [torch.rand(bias.shape, generator=generator, device=batch.device) for bias in layers]
         return Mix(partners, lam, [draw.argsort(1) for draw in draws])
 
     def apply(self, batch: WeightBatch, params: Mix) -> WeightBatch:
@@ -68,7 +71,9 @@ class _MixUp(Augmentation):
         first, second = self.ends(batch, batch.select(params.partners), params.orders)
         return batch.replace(
             params=torch.lerp(second.params, first.params, lam),
-            targets=torch.lerp(targets[params.partners], targets, lam.to(targets.dtype)),
+            targets=torch.lerp(
+                targets[params.partners], targets, lam.to(targets.dtype).reshape(-1, *[1] * (targets.ndim - 1))
+            ),
         )
 
 
@@ -97,6 +102,8 @@ class MixUpPermuted(_MixUp):
         alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
         p: probability that a network is mixed; the others keep their label.
     """
+
+    permutes = True
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
         super().__init__(alpha, p)
@@ -136,6 +143,8 @@ class MixUpAlignedPermuted(_MixUp):
         p: probability that a network is mixed; the others keep their label.
     """
 
+    permutes = True
+
     def __init__(self, alpha: float = 1.0, group: str = "auto", sweeps: int = 2, p: float = 1.0) -> None:
         super().__init__(alpha, p, group, sweeps)
 
@@ -153,17 +162,22 @@ class SelfMixUp(Augmentation):
         p: probability that a network is mixed.
     """
 
+    family = "MixUp"
+
     def __init__(
         self, alpha: float = 1.0, augmentations: Sequence[str | dict[str, Any]] = ("permute",), p: float = 1.0
     ) -> None:
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
         self.augmentations = augmentations
+        if isinstance(augmentations, (str, Mapping)) or not augmentations:
+            raise AugmentationError(f"SelfMixUp: augmentations must be a list of one or more, found {augmentations!r}")
         self.copying = build_augmentations(augmentations)
         for augmentation in self.copying:
-            if augmentation.uses_labels:
+            if augmentation.uses_labels or augmentation.mixes:
                 raise AugmentationError(
-                    f"SelfMixUp: augmentations must leave targets alone, {augmentation.name} changes them"
+                    "SelfMixUp: augmentations must leave targets and other networks alone, "
+                    f"{augmentation.name} does not"
                 )
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
@@ -176,6 +190,16 @@ class SelfMixUp(Augmentation):
         """Passed on to the copy's augmentations, whose strength may follow a schedule."""
         for augmentation in self.copying:
             augmentation.on_train_epoch_start(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the copy's augmentations, for checkpoints."""
+        states = {str(place): augmentation.state_dict() for place, augmentation in enumerate(self.copying)}
+        return {place: state for place, state in states.items() if state}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes their states from a checkpoint."""
+        for place, state in state_dict.items():
+            self.copying[int(place)].load_state_dict(state)
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The parameters (B, P) of the copy, and lam (B,)."""

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
+from weightspace.errors import AugmentationError
 
 
 class GaussianNoise(Augmentation):
@@ -22,6 +23,8 @@ class GaussianNoise(Augmentation):
         ramp_epochs: the strength in epoch e (from 0) is scale * min(1, (e + 1) / ramp_epochs); 0 or 1: no ramp.
         p: probability that a network is changed.
     """
+
+    family = "data-agnostic"
 
     def __init__(self, scale: float = 0.1, ramp_epochs: int = 0, p: float = 1.0) -> None:
         super().__init__(p)
@@ -65,10 +68,14 @@ class Dropout(Augmentation):
         p: probability that a network is changed.
     """
 
+    family = "data-agnostic"
+
     def __init__(self, probability: float = 0.05, rescale: bool = False, p: float = 1.0) -> None:
         super().__init__(p)
         self.probability = self.in_range("probability", probability, 0, 1, exclude=(1,))
-        self.rescale = bool(rescale)
+        if not isinstance(rescale, bool):
+            raise AugmentationError(f"Dropout: rescale must be true or false, found {rescale!r}")
+        self.rescale = rescale
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """(B, P) bool, true for survivors."""
@@ -87,6 +94,8 @@ class QuantileMask(Augmentation):
         q_max: q is uniform in 0..q_max for each network; in 0..1.
         p: probability that a network is changed.
     """
+
+    family = "data-agnostic"
 
     def __init__(self, q_max: float = 0.1, p: float = 1.0) -> None:
         super().__init__(p)

@@ -17,6 +17,7 @@ class Permute(Augmentation):
     """
 
     exact = "function"
+    family = "symmetry"
 
     def __init__(self, p: float = 1.0) -> None:
         super().__init__(p)
@@ -39,6 +40,7 @@ class SignFlip(Augmentation):
     """
 
     exact = "function"
+    family = "symmetry"
     activations = frozenset({"sine", "tanh"})
 
     def __init__(self, probability: float = 0.5, p: float = 1.0) -> None:
@@ -65,6 +67,7 @@ class PhaseShift(Augmentation):
     """
 
     exact = "function"
+    family = "symmetry"
     activations = frozenset({"sine"})
 
     def __init__(self, multiples: int = 1, p: float = 1.0) -> None:
@@ -90,6 +93,7 @@ class PositiveScale(Augmentation):
     """
 
     exact = "function"
+    family = "symmetry"
     activations = frozenset({"relu"})
 
     def __init__(self, factor: float = 2.0, p: float = 1.0) -> None:

@@ -79,7 +79,7 @@ def test_a_plugin_of_another_type_is_refused(install) -> None:
     ("change", "message"),
     [
         ("batch.params * float('nan')", "'good' of good-noise 1.0: 6 of 6 networks are not finite after it"),
-        ("batch.params.float()", r"'good' of good-noise 1.0: params were .*float64, apply returned .*float32"),
+        ("batch.params.float()", r"'good' of good-noise 1.0: params were .*float64 on cpu, apply returned .*float32"),
     ],
 )
 def test_a_plugin_that_breaks_its_contract_is_named(install, random_batch, change: str, message: str) -> None:

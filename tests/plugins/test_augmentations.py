@@ -24,7 +24,8 @@ EVERY = [
     GaussianNoise, GaussianNoise(ramp_epochs=5), Dropout, Dropout(rescale=True), QuantileMask,
     Permute, SignFlip, PhaseShift, PhaseShift(multiples=4), PositiveScale, LabelSmoothing,
     MixUp, MixUpPermuted, MixUpAligned, MixUpAligned(group="permutation", alpha=0.3), MixUpAlignedPermuted,
-    SelfMixUp, SelfMixUp(augmentations=[{"gaussian_noise": {"scale": 0.3}}, "permute"]),
+    SelfMixUp, SelfMixUp(augmentations=[{"gaussian_noise": {"ramp_epochs": 5}}]),
+    SelfMixUp(augmentations=[{"gaussian_noise": {"scale": 0.3}}, "permute"]),
 ]  # fmt: skip
 
 
@@ -179,6 +180,7 @@ def test_mixup_of_regression_targets(random_batch) -> None:
     batch = random_batch((2, 3, 1), count=2).replace(targets=torch.tensor([[1.0], [3.0]]), num_classes=None)
     mix = Mix(torch.tensor([1, 0]), torch.tensor([0.25, 0.5], dtype=torch.float64), [])
     assert MixUp().apply(batch, mix).targets.tolist() == [[2.5], [2.0]]
+    assert MixUp().apply(batch.replace(targets=torch.tensor([1.0, 3.0])), mix).targets.tolist() == [2.5, 2.0]
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
@@ -241,7 +243,7 @@ def test_self_mixup_keeps_the_target_and_mixes_with_itself(random_batch) -> None
     assert torch.allclose(
         SelfMixUp().apply(batch, (copy, lam)).params, lam[:, None] * batch.params + (1 - lam[:, None]) * copy
     )
-    with pytest.raises(AugmentationError, match="augmentations must leave targets alone, augmentation 'mixup'"):
+    with pytest.raises(AugmentationError, match="must leave targets and other networks alone, augmentation 'mixup'"):
         SelfMixUp(augmentations=["mixup"])
     with pytest.raises(AugmentationError, match="valid for relu networks only"):
         SelfMixUp(augmentations=["positive_scale"]).check(batch.spec, "class")
@@ -268,6 +270,9 @@ def test_self_mixup_keeps_the_target_and_mixes_with_itself(random_batch) -> None
         ({"mixup_permuted": {"p": True}}, "p must be in 0..1, found True"),
         ({"mixup_aligned": {"group": "sign"}}, "group must be one of auto, permutation, .*, found 'sign'"),
         ({"mixup_aligned_permuted": {"sweeps": 0}}, "sweeps must be a whole number in 1..100, found 0"),
+        ({"dropout": {"rescale": "off"}}, "rescale must be true or false, found 'off'"),
+        ({"self_mixup": {"augmentations": "permute"}}, "augmentations must be a list of one or more, found 'permute'"),
+        ({"self_mixup": {"augmentations": []}}, r"must be a list of one or more, found \[\]"),
         ({"self_mixup": {"alpha": -2}}, "alpha must be in 0..1000, but not 0, found -2"),
     ],
 )

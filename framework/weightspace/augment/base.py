@@ -25,6 +25,7 @@ class Augmentation(Callback, ABC):
             ``coordinates`` says which), or None.
         activations: the activations for which it is valid.
         uses_labels: whether it needs, and changes, the targets.
+        family: what it is listed under.
         mixes: whether what becomes of a network depends on the others of its batch.
 
     Every parameter of the constructor is kept as an attribute of the same name: an instance can be built again.
@@ -39,6 +40,7 @@ class Augmentation(Callback, ABC):
     exact: ClassVar[Literal["function", "input"] | None] = None
     activations: ClassVar[frozenset[str]] = frozenset(ACTIVATION_SYMMETRIES)
     uses_labels: ClassVar[bool] = False
+    family: ClassVar[str] = "other"
     mixes: ClassVar[bool] = False
 
     def __init__(self, p: float = 1.0) -> None:
@@ -82,8 +84,13 @@ class Augmentation(Callback, ABC):
             raise AugmentationError(f"{self.name}: needs targets, and these networks have none")
 
     def __call__(self, batch: WeightBatch, generator: torch.Generator) -> WeightBatch:
-        """Draws and applies, to each network with probability ``p``."""
+        """Draws and applies, to each network with probability ``p``.
+
+        Raises:
+            AugmentationError: ``apply`` returned something of another kind than it was given.
+        """
         changed = self.apply(batch, self.sample(batch, generator))
+        self._check_result(batch, changed)
         if self.p == 1.0:
             return changed
         chosen = torch.rand(len(batch), generator=generator, device=batch.device) < self.p
@@ -92,6 +99,18 @@ class Augmentation(Callback, ABC):
             return changed.replace(params=params)
         targets = torch.where(chosen[:, None], changed.targets, soft_targets(batch))
         return changed.replace(params=params, targets=targets)
+
+    def _check_result(self, before: WeightBatch, after: Any) -> None:
+        if not isinstance(after, WeightBatch):
+            raise AugmentationError(f"{self.name}: apply must return a WeightBatch, found {type(after).__name__}")
+        old, new = (f"{tuple(b.params.shape)} {b.params.dtype} on {b.device}" for b in (before, after))
+        if old != new:
+            raise AugmentationError(f"{self.name}: params were {old}, apply returned {new}")
+        for fact in ("spec", "num_classes", "index"):
+            if getattr(before, fact) != getattr(after, fact):
+                raise AugmentationError(f"{self.name}: apply changed {fact} to {getattr(after, fact)}")
+        if (before.targets is None) != (after.targets is None):
+            raise AugmentationError(f"{self.name}: apply must neither drop targets nor make them up")
 
     @property
     def state_key(self) -> str:

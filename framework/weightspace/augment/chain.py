@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from weightspace.augment.base import Augmentation
 from weightspace.batch import WeightBatch
@@ -28,6 +29,8 @@ class AugmentationChain:
     def __init__(self, augmentations: Sequence[Augmentation], seed: int) -> None:
         self.augmentations = tuple(augmentations)
         self.seed = seed
+        if len({id(augmentation) for augmentation in self.augmentations}) < len(self.augmentations):
+            raise AugmentationError("one augmentation is in the chain twice: make an instance for each place")
         for position, augmentation in enumerate(self.augmentations):
             augmentation.position = position
 
@@ -50,7 +53,7 @@ class AugmentationChain:
         result = batch
         for augmentation in self.augmentations:
             result = self._step(augmentation, result, (epoch, batch.index, rank), draw)
-        if not bool(result.params.isfinite().all()):  # once per chain: on a GPU a look at the numbers is a wait
+        if not _finite(result).all():  # once per chain: on a GPU a look at the numbers is a wait
             self._blame(batch, (epoch, batch.index, rank), draw)
         return result
 
@@ -60,29 +63,29 @@ class AugmentationChain:
         key = (self.seed, *moment, augmentation.position, draw)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
         try:
-            result = augmentation(batch, torch.Generator(device=batch.device).manual_seed(seed))
+            return augmentation(batch, torch.Generator(device=batch.device).manual_seed(seed))
+        except AugmentationError:
+            raise
         except Exception as error:
             error.add_note(f"raised by {augmentation.name}")
             raise
-        _same_kind(augmentation, batch, result)
-        return result
 
     def _blame(self, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> None:
         """Runs the chain again, with the same draws, to name the augmentation that returned what is not finite."""
-        if not bool(batch.params.isfinite().all()):
+        if not _finite(batch).all():
             raise AugmentationError("the batch held numbers that are not finite before any augmentation")
         for augmentation in self.augmentations:
             batch = self._step(augmentation, batch, moment, draw)
-            bad = int((~batch.params.isfinite()).any(1).sum())
+            bad = int((~_finite(batch)).sum())
             if bad:
                 raise AugmentationError(f"{augmentation.name}: {bad} of {len(batch)} networks are not finite after it")
+        names = ", ".join(augmentation.name for augmentation in self.augmentations)
+        raise AugmentationError(f"networks were not finite once, and were with the same draws again, after: {names}")
 
 
-def _same_kind(augmentation: Augmentation, before: WeightBatch, after: WeightBatch) -> None:
-    if not isinstance(after, WeightBatch):
-        raise AugmentationError(f"{augmentation.name}: apply must return a WeightBatch, found {type(after).__name__}")
-    if after.params.shape != before.params.shape or after.params.dtype != before.params.dtype:
-        raise AugmentationError(
-            f"{augmentation.name}: params were {tuple(before.params.shape)} {before.params.dtype}, "
-            f"apply returned {tuple(after.params.shape)} {after.params.dtype}"
-        )
+def _finite(batch: WeightBatch) -> Tensor:
+    """(B,) whether all parameters and targets of a network are finite."""
+    finite = batch.params.isfinite().all(1)
+    if batch.targets is not None and batch.targets.is_floating_point():
+        finite &= batch.targets.isfinite().flatten(1).all(1)
+    return finite

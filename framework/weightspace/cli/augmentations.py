@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 
 from jsonargparse import Namespace
+from matplotlib.figure import Figure
+from rich.markup import escape
 from rich.table import Table
 
 from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
@@ -41,22 +43,23 @@ def augmentations_cli(arguments: list[str]) -> None:
     options = parser.parse_args(arguments).show
     if (options.zoo is None) != (options.out is None):
         raise ConfigError("a picture needs both --zoo (whose networks) and --out (the file to write)")
-    parameters = key_values(options.set or [])
-    (augmentation,) = build_augmentations([{options.name: parameters}])
+    figure = _figure(options) if options.zoo is not None or options.set else None
     _show(options.name)
-    if options.zoo is not None:
-        _draw(augmentation, Zoo(options.zoo), options)
+    if figure is not None:
+        save_figure(figure, options.out)
+        console.print(f"picture at {options.out}", markup=False)
 
 
 def _table() -> Table:
-    table = Table("name", "keeps", "valid for", "labels", "parameters", "distribution")
+    table = Table("name", "family", "keeps", "valid for", "labels", "parameters", "distribution")
     for name, found in list_augmentations().items():
         owner = " and ".join(distribution(point) for point in plugins(GROUP)[name])
         if isinstance(found, AugmentationError):
-            table.add_row(name, f"[red]{found}[/]", "", "", "", owner)
+            table.add_row(name, "", f"[red]{escape(str(found))}[/]", "", "", "", owner)
             continue
         valid = ", ".join(sorted(found.activations))
-        table.add_row(name, _keeps(found), valid, "mixed" if found.uses_labels else "", parameters_of(found), owner)
+        labels = "changed" if found.uses_labels else ""
+        table.add_row(name, found.family, _keeps(found), valid, labels, escape(parameters_of(found)), owner)
     return table
 
 
@@ -68,10 +71,21 @@ def _show(name: str) -> None:
     console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}", markup=False)
 
 
-def _draw(augmentation: Augmentation, zoo: Zoo, options: Namespace) -> None:
-    for name in ("count", "draws", "side"):
-        if options[name] < 1:
-            raise ConfigError(f"--{name} must be at least 1, found {options[name]}")
+#: Largest values that make a picture which a person can look at.
+LIMITS = {"count": (1, 32), "draws": (1, 16), "side": (2, 512), "seed": (0, 2**32 - 1)}
+
+
+def _figure(options: Namespace) -> Figure | None:
+    """The picture that was asked for; None if only parameters were given, which are checked."""
+    (augmentation,) = build_augmentations([{options.name: key_values(options.set or [])}])
+    if options.zoo is None:
+        return None
+    for name, (low, high) in LIMITS.items():
+        if not low <= options[name] <= high:
+            raise ConfigError(f"--{name} must be in {low}..{high}, found {options[name]}")
+    if not options.out.endswith(".png"):
+        raise ConfigError(f"--out: pictures are PNG files, expected a name that ends in .png, found {options.out!r}")
+    zoo = Zoo(options.zoo)
     if zoo.spec.in_dim != 2:
         raise ConfigError(f"pictures are of networks with two inputs, {zoo.path} has {zoo.spec}")
     rows = zoo.rows("train", first_view_only=True)
@@ -79,11 +93,9 @@ def _draw(augmentation: Augmentation, zoo: Zoo, options: Namespace) -> None:
         raise ConfigError(f"{zoo.path} has no training networks")
     augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
     batch = zoo.batch(rows[spread(len(rows), options.count)])
-    figure = augmentation_figure(
+    return augmentation_figure(
         augmentation, batch, zoo.class_names, value_range_of(zoo), options.draws, options.side, options.seed
     )
-    save_figure(figure, options.out)
-    console.print(f"picture at {options.out}", markup=False)
 
 
 def _keeps(cls: type[Augmentation]) -> str:

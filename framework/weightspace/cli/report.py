@@ -109,10 +109,10 @@ def _mean_and_deviation(values: list[float], unit: str) -> str:
 
 
 def _by_experiment(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
-    groups: dict[str, list[RunFolder]] = {}
+    groups: dict[Path, list[RunFolder]] = {}
     for folder in folders:
-        groups.setdefault(str(folder.path.parent), []).append(folder)
-    return groups
+        groups.setdefault(folder.path.resolve().parent, []).append(folder)
+    return {str(runs[0].path.parent): runs for runs in groups.values()}
 
 
 def _curves(folders: list[RunFolder], average: bool) -> dict[str, Curves]:
@@ -122,8 +122,8 @@ def _curves(folders: list[RunFolder], average: bool) -> dict[str, Curves]:
         found = {k: mean_curves([read_curves(r, names) for r in runs]) for k, runs in _by_experiment(folders).items()}
     else:
         found = {str(folder.path): read_curves(folder, names) for folder in folders}
-    start = len(os.path.commonpath([str(Path(name).parent) for name in found]))
-    return {name[start:].lstrip("/"): curves for name, curves in found.items()}
+    start = len(os.path.commonpath([str(Path(name).resolve().parent) for name in found]))
+    return {str(Path(name).resolve())[start:].lstrip("/"): curves for name, curves in found.items()}
 
 
 def _common(folders: list[RunFolder]) -> Path:

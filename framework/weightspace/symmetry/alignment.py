@@ -17,6 +17,7 @@ from weightspace.symmetry.scales import closest_scales, unit_scales
 from weightspace.symmetry.transforms import scale_neurons
 
 
+@torch.no_grad()
 def align(
     reference: WeightBatch,
     other: WeightBatch,
@@ -38,7 +39,8 @@ def align(
         reference: B networks.
         other: B networks of the same architecture; pair i is (reference[i], other[i]).
         group: "auto" (all symmetries of the activation) or one of ``GROUPS``.
-        sweeps: over the layers, >= 1, the first one included; ends earlier once nothing changes.
+        sweeps: over the layers, >= 1, the first one included; ends earlier once nothing changes. Further sweeps never
+            raise the distance (of ReLU networks: the distance at unit norm).
         restarts: further starts, from random elements; the closest result of each pair is kept.
         generator: for the restarts.
         coordinates: (N, d) points; if given, the first sweep matches neurons by the correlation of their outputs
@@ -52,14 +54,11 @@ def align(
     """
     symmetries = resolve_group(group, reference.spec)
     _check(reference, other, sweeps, restarts, generator)
-    if "scale" in symmetries:
-        return _align_scaled(reference, other, sweeps, restarts, generator, coordinates)
-    moving = _first_sweep(reference, other, symmetries, coordinates)
-    best = _descend(reference, moving, sweeps - 1)
+    best = _align_from(None, reference, other, symmetries, sweeps, coordinates)
     for _ in range(restarts):
         assert generator is not None
-        start = GroupElement.random(other, symmetries, generator, max_phase=1)
-        again = _descend(reference, _Moving(other, start, symmetries), sweeps)
+        start = GroupElement.random(other, symmetries - {"scale"}, generator, max_phase=1)
+        again = _align_from(start, reference, other, symmetries, sweeps, coordinates)
         closer = distance(reference, again.apply(other)) < distance(reference, best.apply(other))
         best = again.where(closer, best)
     return best
@@ -75,30 +74,52 @@ def _check(first: WeightBatch, second: WeightBatch, sweeps: int, restarts: int, 
         raise SpecError(
             f"alignment takes pairs: found {len(first)} networks {first.spec} and {len(second)} networks {second.spec}"
         )
-    if sweeps < 1 or restarts < 0:
-        raise SpecError(f"sweeps must be >= 1 and restarts >= 0, found {sweeps} and {restarts}")
+    if first.params.dtype != second.params.dtype or first.device != second.device:
+        kinds = " and ".join(f"{b.params.dtype} on {b.device}" for b in (first, second))
+        raise SpecError(f"alignment takes two batches of one dtype on one device, found {kinds}")
+    if not bool(first.params.isfinite().all() and second.params.isfinite().all()):
+        raise SpecError("alignment takes finite parameters, found NaN or infinity")
+    whole = isinstance(sweeps, int) and isinstance(restarts, int)
+    if not whole or sweeps < 1 or restarts < 0:
+        raise SpecError(f"sweeps must be a number >= 1 and restarts >= 0, found {sweeps} and {restarts}")
     if restarts and generator is None:
         raise SpecError("restarts are random: pass a torch.Generator")
 
 
-def _align_scaled(
+def _align_from(
+    start: GroupElement | None,
     reference: WeightBatch,
     other: WeightBatch,
+    symmetries: frozenset[str],
     sweeps: int,
-    restarts: int,
-    generator: torch.Generator | None,
+    coordinates: Tensor | None,
+) -> GroupElement:
+    """Descends from a start, or from what the first sweep finds."""
+    if "scale" in symmetries:
+        return _align_scaled(start, reference, other, symmetries - {"scale"}, sweeps, coordinates)
+    if start is not None:
+        return _descend(reference, _Moving(other, start, symmetries), sweeps)
+    return _descend(reference, _first_sweep(reference, other, symmetries, coordinates), sweeps - 1)
+
+
+def _align_scaled(
+    start: GroupElement | None,
+    reference: WeightBatch,
+    other: WeightBatch,
+    symmetries: frozenset[str],
+    sweeps: int,
     coordinates: Tensor | None,
 ) -> GroupElement:
     """Permutation of neurons of unit norm, then the scales that come closest to the reference's own."""
+
+    def rescaling(scales: tuple[Tensor, ...]) -> GroupElement:
+        return GroupElement(GroupElement.identity(other).orders, scales=scales)
+
     target, unit = unit_scales(reference), unit_scales(other)
-    normed = scale_neurons(other, unit)
-    element = align(
-        scale_neurons(reference, target), normed, "permutation", sweeps, restarts, generator, coordinates
-    ).after(GroupElement(GroupElement.identity(other).orders, scales=unit))
-    back = GroupElement(GroupElement.identity(other).orders, scales=tuple(1 / scale for scale in target))
-    element = back.after(element)
-    refined = closest_scales(reference, element.apply(other))
-    return GroupElement(GroupElement.identity(other).orders, scales=refined).after(element)
+    pair = scale_neurons(reference, target), scale_neurons(other, unit)
+    matched = _align_from(start, *pair, symmetries, sweeps, coordinates).after(rescaling(unit))
+    element = rescaling(tuple(1 / scale for scale in target)).after(matched)
+    return rescaling(closest_scales(reference, element.apply(other))).after(element)
 
 
 def _first_sweep(
@@ -165,10 +186,12 @@ class _Moving:
             reference = reference.select(rows)
         omega = self.spec.omegas[layer]
         overlaps = self._overlaps(reference, rows, layer, outgoing)
-        order = assign(best_score(overlaps, self.symmetries, omega)) if order is None else order
+        given = order is not None
+        if order is None:
+            order = assign(best_score(overlaps, self.symmetries, omega))
         sign, phase = best_sign_and_phase(overlaps.matched(order), self.symmetries, omega)
         moved = (order != torch.arange(order.shape[1], device=order.device)) | (sign != 1) | (phase != 0)
-        self.restless[layer][rows] = not outgoing
+        self.restless[layer][rows] = given or not outgoing
         moved_rows = moved.any(1)
         if not moved_rows.any():
             return

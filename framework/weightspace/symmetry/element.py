@@ -117,8 +117,10 @@ class GroupElement:
         """This element for the networks that are chosen (B,) bool, another of the same parts for the rest."""
 
         def select(own: Parts | None, others: Parts | None) -> Parts | None:
-            if own is None or others is None:
+            if own is None and others is None:
                 return None
+            if own is None or others is None:
+                raise SpecError("elements can be mixed only if both have the same parts")
             return tuple(torch.where(chosen[:, None], a, b) for a, b in zip(own, others, strict=True))
 
         return GroupElement(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,8 @@ def closest_scales(reference: WeightBatch, moved: WeightBatch, sweeps: int = 3) 
     for _ in range(sweeps):
         for layer in range(len(scales)):
             current = scale_neurons(moved, scales)
-            scales[layer] = scales[layer] * _closest_layer(reference, current, layer)
+            closest = scales[layer] * _closest_layer(reference, current, layer)
+            scales[layer] = closest.clamp(math.exp(-LOG_LIMIT), math.exp(LOG_LIMIT))
     return tuple(scales)
 
 

@@ -16,7 +16,7 @@ from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
 from weightspace.testing.rules import RULES, Rule
 
 #: Two and three inputs, two to five layers, another width in every layer.
-WIDTHS = ((2, 6, 1), (3, 7, 5, 2), (2, 4, 6, 3, 5, 1))
+WIDTHS = ((2, 6, 1), (3, 7, 5, 2), (2, 5, 3, 4, 1), (3, 4, 6, 3, 5, 2))
 NETWORKS, CLASSES = 24, 3
 
 
@@ -102,11 +102,14 @@ def batches(augmentation: Augmentation) -> Iterator[WeightBatch]:
     """Random float64 networks with classes, of every kind that the augmentation accepts."""
     for activation in ACTIVATION_SYMMETRIES:
         for widths in WIDTHS:
-            spec = NetworkSpec(widths, activation, 6.0 if activation == "sine" else 1.0, 0.5)
+            omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation == "sine" else 1.0
+            spec = NetworkSpec(widths, activation, omega, 0.5)
             try:
                 augmentation.check(spec, "class")
             except AugmentationError:
                 continue
+            except Exception as error:
+                raise AssertionError(f"{augmentation.name}: check() raised {type(error).__name__}: {error}") from error
             generator = torch.Generator().manual_seed(len(widths))
             params = torch.randn(NETWORKS, spec.num_params, generator=generator, dtype=torch.float64) / 2
             numbers = torch.arange(NETWORKS)
@@ -118,6 +121,10 @@ def _instance(subject: Augmentation | type[Augmentation]) -> Augmentation:
         return subject
     if not (isinstance(subject, type) and issubclass(subject, Augmentation)):
         raise AssertionError(f"expected an Augmentation, or a class derived from it, found {subject!r}")
-    needed = [n for n, p in inspect.signature(subject).parameters.items() if p.default is p.empty]
+    parameters = inspect.signature(subject).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     assert not needed, f"{subject.__name__} needs the parameters {', '.join(needed)}: pass an instance"
-    return subject()
+    try:
+        return subject()
+    except Exception as error:
+        raise AssertionError(f"{subject.__name__}() raised {type(error).__name__}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import tempfile
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -15,6 +16,8 @@ from weightspace.errors import ConfigError
 
 #: The template is a distribution of this name; its files end in .txt, so that no tool takes them for ours.
 TEMPLATE_NAME = "scaled-noise"
+#: Names that the template's files import.
+TAKEN = ("Tensor", "Augmentation", "WeightBatch", "NetworkSpec", "AugmentationError")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -43,15 +46,18 @@ def write_plugin(name: str, out: Path) -> list[Path]:
     check_name(name)
     if out.exists():
         raise ConfigError(f"{out} exists: choose another name, or another folder with --out")
+    files = render(name)
     try:
-        paths = []
-        for path, text in render(name).items():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            (out / path).write_text(text, encoding="utf-8")
-            paths.append(out / path)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".plugin-") as folder:
+            whole = Path(folder) / "whole"
+            for path, text in files.items():
+                (whole / path).parent.mkdir(parents=True, exist_ok=True)
+                (whole / path).write_text(text, encoding="utf-8")
+            whole.rename(out)
     except OSError as error:
         raise ConfigError(f"the plugin cannot be written to {out}: {error.strerror}") from error
-    return paths
+    return [out / path for path in files]
 
 
 def check_name(name: str) -> None:
@@ -62,7 +68,10 @@ def check_name(name: str) -> None:
     if module in plugins(GROUP):
         owners = " and ".join(distribution(point) for point in plugins(GROUP)[module])
         raise ConfigError(f"plugin name {name!r}: {owners} offers the augmentation {module!r} already")
-    if keyword.iskeyword(module) or find_spec(module) is not None:
+    taken = _forms(name)[2] in TAKEN or keyword.iskeyword(_forms(name)[2])
+    if taken or keyword.iskeyword(module):
+        raise ConfigError(f"plugin name {name!r}: its class {_forms(name)[2]} would hide a name that it needs itself")
+    if find_spec(module) is not None:
         raise ConfigError(f"plugin name {name!r}: the module {module!r} exists already in Python, choose another name")
 
 

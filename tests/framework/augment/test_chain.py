@@ -77,8 +77,8 @@ def test_symmetries_that_the_networks_do_not_have_are_refused(random_batch) -> N
 class Broken(Augmentation):
     """Returns what it was told to."""
 
-    def __init__(self, result: Callable[[WeightBatch], object]) -> None:
-        super().__init__()
+    def __init__(self, result: Callable[[WeightBatch], object], p: float = 1.0) -> None:
+        super().__init__(p)
         self.result = result
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> None:
@@ -88,21 +88,21 @@ class Broken(Augmentation):
         return self.result(batch)
 
 
+@pytest.mark.parametrize("p", [1.0, 0.5])
 @pytest.mark.parametrize(
     ("result", "message"),
     [
         (lambda b: b.params, "must return a WeightBatch, found Tensor"),
-        (lambda b: b.replace(params=b.params.float()), "float64, apply returned .* torch.float32"),
-        (lambda b: WeightBatch(b.params[:2], b.spec), r"\(6, 54\).*returned \(2, 54\)"),
+        (lambda b: b.replace(params=b.params.float()), "float64 on cpu, apply returned .* torch.float32"),
         (
-            lambda b: b.replace(params=b.params / torch.tensor([0.0] * 2 + [1.0] * 4)[:, None]),
-            "2 of 6 networks are not",
+            lambda b: b.replace(params=b.params / 0),
+            "of 6 networks are not",
         ),
     ],
 )
-def test_a_plugin_that_breaks_the_contract_is_named(random_batch, result, message: str) -> None:
+def test_a_plugin_that_breaks_the_contract_is_named(random_batch, result, message: str, p: float) -> None:
     with pytest.raises(AugmentationError, match=f"Broken: .*{message}"):
-        AugmentationChain([Broken(result)], seed=0)(random_batch())
+        AugmentationChain([Broken(result, p)], seed=0)(random_batch())
 
 
 def test_the_first_party_plugins_are_found() -> None:
@@ -139,6 +139,23 @@ def test_the_culprit_is_named_among_others(random_batch) -> None:
     infinite = Broken(lambda b: b.replace(params=b.params * float("inf")))
     with pytest.raises(AugmentationError, match=r"Broken: 6 of 6 networks are not finite after it"):
         AugmentationChain([GaussianNoise(), infinite, GaussianNoise()], seed=0)(random_batch())
+
+
+def test_what_is_not_finite_only_once_is_told_too(random_batch) -> None:
+    calls: list[int] = []
+
+    def first_call_only(batch: WeightBatch) -> WeightBatch:
+        calls.append(1)
+        return batch.replace(params=batch.params * (float("nan") if len(calls) == 1 else 1.0))
+
+    with pytest.raises(AugmentationError, match="not finite once, and were with the same draws again, after: Broken"):
+        AugmentationChain([Broken(first_call_only)], seed=0)(random_batch())
+
+
+def test_an_instance_has_one_place(random_batch) -> None:
+    noise = GaussianNoise()
+    with pytest.raises(AugmentationError, match="in the chain twice"):
+        AugmentationChain([noise, noise], seed=0)
 
 
 def fail(batch: WeightBatch) -> WeightBatch:

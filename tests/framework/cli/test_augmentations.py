@@ -14,7 +14,7 @@ def test_the_table_lists_all_with_their_facts(capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     for name in ("rotate", "positive_scale", "mixup_aligned_permuted"):
         assert name in out
-    for text in ("the function of", "group=auto", "weightspace"):
+    for text in ("the function of", "input space", "data-agnostic", "group=auto", "weightspace"):
         assert text in out
 
 
@@ -61,7 +61,9 @@ def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
         (["rotate", "--set", "degrees=900"], "'rotate' of weightspace 0.1.0: degrees must be in 0..180, found 900"),
         (["rotate", "--set", "angle=9"], "its parameters: degrees=30.0, p=1.0"),
         (["positive_scale", "--zoo", "ZOO", "--out", "OUT"], "valid for relu networks only"),
-        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--count", "0"], "--count must be at least 1, found 0"),
+        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--count", "0"], "--count must be in 1..32, found 0"),
+        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--seed", "-1"], "--seed must be in 0..4294967295, found -1"),
+        (["rotate", "--zoo", "ZOO", "--out", "x.jpg"], "expected a name that ends in .png, found 'x.jpg'"),
         (["rotate", "--zoo", "no/where", "--out", "OUT"], "no/where"),
     ],
 )

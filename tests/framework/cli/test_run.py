@@ -298,7 +298,16 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=str)
 def test_every_experiment_runs(path: Path, digits_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ["--data.zoo", str(digits_zoo), "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    options = [
+        "--data.zoo",
+        str(digits_zoo),
+        "--data.n_views",
+        "1",
+        "--trainer.fast_dev_run",
+        "true",
+        "--trainer.accelerator",
+        "cpu",
+    ]
     assert main(["fit", "-c", str(ROOT / path), *options]) == 0
     assert not (tmp_path / "runs").exists()
 

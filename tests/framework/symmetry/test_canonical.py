@@ -43,7 +43,7 @@ def test_rules(random_batch) -> None:
     for layer in range(2):
         weights, bias = form.weights[layer], form.biases[layer]
         assert (weights.take_along_dim(weights.abs().argmax(2, keepdim=True), 2) > 0).all()
-        assert (bias.abs() <= math.pi / 14 + 1e-9).all()
+        assert (bias.abs() <= math.pi / 2 / form.spec.omegas[layer] + 1e-9).all()
         assert (weights[:, 1:, 0] >= weights[:, :-1, 0]).all()
     relu = canonicalise(random_batch((2, 5, 4, 1), "relu"))
     norms = torch.cat([relu.weights[0], relu.biases[0].unsqueeze(2)], 2).norm(dim=2)

@@ -84,6 +84,21 @@ class Eager(Good):
         return self.apply(batch, self.sample(batch, generator))
 
 
+class Lazy(Good):
+    def __call__(self, batch, generator):
+        return super().__call__(batch, generator) if self.p == 1 else batch
+
+
+class Scheduled(Good):
+    strength = 1.0
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.strength = trainer.current_epoch
+
+    def apply(self, batch, params):
+        return batch.replace(params=batch.params + self.strength * params)
+
+
 class Boastful(Good):
     exact = "function"
 
@@ -116,15 +131,21 @@ def test_a_good_one_keeps_all() -> None:
 BROKEN = [
     (UnknownFact, "facts_are_true", "exact is 'nearly'"),
     (Forgetful, "parameters_are_attributes", "no attribute scale"),
-    (Narrow, "shape_dtype_and_facts_are_kept", "dtype of the parameters was torch.float64, became torch.float32"),
+    (
+        Narrow,
+        "shape_dtype_and_facts_are_kept",
+        r"params were \(24, .* torch.float64 on cpu, apply returned .* torch.float32",
+    ),
     (Infinite, "result_is_finite", "24 of 24 networks are not finite"),
     (InPlace, "input_is_not_changed", r"the input after the call: parameters differ by up to \d"),
     (Restless, "apply_replays_what_was_drawn", "applied a second time: parameters differ by"),
     (Constant, "generator_decides", "six generators gave one result"),
     (Global, "global_randomness_is_not_used", "used the global state of torch"),
-    (Average, "networks_are_independent", r"the first network changed by \d.* when only the others were changed"),
+    (Average, "networks_are_independent", r"networks changed by up to \d.* when only others of the batch were changed"),
     (Crowd, "a_single_network_is_a_batch", "it is not finite"),
     (Eager, "p_is_respected", "p = 0 changed parameters"),
+    (Lazy, "p_is_respected", "p = 0.5 changed 0% of the networks, p = 1 changes 100%"),
+    (Scheduled, "state_survives", r"built again, after load_state_dict\(state_dict\(\)\): parameters differ"),
     (Boastful, "exactness_holds", r"outputs differ by up to \d.*allowed is 1e-09"),
     (Relabelling, "targets_are_valid", "targets changed, but uses_labels is False"),
     (Overconfident, "targets_are_valid", r"targets of a network sum to 1 \+- 1"),
@@ -163,3 +184,13 @@ def test_subjects_that_cannot_be_checked() -> None:
         check_augmentation(int)
     with pytest.raises(AssertionError, match="accepts no network"):
         check_augmentation(Nowhere)
+
+
+class Failing(Good):
+    def __init__(self, p: float = 1.0) -> None:
+        raise OSError("no disk")
+
+
+def test_a_constructor_that_fails_is_told() -> None:
+    with pytest.raises(AssertionError, match=r"Failing\(\) raised OSError: no disk"):
+        check_augmentation(Failing)
