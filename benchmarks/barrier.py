@@ -92,7 +92,7 @@ def main() -> None:
                 values = curve(zoo, first, moved, (ends[0], ends[1]))
                 curves.setdefault(case, {})[name] = values
                 remaining = float(distance(first, moved).mean() / start)
-                report.add(f"  {name}: remaining squared distance", remaining, "")
+                report.add(f"  {name}: remaining squared distance", 100 * remaining, "%")
                 report.add(f"  {name}: PSNR in the middle", values[STEPS // 2], "dB")
                 report.add(f"  {name}: barrier", (values[0] + values[-1]) / 2 - min(values), "dB")
     if report.options.out:
