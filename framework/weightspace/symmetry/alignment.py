@@ -16,6 +16,9 @@ from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sig
 from weightspace.symmetry.scales import closest_scales, unit_scales
 from weightspace.symmetry.transforms import scale_neurons
 
+#: Scores of a layer that are computed together on a CPU: 32 pairs of networks 128 wide, 512 pairs 32 wide.
+BLOCK_ENTRIES = 2**19
+
 
 @torch.no_grad()
 def align(
@@ -54,6 +57,10 @@ def align(
     """
     symmetries = resolve_group(group, reference.spec)
     _check(reference, other, sweeps, restarts, generator)
+    blocks = torch.arange(len(other), device=other.device).split(_block_size(other))
+    if len(blocks) > 1:
+        pairs = [(reference.select(rows), other.select(rows)) for rows in blocks]
+        return GroupElement.cat([align(*pair, group, sweeps, restarts, generator, coordinates) for pair in pairs])
     best = _align_from(None, reference, other, symmetries, sweeps, coordinates)
     for _ in range(restarts):
         assert generator is not None
@@ -62,6 +69,13 @@ def align(
         closer = distance(reference, again.apply(other)) < distance(reference, best.apply(other))
         best = again.where(closer, best)
     return best
+
+
+def _block_size(batch: WeightBatch) -> int:
+    """How many pairs are aligned together: on a CPU no more than keep the scores of a layer near its cache."""
+    if batch.device.type != "cpu":
+        return max(1, len(batch))
+    return max(1, BLOCK_ENTRIES // max(batch.spec.widths) ** 2)
 
 
 def distance(first: WeightBatch, second: WeightBatch) -> Tensor:
@@ -182,10 +196,10 @@ class _Moving:
         rows = self.restless[layer].nonzero().squeeze(1)
         if not len(rows):
             return
-        if len(rows) < len(self.restless[layer]):
-            reference = reference.select(rows)
+        everything = len(rows) == len(self.restless[layer])
+        reference = reference if everything else reference.select(rows)
         omega = self.spec.omegas[layer]
-        overlaps = self._overlaps(reference, rows, layer, outgoing)
+        overlaps = self._overlaps(reference, slice(None) if everything else rows, layer, outgoing)
         given = order is not None
         if order is None:
             order = assign(best_score(overlaps, self.symmetries, omega))
@@ -200,7 +214,7 @@ class _Moving:
             if 0 <= neighbour < len(self.restless):
                 self.restless[neighbour][rows[moved_rows]] = True
 
-    def _overlaps(self, reference: WeightBatch, rows: Tensor, layer: int, outgoing: bool) -> Overlaps:
+    def _overlaps(self, reference: WeightBatch, rows: Tensor | slice, layer: int, outgoing: bool) -> Overlaps:
         """Inner products of all neurons of a layer with all of the reference's."""
         incoming = reference.weights[layer] @ self.weights[layer][rows].transpose(1, 2)
         following = self.weights[layer + 1][rows] if outgoing else None

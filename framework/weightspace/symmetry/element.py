@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -128,6 +128,23 @@ class GroupElement:
             select(self.signs, other.signs),
             select(self.phases, other.phases),
             select(self.scales, other.scales),
+        )
+
+    @classmethod
+    def cat(cls, elements: Sequence[GroupElement]) -> GroupElement:
+        """The elements of several batches, of the same parts, one after the other."""
+
+        def joined(parts: Sequence[Parts | None]) -> Parts | None:
+            given = [part for part in parts if part is not None]
+            if given and len(given) < len(parts):
+                raise SpecError("elements can be joined only if all have the same parts")
+            return tuple(torch.cat(layer) for layer in zip(*given, strict=True)) if given else None
+
+        return cls(
+            joined([e.orders for e in elements]) or (),
+            joined([e.signs for e in elements]),
+            joined([e.phases for e in elements]),
+            joined([e.scales for e in elements]),
         )
 
     def _permuted(self, part: Parts | None) -> Parts | None:

@@ -160,6 +160,17 @@ def test_balancing_does_not_change_the_solution(width: int, dtype: torch.dtype) 
             assert found >= best - slack
 
 
+@pytest.mark.parametrize(("activation", "group"), CASES)
+def test_blocks_of_pairs_change_nothing(
+    random_batch, monkeypatch: pytest.MonkeyPatch, activation: str, group: str
+) -> None:
+    first = random_batch((2, 7, 5, 1), activation, count=11)
+    second = first.replace(params=first.params.roll(1, 0))
+    whole = align(first, second, group).apply(second)
+    monkeypatch.setattr("weightspace.symmetry.alignment.BLOCK_ENTRIES", 4 * 7**2)
+    assert (align(first, second, group).apply(second).params - whole.params).abs().max() < 1e-9
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_restarts_keep_the_closest(fitted, activation: str) -> None:
     first = fitted((2, 32, 32, 1), activation)
