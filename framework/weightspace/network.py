@@ -9,6 +9,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
+from weightspace.spec import NetworkSpec
 
 
 def activate(z: Tensor, activation: str, omega: float) -> Tensor:
@@ -36,9 +37,9 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
     >>> evaluate(WeightBatch(torch.zeros(1, spec.num_params), spec), torch.zeros(4, 2)).flatten()
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    for outputs in _layers(batch, coordinates):  # noqa: B007  # earlier layers are freed on the way
+    for outputs in _transposed(batch, coordinates):  # noqa: B007  # earlier layers are freed on the way
         pass
-    return outputs + batch.spec.output_offset
+    return outputs.mT + batch.spec.output_offset
 
 
 def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
@@ -51,19 +52,33 @@ def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
     Raises:
         SpecError: coordinates of another dimension.
     """
-    return list(_layers(batch, coordinates))[:-1]
+    return [outputs.mT for outputs in _transposed(batch, coordinates)][:-1]
 
 
-def _layers(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
-    """Outputs of each layer in turn, (B, N, n_l)."""
+def _transposed(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
+    """Outputs of each layer in turn, (B, n_l, N)."""
     spec = batch.spec
     if coordinates.shape[-1] != spec.in_dim or coordinates.ndim not in (2, 3):
         raise SpecError(
             f"coordinates must be (N, {spec.in_dim}) or (B, N, {spec.in_dim}), found {tuple(coordinates.shape)}"
         )
-    h = coordinates.to(batch.params).expand(len(batch), -1, -1)
-    for layer, (weight, bias) in enumerate(zip(batch.weights, batch.biases, strict=True)):
-        h = torch.baddbmm(bias.unsqueeze(1), h, weight.transpose(1, 2))
+    return layer_outputs(batch.params, spec, coordinates.to(batch.params).mT)
+
+
+def layer_outputs(params: Tensor, spec: NetworkSpec, points: Tensor) -> Iterator[Tensor]:
+    """Outputs of each layer's neurons in turn, neurons before points.
+
+    Args:
+        params: (B, P) flat vectors of networks of the architecture ``spec``.
+        points: (d, N) for all networks, or (B, d, N), in the dtype of the params.
+
+    Yields:
+        (B, n_l, N) for each layer, the last without the spec's ``output_offset``.
+    """
+    h = points.expand(len(params), -1, -1)
+    for layer, shape in enumerate(spec.weight_shapes):
+        weight = params[:, spec.weight_slices[layer]].unflatten(1, shape)
+        h = torch.baddbmm(params[:, spec.bias_slices[layer]].unsqueeze(2), weight, h)
         if layer < spec.num_layers - 1:
             h = activate(h, spec.activation, spec.omegas[layer])
         yield h

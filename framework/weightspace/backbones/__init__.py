@@ -1,7 +1,12 @@
 """Networks whose input is the weights of other networks: WeightBatch -> (B, out_dim)."""
 
-from weightspace.backbones.base import Backbone
+from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.backbones.canonical import Canonical
 from weightspace.backbones.dws import DWS
+from weightspace.backbones.gnn import GNN
+from weightspace.backbones.graph_transformer import GraphTransformer
 from weightspace.backbones.mlp import MLP
+from weightspace.backbones.probe import Probe
+from weightspace.backbones.scale_gnn import ScaleGNN
 
-__all__ = ["DWS", "MLP", "Backbone"]
+__all__ = ["DWS", "GNN", "MLP", "Backbone", "Canonical", "GraphTransformer", "Normaliser", "Probe", "ScaleGNN"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +18,32 @@ from weightspace.spec import NetworkSpec
 class Backbone(nn.Module, ABC):
     """Maps a batch of networks of one architecture to vectors.
 
-    Class fact that subclasses set:
+    Facts that subclasses declare, on the class or, where they depend on an argument, on the instance. Of each, those
+    symmetries count that the networks' activation has:
+
         invariant_to: names of the symmetries that do not change the result ("permutation", "sign", "phase", "scale").
+        equivariant_to: names of those that move a result of the shape of the networks as they move the networks.
 
     Args:
         spec: architecture of the networks.
-        out_dim: length of the result.
-        normaliser: scales the parameters; its statistics are buffers, saved with the weights.
+        out_dim: length of the result, >= 1.
+        normaliser: scales the parameters; its statistics are buffers, saved with the weights. None: the subclass sees
+            to it, and overrides ``fit_normaliser``.
+
+    Raises:
+        ConfigError: out_dim out of range.
     """
 
-    invariant_to: ClassVar[frozenset[str]] = frozenset()
+    normaliser: Normaliser
+    invariant_to: frozenset[str] = frozenset()
+    equivariant_to: frozenset[str] = frozenset()
 
-    def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser) -> None:
+    def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
         super().__init__()
-        self.spec, self.out_dim, self.normaliser = spec, out_dim, normaliser
+        check_sizes(type(self).__name__, 0.0, out_dim=out_dim)
+        self.spec, self.out_dim = spec, out_dim
+        if normaliser is not None:
+            self.normaliser = normaliser
 
     def forward(self, batch: WeightBatch) -> Tensor:
         """(B, out_dim).
@@ -39,55 +53,96 @@ class Backbone(nn.Module, ABC):
         """
         if batch.spec != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the batch holds {batch.spec}")
-        return self.encode(self.normaliser(batch.params))
+        return self.encode(batch.params.to(next(self.parameters()).dtype))
 
     @abstractmethod
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim) from (B, P) normalised parameters: tensors alone, so that it compiles as one graph."""
+        """(B, out_dim) from (B, P) parameters, which ``self.normaliser`` scales: tensors alone, so that it compiles."""
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the normaliser's statistics from training networks."""
-        self.normaliser.fit(batch)
+        self.normaliser.fit(batch.params)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles in place, with the arguments of ``torch.compile``: each of ``blocks`` by itself."""
+        for block in self.blocks():
+            nn.Module.compile(block, *args, **kwargs)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Modules that are compiled by themselves; equal ones are compiled once. Default: the whole."""
+        return [self]
+
+    def get_extra_state(self) -> str:
+        """The architecture, saved with the weights."""
+        return json.dumps(self.spec.to_json())
+
+    def set_extra_state(self, state: str) -> None:
+        """Raises SpecError where weights of a backbone for another architecture are loaded."""
+        found = NetworkSpec.from_json(state)
+        if found != self.spec:
+            raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
 
 
 class Normaliser(nn.Module):
-    """(params - mean) / std with statistics of the training networks.
+    """(x - mean) / std of vectors, with statistics of the training networks.
 
     Args:
-        spec: architecture of the networks.
-        per: "tensor" (one mean and std for each W_l and b_l: keeps permutation symmetry) or "parameter".
+        size: length of the vectors.
+        groups: slices whose entries share their statistics; None: every entry has its own.
+        center: subtract the mean; otherwise divide by the root of the mean square (which keeps signs).
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, spec: NetworkSpec, per: str) -> None:
+    def __init__(self, size: int, groups: Sequence[slice] | None = None, center: bool = True) -> None:
         super().__init__()
-        self.spec, self.per = spec, per
-        self.register_buffer("mean", torch.zeros(spec.num_params))
-        self.register_buffer("std", torch.ones(spec.num_params))
+        self.groups, self.center = groups, center
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
 
-    def fit(self, batch: WeightBatch) -> None:
-        """Takes the statistics of these networks; a constant entry keeps std 1."""
-        params = batch.params.to(self.mean)
-        if self.per == "parameter":
-            mean, std = params.mean(0), params.std(0, correction=0)
-        else:
-            mean, std = torch.empty_like(self.mean), torch.empty_like(self.std)
-            for where in (*self.spec.weight_slices, *self.spec.bias_slices):
-                mean[where], std[where] = params[:, where].mean(), params[:, where].std(correction=0)
-        self.mean.copy_(mean)
-        self.std.copy_(torch.where(std > 1e-8, std, 1.0))
+    @classmethod
+    def per_tensor(cls, spec: NetworkSpec, center: bool = True) -> Normaliser:
+        """Of flat parameters, one mean and std for each W_l and b_l: does not see the order of neurons."""
+        return cls(spec.num_params, (*spec.weight_slices, *spec.bias_slices), center)
 
-    def forward(self, params: Tensor) -> Tensor:
-        """(B, P) in the precision of the statistics."""
-        return (params.to(self.mean.dtype) - self.mean) / self.std
+    def fit(self, values: Tensor) -> None:
+        """Takes the statistics of (n, size) values; constant entries keep std 1."""
+        values = values.detach().to(self.mean)
+        for group in [slice(None)] if self.groups is None else self.groups:
+            dims = 0 if self.groups is None else (0, 1)
+            part = values[:, group]
+            if self.center:
+                self.mean[group] = part.mean(dims)
+            self.std[group] = (part - self.mean[group]).square().mean(dims).sqrt()
+        self.std.copy_(torch.where(self.std > 1e-8, self.std, 1.0))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., size), in the precision of the statistics."""
+        return (values.to(self.mean.dtype) - self.mean) / self.std
 
 
-def check_sizes(name: str, dropout: float, **sizes: int) -> None:
-    """Raises ConfigError where a size is below 1 or dropout not in [0, 1)."""
+def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: float) -> nn.Sequential:
+    """Linear layers with SiLU and dropout between them.
+
+    Args:
+        width: number of inputs.
+        hidden: width of the hidden layers.
+        layers: number of hidden layers.
+        out_dim: number of outputs.
+        dropout: in [0, 1), after each hidden layer.
+    """
+    parts: list[nn.Module] = []
+    for _ in range(layers):
+        parts += [nn.Linear(width, hidden), nn.SiLU(), nn.Dropout(dropout)]
+        width = hidden
+    return nn.Sequential(*parts, nn.Linear(width, out_dim))
+
+
+def check_sizes(name: str, dropout: float, least: int = 1, **sizes: int) -> None:
+    """Raises ConfigError where a size is below the least, or dropout not in [0, 1)."""
     for argument, value in sizes.items():
-        if value < 1:
-            raise ConfigError(f"{name}: {argument} must be at least 1, found {value}")
+        if value < least:
+            raise ConfigError(f"{name}: {argument} must be at least {least}, found {value}")
     if not 0 <= dropout < 1:
         raise ConfigError(f"{name}: dropout must be in [0, 1), found {dropout}")

@@ -1,15 +1,10 @@
 """DWS: layers that commute with every permutation of hidden neurons (Navon et al., arXiv 2301.12780).
 
-Layout. Input and output neurons keep their place, so a weight matrix that touches them is a feature of the hidden
-neurons at its other end. What remains is a layered graph:
-
-    nodes[l]   (B, n_l, F_l)          hidden layer l: its bias, W_1's row if it is the first, W_L's column if the last
-    edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1
-    outer      (B, F)                 the output biases
-
-An equivariant map of an edge is a pointwise map of itself, plus terms of its row's neuron, of its column's neuron, and
-of the whole network; of a node, a pointwise map of itself and of the pooled edges at both sides, plus terms of the
-whole network. With mean pooling these span all linear equivariant maps, and nothing of size n x n x n is built.
+In the layout of ``weightspace.backbones.features``, an equivariant map of an edge is a pointwise map of itself, plus
+terms of its row's neuron, of its column's neuron, and of the whole network; of a node, a pointwise map of itself and
+of the pooled edges at both sides, plus terms of the whole network. With mean pooling these span all linear
+equivariant maps (weight to weight of the same, the neighbouring and distant layers, weight to bias, bias to weight,
+bias to bias), and nothing of size n x n x n is built.
 
 Two choices go beyond the paper; ``benchmarks/README.md`` says what they bring. Means of raw weights are mostly noise
 (the signs of neurons are arbitrary), so a pointwise layer comes before the first pooling. And a layer's output is
@@ -18,72 +13,15 @@ multiplied by a pointwise map of its input: functions of a network are sums of p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import ClassVar, NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
+from weightspace.backbones.pooling import pooling
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
-
-
-class Features(NamedTuple):
-    """Features of a batch of networks, see the module's layout."""
-
-    nodes: list[Tensor]
-    edges: list[Tensor]
-    outer: Tensor
-
-    def each(self) -> list[Tensor]:
-        """In the order nodes, edges, outer."""
-        return [*self.nodes, *self.edges, self.outer]
-
-    def like(self, tensors: list[Tensor]) -> Features:
-        """Features of these tensors, in the order of ``each``."""
-        count = len(self.nodes)
-        return Features(tensors[:count], tensors[count:-1], tensors[-1])
-
-
-class Widths(NamedTuple):
-    """Number of features of each tensor of ``Features``."""
-
-    nodes: tuple[int, ...]
-    edge: int
-    outer: int
-
-    @classmethod
-    def of(cls, spec: NetworkSpec, channels: int) -> Widths:
-        """Every parameter of the network carries ``channels`` features."""
-        hidden = len(spec.widths) - 2
-        nodes = [channels] * hidden
-        nodes[0] += channels * spec.in_dim
-        nodes[-1] += channels * spec.out_dim
-        return cls(tuple(nodes), channels, channels * spec.out_dim)
-
-    def each(self) -> list[int]:
-        """In the order nodes, edges, outer."""
-        return [*self.nodes, *[self.edge] * (len(self.nodes) - 1), self.outer]
-
-    def modules(self, module: Callable[[int], nn.Module]) -> Pointwise:
-        """One module per tensor of neurons, made from its width. Edges pass unchanged: see ``EquivariantLayer``."""
-        edges = [nn.Identity() for _ in self.nodes[1:]]
-        return Pointwise([*map(module, self.nodes), *edges, module(self.outer)])
-
-
-def features(params: Tensor, spec: NetworkSpec) -> Features:
-    """One feature per parameter, from (B, P)."""
-    weights = [
-        params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
-    ]
-    biases = [params[:, s] for s in spec.bias_slices]
-    nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
-    nodes[0].append(weights[0])
-    nodes[-1].append(weights[-1].transpose(1, 2))
-    edges = [weight.unsqueeze(3) for weight in weights[1:-1]]
-    return Features([torch.cat(parts, dim=2) for parts in nodes], edges, biases[-1])
 
 
 class EquivariantLinear(nn.Module):
@@ -91,14 +29,17 @@ class EquivariantLinear(nn.Module):
 
     Args:
         widths_in, widths_out: numbers of features.
-        pool: "mean" (the full space of linear equivariant maps) or "max" (not linear).
+        pool: "mean" (the full space of linear equivariant maps), "max" or "attention" (not linear).
     """
 
     def __init__(self, widths_in: Widths, widths_out: Widths, pool: str) -> None:
         super().__init__()
         layers = len(widths_in.nodes)
-        self._pool = _pooling(pool)
         edge = widths_in.edge
+        self.rows = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
+        self.columns = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
+        self.neurons = nn.ModuleList(pooling(pool, width) for width in widths_in.nodes)
+        self.weights = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
         # a neuron sees itself and the pooled edges at the sides where there are any
         seen = [n + edge * ((layer > 0) + (layer < layers - 1)) for layer, n in enumerate(widths_in.nodes)]
         self._node_outputs = [
@@ -114,10 +55,11 @@ class EquivariantLinear(nn.Module):
 
     def forward(self, x: Features) -> Features:
         """The mapped features."""
-        rows = [self._pool(edge, 2) for edge in x.edges]
-        columns = [self._pool(edge, 1) for edge in x.edges]
-        whole = [self._pool(node, 1) for node in x.nodes] + [self._pool(row, 1) for row in rows] + [x.outer]
-        terms = self.whole(torch.cat(whole, dim=1)).split(self._whole_outputs, dim=1)
+        rows = [pool(edge, 2) for pool, edge in zip(self.rows, x.edges, strict=True)]
+        columns = [pool(edge, 1) for pool, edge in zip(self.columns, x.edges, strict=True)]
+        whole = [pool(node, 1) for pool, node in zip(self.neurons, x.nodes, strict=True)]
+        whole += [pool(row, 1) for pool, row in zip(self.weights, rows, strict=True)]
+        terms = self.whole(torch.cat([*whole, x.outer], dim=1)).split(self._whole_outputs, dim=1)
         nodes, from_rows, from_columns = [], [], []
         for layer, (node, linear) in enumerate(zip(x.nodes, self.node, strict=True)):
             seen = [node, *rows[max(layer - 1, 0) : layer], *columns[layer : layer + 1]]
@@ -130,18 +72,6 @@ class EquivariantLinear(nn.Module):
             row = from_rows[layer + 1] + terms[len(nodes) + layer].unsqueeze(1)
             edges.append(linear(edge) + row.unsqueeze(2) + from_columns[layer].unsqueeze(1))
         return Features(nodes, edges, terms[-1])
-
-
-class Pointwise(nn.Module):
-    """A map of its own for each tensor of ``Features``, the same for all its entries."""
-
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.maps = nn.ModuleList(modules)
-
-    def forward(self, x: Features) -> Features:
-        """The mapped features."""
-        return x.like([module(tensor) for module, tensor in zip(self.maps, x.each(), strict=True)])
 
 
 class EquivariantLayer(nn.Module):
@@ -175,25 +105,27 @@ class EquivariantLayer(nn.Module):
 
 
 class DWS(Backbone):
-    """A pointwise layer, equivariant layers, pooling over the neurons, and a multi-layer perceptron.
+    """A pointwise layer and equivariant layers; then pooling over the neurons and a perceptron, or weights again.
 
     Args:
         spec: architecture of the networks: any depth from one hidden layer, any widths.
-        out_dim: length of the result.
+        out_dim: length of the result; for ``output="weights"`` the number of parameters of a network.
         hidden: features per parameter, >= 1.
         layers: number of equivariant layers, >= 1.
         head: width of the hidden layer of the invariant head.
-        pool: "mean" or "max".
+        pool: "mean", "max" or "attention" (a learned query for each pooling).
         norm: "layer" (over the features of each neuron: independent of the batch) or "none".
         gate: multiply each layer's output by a pointwise map of its input.
         residual: add each layer's input to its output.
-        dropout: in [0, 1), before each layer of the head.
+        dropout: in [0, 1), in the head.
+        output: "vector" (invariant), or "weights": (B, P) in the networks' own order and units, for instance an edit to
+            add to them; permuting a network's neurons permutes it alike.
 
     Raises:
         ConfigError: a value out of range.
     """
 
-    invariant_to: ClassVar[frozenset[str]] = frozenset({"permutation"})
+    invariant_to = frozenset({"permutation"})
 
     def __init__(
         self,
@@ -207,27 +139,38 @@ class DWS(Backbone):
         gate: bool = True,
         residual: bool = True,
         dropout: float = 0.0,
+        output: str = "vector",
     ) -> None:
-        super().__init__(spec, out_dim, Normaliser(spec, per="tensor"))
+        super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
         check_sizes("DWS", dropout, hidden=hidden, layers=layers, head=head)
-        if norm not in ("layer", "none"):
-            raise ConfigError(f"DWS: norm must be 'layer' or 'none', found {norm!r}")
-        self._pool = _pooling(pool)
+        for argument, value, known in (
+            ("norm", norm, ("layer", "none")),
+            ("output", output, ("vector", "weights")),
+        ):
+            if value not in known:
+                raise ConfigError(f"DWS: {argument} must be {' or '.join(map(repr, known))}, found {value!r}")
         raw, widths = Widths.of(spec, 1), Widths.of(spec, hidden)
         self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(raw.each(), widths.each(), strict=True))
         self.layers = nn.Sequential(*(EquivariantLayer(widths, pool, norm, gate, residual) for _ in range(layers)))
-        self.head = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(sum(widths.each()), head),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(head, out_dim),
-        )
+        if output == "weights":
+            if out_dim != spec.num_params:
+                raise ConfigError(
+                    f"DWS: output 'weights' of networks {spec} has {spec.num_params} numbers, found out_dim {out_dim}"
+                )
+            self.invariant_to, self.equivariant_to = frozenset(), frozenset({"permutation"})
+            self.out = Pointwise(nn.Linear(b, a) for a, b in zip(raw.each(), widths.each(), strict=True))
+        else:
+            self.pools = nn.ModuleList(pooling(pool, width) for width in widths.each()[:-1])
+            self.head = perceptron(sum(widths.each()), head, 1, out_dim, dropout)
+        self.output = output
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
-        x = self.equivariant(params)
-        pooled = [self._pool(node, 1) for node in x.nodes] + [self._pool(edge.flatten(1, 2), 1) for edge in x.edges]
+        x = self.equivariant(self.normaliser(params))
+        if self.output == "weights":
+            return self.normaliser.std * flat(self.out(x), self.spec)
+        flattened = [*x.nodes, *(edge.flatten(1, 2) for edge in x.edges)]
+        pooled = [pool(tensor, 1) for pool, tensor in zip(self.pools, flattened, strict=True)]
         result: Tensor = self.head(torch.cat([*pooled, x.outer], dim=1))
         return result
 
@@ -236,9 +179,3 @@ class DWS(Backbone):
         x = self.embedding(features(params, self.spec))
         result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))
         return result
-
-
-def _pooling(name: str) -> Callable[[Tensor, int], Tensor]:
-    if name not in ("mean", "max"):
-        raise ConfigError(f"DWS: pool must be 'mean' or 'max', found {name!r}")
-    return (lambda x, dim: x.mean(dim)) if name == "mean" else (lambda x, dim: x.amax(dim))

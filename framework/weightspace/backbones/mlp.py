@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone, Normaliser, check_sizes
@@ -11,7 +9,7 @@ from weightspace.spec import NetworkSpec
 
 
 class MLP(Backbone):
-    """Linear layers with layer norm, ReLU and dropout.
+    """Linear layers with layer norm, ReLU and dropout, on parameters that are normalised one by one.
 
     Args:
         spec: architecture of the networks.
@@ -19,14 +17,15 @@ class MLP(Backbone):
         hidden: width of the hidden layers.
         layers: number of hidden layers, >= 1.
         dropout: in [0, 1).
-    """
 
-    invariant_to: ClassVar[frozenset[str]] = frozenset()
+    Raises:
+        ConfigError: a value out of range.
+    """
 
     def __init__(
         self, spec: NetworkSpec, out_dim: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0
     ) -> None:
-        super().__init__(spec, out_dim, Normaliser(spec, per="parameter"))
+        super().__init__(spec, out_dim, Normaliser(spec.num_params))
         check_sizes("MLP", dropout, hidden=hidden, layers=layers)
         parts: list[nn.Module] = []
         width = spec.num_params
@@ -37,5 +36,5 @@ class MLP(Backbone):
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
-        result: Tensor = self.network(params)
+        result: Tensor = self.network(self.normaliser(params))
         return result

@@ -1,0 +1,59 @@
+"""Any backbone on canonical forms: invariance by choosing one network of each orbit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone
+from weightspace.batch import WeightBatch
+from weightspace.spec import NetworkSpec
+from weightspace.symmetry import canonicalise, resolve_group
+
+
+class Canonical(Backbone):
+    """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
+
+    Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
+    neurons are about to change places. Gradients do not go back to the weights of the networks.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        backbone: class of the backbone within, with its arguments; for instance ``MLP``.
+        group: "auto" (all symmetries of the activation) or one of ``weightspace.symmetry.GROUPS``.
+
+    Raises:
+        SpecError: a group that the activation does not have.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        backbone: Callable[[NetworkSpec, int], Backbone],
+        group: str = "auto",
+    ) -> None:
+        super().__init__(spec, out_dim, None)  # the backbone within has its own
+        self.group = group
+        self.backbone = backbone(spec, out_dim)
+        self.invariant_to = resolve_group(group, spec) | self.backbone.invariant_to
+
+    def encode(self, params: Tensor) -> Tensor:
+        """(B, out_dim)."""
+        result: Tensor = self.backbone(self._canonical(WeightBatch(params, self.spec)))
+        return result
+
+    def fit_normaliser(self, batch: WeightBatch) -> None:
+        """Sets the statistics from the canonical forms of training networks."""
+        self.backbone.fit_normaliser(self._canonical(batch))
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Those of the backbone within: sorting does not gain from being compiled."""
+        return self.backbone.blocks()
+
+    @torch.no_grad()
+    def _canonical(self, batch: WeightBatch) -> WeightBatch:
+        return canonicalise(batch, self.group)

@@ -1,0 +1,96 @@
+"""Features of a network's neurons and weights that know which of them may be permuted.
+
+Input and output neurons keep their place, so a weight matrix that touches them is a feature of the hidden neurons at
+its other end. What remains is a layered graph:
+
+    nodes[l]   (B, n_l, F_l)          hidden layer l: its bias, W_1's row if it is the first, W_L's column if the last
+    edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1
+    outer      (B, F)                 the output biases
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.batch import pack_layers
+from weightspace.spec import NetworkSpec
+
+
+class Features(NamedTuple):
+    """Features of a batch of networks, see the module's layout."""
+
+    nodes: list[Tensor]
+    edges: list[Tensor]
+    outer: Tensor
+
+    def each(self) -> list[Tensor]:
+        """In the order nodes, edges, outer."""
+        return [*self.nodes, *self.edges, self.outer]
+
+    def like(self, tensors: list[Tensor]) -> Features:
+        """Features of these tensors, in the order of ``each``."""
+        count = len(self.nodes)
+        return Features(tensors[:count], tensors[count:-1], tensors[-1])
+
+
+class Widths(NamedTuple):
+    """Number of features of each tensor of ``Features``."""
+
+    nodes: tuple[int, ...]
+    edge: int
+    outer: int
+
+    @classmethod
+    def of(cls, spec: NetworkSpec, channels: int) -> Widths:
+        """Every parameter of the network carries ``channels`` features."""
+        hidden = len(spec.widths) - 2
+        nodes = [channels] * hidden
+        nodes[0] += channels * spec.in_dim
+        nodes[-1] += channels * spec.out_dim
+        return cls(tuple(nodes), channels, channels * spec.out_dim)
+
+    def each(self) -> list[int]:
+        """In the order nodes, edges, outer."""
+        return [*self.nodes, *[self.edge] * (len(self.nodes) - 1), self.outer]
+
+    def modules(self, module: Callable[[int], nn.Module]) -> Pointwise:
+        """One module per tensor of neurons, made from its width. Edges pass unchanged: see ``EquivariantLayer``."""
+        edges = [nn.Identity() for _ in self.nodes[1:]]
+        return Pointwise([*map(module, self.nodes), *edges, module(self.outer)])
+
+
+def features(params: Tensor, spec: NetworkSpec) -> Features:
+    """One feature per parameter, from (B, P)."""
+    weights = [
+        params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
+    ]
+    biases = [params[:, s] for s in spec.bias_slices]
+    nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
+    nodes[0].append(weights[0])
+    nodes[-1].append(weights[-1].transpose(1, 2))
+    edges = [weight.unsqueeze(3) for weight in weights[1:-1]]
+    return Features([torch.cat(parts, dim=2) for parts in nodes], edges, biases[-1])
+
+
+def flat(x: Features, spec: NetworkSpec) -> Tensor:
+    """The inverse of ``features``: (B, P) from one feature per parameter."""
+    first = x.nodes[0][:, :, 1 : 1 + spec.in_dim]
+    last = x.nodes[-1][:, :, -spec.out_dim :].transpose(1, 2)
+    weights = [first, *(edge.squeeze(3) for edge in x.edges), last]
+    return pack_layers(weights, [*(node[:, :, 0] for node in x.nodes), x.outer])
+
+
+class Pointwise(nn.Module):
+    """A map of its own for each tensor of ``Features``, the same for all its entries."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(modules)
+
+    def forward(self, x: Features) -> Features:
+        """The mapped features."""
+        return x.like([module(tensor) for module, tensor in zip(self.maps, x.each(), strict=True)])

@@ -1,0 +1,189 @@
+"""What graph backbones share: a network as a layered graph of neurons (Kofinas et al., arXiv 2403.12143).
+
+Layout. Neurons are nodes and weights are edges, kept layer by layer:
+
+    nodes[l]   (B, n_l, node)              inputs (l = 0), hidden neurons, outputs (l = L)
+    edges[l]   (B, n_{l+1}, n_l, edge)     the weights between layers l and l + 1, dense
+    back[l]    (B, n_l, n_{l+1}, edge)     the same edges seen from the other end, where a backbone tells them apart
+
+The matrix of all pairs of neurons would be mostly zeros: only pairs that have a weight are stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.probe import Probes
+from weightspace.batch import WeightBatch
+from weightspace.spec import NetworkSpec
+
+
+class Graph(NamedTuple):
+    """A batch of layered graphs, see the module's layout."""
+
+    nodes: list[Tensor]
+    edges: list[Tensor]
+    back: list[Tensor]
+
+
+class FourierFeatures(nn.Module):
+    """A number x with sin(2 pi f x) and cos(2 pi f x) at random frequencies f (Tancik et al., arXiv 2006.10739).
+
+    Args:
+        count: frequencies, standard normal, kept with the weights; 0 leaves x alone.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.randn(count))
+
+    @property
+    def out_features(self) -> int:
+        """Numbers that become of one."""
+        return 1 + 2 * len(self.frequencies)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., out_features) from (...)."""
+        x = x.unsqueeze(-1)
+        angles = 2 * math.pi * self.frequencies * x
+        return torch.cat([x, angles.sin(), angles.cos()], dim=-1) if len(self.frequencies) else x
+
+
+class GraphEmbedding(nn.Module):
+    """Features of nodes and edges from the parameters of networks.
+
+    A linear map of its own for each layer (its bias is the layer's embedding); input and output neurons, which are
+    never permuted, have one embedding each.
+
+    Args:
+        spec: architecture of the networks.
+        node, edge: numbers of features.
+        back: whether edges from output to input have features of their own.
+        probes: learned input points, whose responses join the features of every neuron; 0: none.
+        fourier: random frequencies at which weights and biases are seen besides themselves; 0: none.
+    """
+
+    def __init__(self, spec: NetworkSpec, node: int, edge: int, back: bool, probes: int, fourier: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.fourier = FourierFeatures(fourier)
+        size = self.fourier.out_features
+        self.bias = nn.ModuleList(nn.Linear(size, node) for _ in spec.weight_shapes)
+        self.weight = nn.ModuleList(nn.Linear(size, edge) for _ in spec.weight_shapes)
+        self.back = nn.ModuleList(nn.Linear(size, edge) for _ in spec.weight_shapes if back)
+        self.inputs = nn.Parameter(torch.randn(spec.in_dim, node))
+        self.outputs = nn.Parameter(torch.randn(spec.out_dim, node))
+        self.probes = Probes(spec, probes) if probes else None
+        self.response = nn.ModuleList(nn.Linear(probes, node, bias=False) for _ in spec.widths if probes)
+
+    def forward(self, params: Tensor, scaled: Tensor) -> tuple[Graph, list[Tensor]]:
+        """The graph, and the responses of the outputs (B, out_dim * probes), if there are any.
+
+        Args:
+            params: (B, P) as the networks have them.
+            scaled: the same, normalised.
+        """
+        spec = self.spec
+        values = [
+            scaled[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
+        ]
+        seen = [self.fourier(value) for value in values]
+        edges = [module(x) for module, x in zip(self.weight, seen, strict=True)]
+        back = [module(x.transpose(1, 2)) for module, x in zip(self.back, seen, strict=False)]
+        biases = [module(self.fourier(scaled[:, s])) for module, s in zip(self.bias, spec.bias_slices, strict=True)]
+        nodes = [self.inputs.repeat(len(params), 1, 1), *biases[:-1], biases[-1] + self.outputs]
+        if self.probes is None:
+            return Graph(nodes, edges, back), []
+        responses = self.probes(params)
+        joined = [node + module(x) for node, module, x in zip(nodes, self.response, responses, strict=True)]
+        return Graph(joined, edges, back), [responses[-1].flatten(1)]
+
+
+class GraphReadout(nn.Module):
+    """A perceptron on the means over each hidden layer's neurons, the outputs one by one, and their responses.
+
+    Args:
+        spec: architecture of the networks.
+        node: features of a node.
+        probes: responses of each output, may be 0.
+        head: width of the perceptron's two hidden layers.
+        out_dim: length of the result.
+        dropout: in [0, 1).
+    """
+
+    def __init__(self, spec: NetworkSpec, node: int, probes: int, head: int, out_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(node)
+        width = node * (len(spec.widths) - 2 + spec.out_dim) + probes * spec.out_dim
+        self.head = perceptron(width, head, 2, out_dim, dropout)
+
+    def forward(self, nodes: list[Tensor], responses: list[Tensor]) -> Tensor:
+        """(B, out_dim)."""
+        hidden = [self.norm(node).mean(1) for node in nodes[1:-1]]
+        result: Tensor = self.head(torch.cat([*hidden, self.norm(nodes[-1]).flatten(1), *responses], dim=1))
+        return result
+
+
+class GraphBackbone(Backbone):
+    """Embedding, layers and readout of graphs: what differs between graph backbones is the layer.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        embedding, readout: of the graph.
+        layers: modules Graph -> Graph.
+        chunk: networks that go through the layers at a time; 0: all. Small chunks stay in the processor's caches.
+        recompute: keep the layers' inputs only, and compute each layer again in the backward pass.
+
+    Raises:
+        ConfigError: a chunk below 0.
+    """
+
+    invariant_to = frozenset({"permutation"})
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        embedding: GraphEmbedding,
+        layers: Iterable[nn.Module],
+        readout: GraphReadout,
+        chunk: int,
+        recompute: bool,
+    ) -> None:
+        super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
+        check_sizes(type(self).__name__, 0.0, least=0, chunk=chunk)
+        self.embedding, self.readout = embedding, readout
+        self.layers = nn.ModuleList(layers)
+        self.chunk, self.recompute = chunk, recompute
+
+    def encode(self, params: Tensor) -> Tensor:
+        """(B, out_dim)."""
+        return torch.cat([self._chunk(part) for part in params.split(self.chunk or len(params))])
+
+    def _chunk(self, params: Tensor) -> Tensor:
+        graph, responses = self.embedding(params, self.normaliser(params))
+        for layer in self.layers:
+            again = self.recompute and torch.is_grad_enabled()
+            graph = checkpoint(layer, graph, use_reentrant=False) if again else layer(graph)
+        result: Tensor = self.readout(graph.nodes, responses)
+        return result
+
+    def fit_normaliser(self, batch: WeightBatch) -> None:
+        """Sets the statistics of parameters and responses from training networks."""
+        super().fit_normaliser(batch)
+        if self.embedding.probes is not None:
+            self.embedding.probes.fit(batch.params.to(self.normaliser.mean.dtype))
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers: equal ones are compiled once."""
+        return list(self.layers)

@@ -1,0 +1,177 @@
+"""The relational transformer on the graph of neurons.
+
+Kofinas et al., arXiv 2403.12143 (Neural Graphs); Diao and Loynd, arXiv 2210.05062 (relational attention).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weightspace.backbones.base import check_sizes
+from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
+
+
+class EdgeAttention(nn.Module):
+    """Every neuron attends to the neurons that it shares a weight with, through the features of that weight.
+
+    For the neuron i and its neighbour j, joined by the edge e (of a head; Q, K, V, F are linear maps):
+
+        score_ij = (q_i + Q e) . (k_j + K e) / sqrt(size)        value_ij = v_j * (F e) + V e
+
+    V e is linear, so that it is taken of the mean edge, after the sum over j.
+
+    Args:
+        node, edge: numbers of features.
+        attention: sum of the heads' sizes.
+        heads: a divisor of it.
+    """
+
+    def __init__(self, node: int, edge: int, attention: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.size = heads, attention // heads
+        self.node = nn.Linear(node, 3 * attention, bias=False)
+        self.edge = nn.Linear(edge, 3 * attention, bias=False)
+        self.value = nn.Parameter(torch.empty(heads, edge, self.size).uniform_(-(edge**-0.5), edge**-0.5))
+        self.out = nn.Linear(attention, node)
+
+    def forward(self, graph: Graph) -> list[Tensor]:
+        """What is added to the nodes of each layer."""
+        projected = [self.node(node).unflatten(2, (3, self.heads, self.size)).unbind(2) for node in graph.nodes]
+        results = []
+        for layer, (query, _, _) in enumerate(projected):
+            edges = [*graph.edges[max(layer - 1, 0) : layer], *graph.back[layer : layer + 1]]
+            others = [*projected[max(layer - 1, 0) : layer], *projected[layer + 1 : layer + 2]]
+            results.append(self.out(self._attend(query, edges, others).flatten(2)))
+        return results
+
+    def _attend(self, query: Tensor, edges: list[Tensor], others: list[tuple[Tensor, ...]]) -> Tensor:
+        """(B, n, heads, size), from queries of this shape, and edges (B, n, m, edge) and keys of the next layers."""
+        scores, factors = [], []
+        for edge, (_, key, _) in zip(edges, others, strict=True):
+            q, k, factor = self.edge(edge).unflatten(3, (3, self.heads, self.size)).unbind(3)
+            scores.append(((query.unsqueeze(2) + q) * (key.unsqueeze(1) + k)).sum(-1))
+            factors.append(factor)
+        weights = (self.size**-0.5 * torch.cat(scores, dim=2)).softmax(2).split([s.shape[2] for s in scores], dim=2)
+        total = torch.zeros_like(query)
+        for weight, edge, factor, (_, _, value) in zip(weights, edges, factors, others, strict=True):
+            mean_edge = weight.transpose(2, 3) @ edge  # (B, n, heads, edge)
+            total = total + torch.einsum("bnhe,hes->bnhs", mean_edge, self.value)
+            total = total + (weight.unsqueeze(-1) * factor * value.unsqueeze(1)).sum(2)
+        return total
+
+
+class EdgeUpdate(nn.Module):
+    """Adds to each edge a perceptron of itself, its reverse and its two ends, and then one of itself.
+
+    Args:
+        node, edge: numbers of features.
+        hidden: width of both perceptrons.
+    """
+
+    def __init__(self, node: int, edge: int, hidden: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(edge, hidden)
+        self.reverse = nn.Linear(edge, hidden, bias=False)
+        self.source = nn.Linear(node, hidden, bias=False)
+        self.target = nn.Linear(node, hidden, bias=False)
+        self.out = nn.Linear(hidden, edge)
+        self.perceptron = nn.Sequential(nn.Linear(edge, hidden), nn.SiLU(), nn.Linear(hidden, edge))
+        self.norm_first, self.norm_second = nn.LayerNorm(edge), nn.LayerNorm(edge)
+
+    def forward(self, graph: Graph) -> Graph:
+        """The graph with other edges."""
+        sources = [self.source(node) for node in graph.nodes]
+        targets = [self.target(node) for node in graph.nodes]
+        edges, back = [], []
+        for layer, (edge, reverse) in enumerate(zip(graph.edges, graph.back, strict=True)):
+            edges.append(self._update(edge, reverse, sources[layer], targets[layer + 1]))
+            back.append(self._update(reverse, edge, sources[layer + 1], targets[layer]))
+        return Graph(graph.nodes, edges, back)
+
+    def _update(self, edge: Tensor, reverse: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        ends = source.unsqueeze(1) + target.unsqueeze(2)
+        mixed = F.silu(self.own(edge) + self.reverse(reverse).transpose(1, 2) + ends)
+        edge = self.norm_first(edge + self.out(mixed))
+        updated: Tensor = self.norm_second(edge + self.perceptron(edge))
+        return updated
+
+
+class GraphTransformerLayer(nn.Module):
+    """Attention, a perceptron on each node, and then new edges.
+
+    Args:
+        node, edge: numbers of features.
+        attention, heads: see ``EdgeAttention``.
+        edges: whether the edges change (after the last layer nobody looks at them).
+    """
+
+    def __init__(self, node: int, edge: int, attention: int, heads: int, edges: bool) -> None:
+        super().__init__()
+        self.attention = EdgeAttention(node, edge, attention, heads)
+        self.perceptron = nn.Sequential(nn.Linear(node, 2 * node), nn.SiLU(), nn.Linear(2 * node, node))
+        self.norm_first, self.norm_second = nn.LayerNorm(node), nn.LayerNorm(node)
+        self.edges = EdgeUpdate(node, edge, 2 * edge) if edges else None
+
+    def forward(self, graph: Graph) -> Graph:
+        """The graph with other features."""
+        attended = zip(graph.nodes, self.attention(graph), strict=True)
+        nodes = [self.norm_first(node + added) for node, added in attended]
+        graph = graph._replace(nodes=[self.norm_second(node + self.perceptron(node)) for node in nodes])
+        return graph if self.edges is None else self.edges(graph)
+
+
+class GraphTransformer(GraphBackbone):
+    """Relational attention between neighbouring layers, in both directions, with edges that change.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        node, edge: features of neurons and of weights, >= 1.
+        attention: sum of the sizes of all heads.
+        heads: number of heads, a divisor of ``attention``.
+        layers: number of layers, >= 1.
+        probes: learned input points whose responses join the neurons' features; 0: none.
+        fourier: random frequencies at which weights and biases are seen; 0: none.
+        head: width of the head's hidden layers.
+        dropout: in [0, 1), in the head.
+        chunk: networks that are computed at a time; 0: all.
+        recompute: less memory, more time: compute each layer again in the backward pass.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        node: int = 64,
+        edge: int = 32,
+        attention: int = 128,
+        heads: int = 8,
+        layers: int = 4,
+        probes: int = 0,
+        fourier: int = 0,
+        head: int = 128,
+        dropout: float = 0.0,
+        chunk: int = 8,
+        recompute: bool = True,
+    ) -> None:
+        name = "GraphTransformer"
+        check_sizes(name, dropout, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)
+        check_sizes(name, dropout, least=0, probes=probes, fourier=fourier)
+        if attention % heads:
+            raise ConfigError(f"{name}: attention must be a multiple of heads, found {attention} and {heads}")
+        super().__init__(
+            spec,
+            out_dim,
+            GraphEmbedding(spec, node, edge, back=True, probes=probes, fourier=fourier),
+            [GraphTransformerLayer(node, edge, attention, heads, layer < layers - 1) for layer in range(layers)],
+            GraphReadout(spec, node, probes, head, out_dim, dropout),
+            chunk,
+            recompute,
+        )

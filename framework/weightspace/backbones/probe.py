@@ -1,0 +1,131 @@
+"""Probing: learned input points, pushed through the networks that are read (Kahana et al., arXiv 2410.10811).
+
+What a network computes does not depend on how its neurons are ordered, signed, shifted or scaled: a backbone that only
+looks at outputs is invariant to all symmetries, exactly, whatever the activation.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.batch import WeightBatch
+from weightspace.network import layer_outputs
+from weightspace.spec import NetworkSpec
+
+
+class Probes(nn.Module):
+    """Learned input points: latent codes through a deep linear generator, and the responses of the neurons to them.
+
+    Linear layers in a row are one linear map, but gradient descent treats them differently: it prefers points that
+    have something in common to points that are each on its own.
+
+    Args:
+        spec: architecture of the networks.
+        count: number of points N, >= 1.
+        latent: length of a code, at least the networks' number of inputs.
+        depth: number of linear layers of the generator, >= 1.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, spec: NetworkSpec, count: int, latent: int = 32, depth: int = 2) -> None:
+        super().__init__()
+        check_sizes("Probes", 0.0, probes=count, depth=depth)
+        check_sizes("Probes", 0.0, least=spec.in_dim, latent=latent)
+        self.spec = spec
+        widths = [latent] * depth + [spec.in_dim]
+        self.codes = nn.Parameter(torch.randn(count, latent))
+        self.generator = nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise(widths)))
+        self._spread()
+        hidden = [Normaliser(1, center=False) for _ in spec.widths[1:-1]]
+        self.scales = nn.ModuleList([*hidden, Normaliser(spec.out_dim)])
+
+    @torch.no_grad()
+    def _spread(self) -> None:
+        """Moves the codes so that the points begin evenly spread over [-1, 1]: a scrambled Sobol sequence."""
+        total = torch.eye(self.codes.shape[1])
+        for layer in self.generator:
+            assert isinstance(layer, nn.Linear)
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            nn.init.zeros_(layer.bias)
+            total = total @ layer.weight.T
+        seed = int(torch.randint(2**31, ()))
+        goal = 2 * torch.quasirandom.SobolEngine(self.spec.in_dim, scramble=True, seed=seed).draw(len(self.codes)) - 1
+        self.codes.add_((goal - self.codes @ total) @ torch.linalg.pinv(total))
+
+    def points(self) -> Tensor:
+        """(N, in_dim) coordinates."""
+        points: Tensor = self.generator(self.codes)
+        return points
+
+    def forward(self, params: Tensor) -> list[Tensor]:
+        """(B, n_l, N) responses of each layer's neurons; the coordinates themselves, (1, n_0, N), come first.
+
+        Hidden responses are divided by the layer's root mean square, those of outputs normalised.
+
+        Args:
+            params: (B, P) as the networks have them, not normalised.
+        """
+        # autocast stays outside: a sine of frequency 30 needs more digits than bfloat16 has
+        with torch.autocast(params.device.type, enabled=False):
+            points = self.points().to(params.dtype).mT
+            responses = layer_outputs(params, self.spec, points)
+            scaled = [scale(x.mT).mT for scale, x in zip(self.scales, responses, strict=True)]
+        return [points.unsqueeze(0), *scaled]
+
+    @torch.no_grad()
+    def fit(self, params: Tensor) -> None:
+        """Takes the scales of the responses from (B, P) training networks."""
+        for scale, response in zip(self.scales, layer_outputs(params, self.spec, self.points().mT), strict=True):
+            assert isinstance(scale, Normaliser)
+            scale.fit(response.mT.reshape(-1, len(scale.mean)))
+
+
+class Probe(Backbone):
+    """Outputs at learned points, and a perceptron on them, in the manner of ProbeGen.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        probes: number of points, >= 1.
+        latent: length of the code behind a point.
+        depth: linear layers between code and point.
+        hidden: width of the perceptron's hidden layers.
+        layers: number of them, >= 1.
+        dropout: in [0, 1), after each hidden layer.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    invariant_to = frozenset({"permutation", "sign", "phase", "scale"})
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        probes: int = 128,
+        latent: int = 32,
+        depth: int = 2,
+        hidden: int = 512,
+        layers: int = 2,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(spec, out_dim, None)  # the probes scale what they see
+        check_sizes("Probe", dropout, hidden=hidden, layers=layers)
+        self.probes = Probes(spec, probes, latent, depth)
+        self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout)
+
+    def encode(self, params: Tensor) -> Tensor:
+        """(B, out_dim)."""
+        result: Tensor = self.head(self.probes(params)[-1].flatten(1))
+        return result
+
+    def fit_normaliser(self, batch: WeightBatch) -> None:
+        """Sets mean and standard deviation of the outputs from training networks."""
+        self.probes.fit(batch.params.to(self.probes.codes.dtype))

@@ -1,0 +1,233 @@
+"""A graph network that commutes with the signs or scales of neurons, in the manner of ScaleGMN.
+
+Kalogeropoulos et al., arXiv 2406.10685. In the layout of ``weightspace.backbones.features``, a sign s_i of neuron i
+multiplies all that a neuron carries by s_i, and an edge between i and j by s_i s_j. Every neuron has two kinds of
+features:
+
+    odd    (B, n, C)   multiplied by s_i: linear maps without bias, of itself and of sums over j of e_ij * odd_j
+    even   (B, n, C)   unchanged: any function of products of two odd features, and of other even ones
+
+Odd features are multiplied by functions of the even ones, edges by functions of the even features of their ends. The
+result is read from what is even.
+
+The scale of a ReLU neuron is removed before: its incoming weights and bias are brought to norm 1. What is left has no
+signs, so that all maps may have a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.features import Widths, features
+from weightspace.backbones.probe import Probes
+from weightspace.batch import WeightBatch
+from weightspace.spec import NetworkSpec
+from weightspace.symmetry import scale_neurons
+from weightspace.symmetry.scales import unit_scales
+
+
+class SignedGraph(NamedTuple):
+    """Features of a batch of networks, see the module's description; lists have one entry per hidden layer."""
+
+    odd: list[Tensor]
+    even: list[Tensor]
+    edges: list[Tensor]
+    whole: Tensor
+
+
+def unit_norm(x: Tensor) -> Tensor:
+    """Divides features by the root of their mean square: the direction, and with it the sign, stays."""
+    return F.rms_norm(x, x.shape[-1:], eps=1e-6)
+
+
+class Products(nn.Module):
+    """Products of two linear maps of the odd features: even.
+
+    Args:
+        width: number of odd features.
+        out: number of products.
+        bias: whether odd features may have a bias: where there are no signs.
+    """
+
+    def __init__(self, width: int, out: int, bias: bool) -> None:
+        super().__init__()
+        self.factors = nn.Linear(width, 2 * out, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., out)."""
+        first, second = self.factors(x).chunk(2, dim=-1)
+        return first * second
+
+
+class EdgeUpdate(nn.Module):
+    """Adds to an edge a linear map of itself and products of its ends, multiplied by a function of what is even there.
+
+    Args:
+        hidden: number of features.
+        bias: whether odd features may have a bias: where there are no signs.
+    """
+
+    def __init__(self, hidden: int, bias: bool) -> None:
+        super().__init__()
+        self.own = nn.Linear(hidden, hidden, bias=bias)
+        self.row, self.column = (nn.Linear(hidden, hidden, bias=bias) for _ in range(2))
+        self.gate_row, self.gate_column = (nn.Linear(hidden, hidden) for _ in range(2))
+
+    def forward(self, edge: Tensor, odd: tuple[Tensor, Tensor], even: tuple[Tensor, Tensor]) -> Tensor:
+        """(B, n, m, C).
+
+        Args:
+            edge: (B, n, m, C).
+            odd, even: features of the column's neurons (B, m, C) and of the row's (B, n, C).
+        """
+        product = self.row(odd[1]).unsqueeze(2) * self.column(odd[0]).unsqueeze(1)
+        gate = self.gate_row(even[1]).unsqueeze(2) + self.gate_column(even[0]).unsqueeze(1)
+        return torch.addcmul(edge, self.own(edge) + product, gate.sigmoid())
+
+
+class NeuronUpdate(nn.Module):
+    """New features of a hidden layer's neurons, from their own and from messages.
+
+    Args:
+        seen: odd features that come in: the neuron's own, and of messages.
+        hidden: features of each kind.
+        bias: whether odd features may have a bias: where there are no signs.
+    """
+
+    def __init__(self, seen: int, hidden: int, bias: bool) -> None:
+        super().__init__()
+        self.products = Products(seen, hidden, bias)
+        self.odd = nn.Linear(seen, hidden, bias=bias)
+        self.norm = nn.LayerNorm(hidden)
+        self.even = nn.Linear(2 * hidden, 2 * hidden)
+
+    def forward(self, odd: Tensor, even: Tensor, messages: list[Tensor], whole: Tensor) -> tuple[Tensor, Tensor]:
+        """Odd and even features (B, n, C); ``whole`` (B, C) is added to the even ones."""
+        seen = torch.cat([odd, *messages], dim=2)
+        update, gate = self.even(torch.cat([self.norm(even), self.products(seen)], dim=2)).chunk(2, dim=2)
+        return unit_norm(odd + self.odd(seen) * gate.tanh()), even + F.silu(update + whole.unsqueeze(1))
+
+
+class ScaleGNNLayer(nn.Module):
+    """Edges from their ends, then neurons from the edges at both sides.
+
+    Args:
+        hidden: features of each kind.
+        layers: number of hidden layers of the networks.
+        bias: whether odd features may have a bias: where there are no signs.
+    """
+
+    def __init__(self, hidden: int, layers: int, bias: bool) -> None:
+        super().__init__()
+        sides = [1 + (layer > 0) + (layer < layers - 1) for layer in range(layers)]
+        self.edges = nn.ModuleList(EdgeUpdate(hidden, bias) for _ in range(layers - 1))
+        self.neurons = nn.ModuleList(NeuronUpdate(hidden * count, hidden, bias) for count in sides)
+        self.whole = nn.Linear((layers + 1) * hidden, (layers + 1) * hidden)
+
+    def forward(self, x: SignedGraph) -> SignedGraph:
+        """The graph with other features."""
+        pooled = torch.cat([*(even.mean(1) for even in x.even), x.whole], dim=1)
+        *terms, whole = self.whole(pooled).chunk(len(x.even) + 1, dim=1)
+        ends = zip(x.edges, pairwise(x.odd), pairwise(x.even), strict=True)
+        edges = [update(*parts) for update, parts in zip(self.edges, ends, strict=True)]
+        messages = self._messages(x.odd, edges)
+        neurons = [update(*parts) for update, *parts in zip(self.neurons, x.odd, x.even, messages, terms, strict=True)]
+        return SignedGraph([odd for odd, _ in neurons], [even for _, even in neurons], edges, x.whole + F.silu(whole))
+
+    @staticmethod
+    def _messages(odd: list[Tensor], edges: list[Tensor]) -> list[list[Tensor]]:
+        """For each layer: sums (B, n, C) over the neurons before it, and over those after it, where there are any."""
+        before = [[(e * v.unsqueeze(1)).sum(2) * e.shape[2] ** -0.5] for e, v in zip(edges, odd, strict=False)]
+        after = [[(e * v.unsqueeze(2)).sum(1) * e.shape[1] ** -0.5] for e, v in zip(edges, odd[1:], strict=True)]
+        return [a + b for a, b in zip([[], *before], [*after, []], strict=True)]
+
+
+class ScaleGNN(Backbone):
+    """Invariant to permutations and signs (sine, tanh) or to permutations and scales (ReLU), exactly.
+
+    Args:
+        spec: architecture of the networks.
+        out_dim: length of the result.
+        hidden: features of each kind, >= 1.
+        layers: number of layers, >= 1.
+        probes: learned input points whose responses join the neurons' features; 0: none.
+        head: width of the head's hidden layers.
+        dropout: in [0, 1), in the head.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    invariant_to = frozenset({"permutation", "sign", "scale"})
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        out_dim: int,
+        hidden: int = 32,
+        layers: int = 4,
+        probes: int = 0,
+        head: int = 128,
+        dropout: float = 0.0,
+    ) -> None:
+        scaled = "scale" in spec.symmetries
+        super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
+        check_sizes("ScaleGNN", dropout, hidden=hidden, layers=layers, head=head)
+        check_sizes("ScaleGNN", dropout, least=0, probes=probes)
+        raw = Widths.of(spec, 1)
+        bias, count = scaled, len(raw.nodes)
+        widths = [width + probes for width in raw.nodes]
+        self.odd = nn.ModuleList(nn.Linear(width, hidden, bias=bias) for width in widths)
+        self.even = nn.ModuleList(
+            nn.Sequential(Products(width, hidden, bias), nn.Linear(hidden, hidden)) for width in widths
+        )
+        self.edge = nn.ModuleList(nn.Linear(1, hidden, bias=bias) for _ in range(count - 1))
+        self.outer = nn.Linear(raw.outer, hidden)
+        self.probes = Probes(spec, probes) if probes else None
+        self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias) for _ in range(layers))
+        self.head = perceptron(hidden * (count + 1) + probes * spec.out_dim, head, 2, out_dim, dropout)
+
+    def encode(self, params: Tensor) -> Tensor:
+        """(B, out_dim)."""
+        graph, responses = self._embed(self._unit_scaled(params))
+        for layer in self.layers:
+            graph = layer(graph)
+        pooled = [even.mean(1) for even in graph.even]
+        result: Tensor = self.head(torch.cat([*pooled, graph.whole, *responses], dim=1))
+        return result
+
+    def fit_normaliser(self, batch: WeightBatch) -> None:
+        """Sets the statistics of parameters and responses, at unit scales, from training networks."""
+        params = self._unit_scaled(batch.params.to(self.normaliser.mean.dtype))
+        self.normaliser.fit(params)
+        if self.probes is not None:
+            self.probes.fit(params)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The layers: equal ones are compiled once."""
+        return list(self.layers)
+
+    def _embed(self, params: Tensor) -> tuple[SignedGraph, list[Tensor]]:
+        x = features(self.normaliser(params), self.spec)
+        nodes, responses = x.nodes, []
+        if self.probes is not None:
+            _, *hidden, outputs = self.probes(params)
+            nodes = [torch.cat(pair, dim=2) for pair in zip(nodes, hidden, strict=True)]
+            responses = [outputs.flatten(1)]
+        odd = [unit_norm(module(node)) for module, node in zip(self.odd, nodes, strict=True)]
+        even = [module(node) for module, node in zip(self.even, nodes, strict=True)]
+        edges = [module(edge) for module, edge in zip(self.edge, x.edges, strict=True)]
+        return SignedGraph(odd, even, edges, self.outer(x.outer)), responses
+
+    def _unit_scaled(self, params: Tensor) -> Tensor:
+        if "scale" not in self.spec.symmetries:
+            return params
+        batch = WeightBatch(params, self.spec)
+        return scale_neurons(batch, unit_scales(batch)).params
