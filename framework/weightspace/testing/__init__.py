@@ -1,5 +1,7 @@
 """For authors of plugins: checks of the contracts, and the template of a distribution."""
 
-from weightspace.testing.augmentation import augmentation_checks, check_augmentation, parametrize_checks
+from weightspace.testing.augmentation import augmentation_checks, check_augmentation
+from weightspace.testing.backbone import backbone_checks, check_backbone
+from weightspace.testing.parametrize import parametrize_checks
 
-__all__ = ["augmentation_checks", "check_augmentation", "parametrize_checks"]
+__all__ = ["augmentation_checks", "backbone_checks", "check_augmentation", "check_backbone", "parametrize_checks"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from weightspace.augment import Augmentation
 from weightspace.testing import augmentation_checks, check_augmentation
-from weightspace.testing.rules import RULES
+from weightspace.testing.augmentation_rules import RULES
 
 
 class Good(Augmentation):

@@ -6,7 +6,6 @@ import copy
 import inspect
 import pickle
 import random
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +16,7 @@ from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
 from weightspace.spec import ACTIVATION_SYMMETRIES
-
-Rule = Callable[[Augmentation, WeightBatch], None]
+from weightspace.testing.check import Rule
 
 #: Largest difference in float64 of what is said to be exact.
 EXACT = 1e-9

@@ -1,0 +1,67 @@
+"""Does a backbone keep its contract?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from weightspace.backbones import Backbone
+from weightspace.batch import WeightBatch
+from weightspace.errors import WeightspaceError
+from weightspace.spec import NetworkSpec
+from weightspace.testing.backbone_rules import OUT_DIM, RULES
+from weightspace.testing.check import Check, run_checks
+from weightspace.testing.networks import random_networks, specs
+
+#: A class, or a function that gives it arguments: (spec, out_dim) -> Backbone.
+MakeBackbone = Callable[[NetworkSpec, int], Backbone]
+
+
+def backbone_checks(make: MakeBackbone, name: str | None = None) -> list[Check]:
+    """One check for each rule of the contract.
+
+    Args:
+        make: the class, or a function (spec, out_dim) -> backbone.
+        name: of the subject in reports; default: that of the class or function.
+
+    Raises:
+        AssertionError: no networks are accepted.
+    """
+    name = str(name or getattr(make, "__name__", type(make).__name__))
+    refusals = [reason for spec in specs() if (reason := _refusal(make, spec))]
+    assert len(refusals) < len(list(specs())), f"{name} accepts no networks; the last reason: {refusals[-1]}"
+    return [Check(make, name, rule, lambda: _batches(make)) for rule in RULES]
+
+
+def check_backbone(make: MakeBackbone) -> None:
+    """Checks every rule of the contract, on networks of all activations and depths that the backbone accepts.
+
+    Args:
+        make: the class, or a function (spec, out_dim) -> backbone.
+
+    Raises:
+        AssertionError: lists all rules that are broken, with numbers.
+
+    >>> from weightspace.backbones import DWS
+    >>> check_backbone(lambda spec, out_dim: DWS(spec, out_dim, hidden=3, layers=1))
+    """
+    run_checks(backbone_checks(make))
+
+
+def _batches(make: MakeBackbone) -> Iterator[WeightBatch]:
+    for spec in specs():
+        if not _refusal(make, spec):
+            yield random_networks(spec)
+
+
+def _refusal(make: MakeBackbone, spec: NetworkSpec) -> str | None:
+    """Why a backbone cannot be built for these networks; None if it can. Other errors than ours are left to a rule."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            make(spec, OUT_DIM)
+    except WeightspaceError as error:
+        return str(error)
+    except Exception:
+        return None
+    return None

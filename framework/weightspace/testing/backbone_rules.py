@@ -1,0 +1,161 @@
+"""The rules of the contract of a backbone: one function each, whose docstring is what a failure says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from weightspace.backbones import Backbone
+from weightspace.batch import WeightBatch
+from weightspace.errors import SpecError
+from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.symmetry import GroupElement
+from weightspace.testing.augmentation_rules import EXACT
+from weightspace.testing.check import Rule
+
+Make = Callable[[NetworkSpec, int], Backbone]
+
+#: Length of the result that is asked for.
+OUT_DIM = 5
+
+
+def build(make: Make, batch: WeightBatch) -> Backbone:
+    """The backbone in float64, for evaluation, with the normaliser of the batch and the same weights at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = make(batch.spec, OUT_DIM)
+    assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
+    backbone = backbone.double().eval()
+    backbone.fit_normaliser(batch)
+    return backbone
+
+
+def difference(first: Tensor, second: Tensor) -> float:
+    """Largest absolute difference."""
+    return float((first - second).detach().abs().max())
+
+
+def only(batch: WeightBatch, symmetry: str, seed: int) -> GroupElement:
+    """A random element of one symmetry."""
+    generator = torch.Generator(device=batch.device).manual_seed(seed)
+    element = GroupElement.random(batch, {"permutation", symmetry}, generator)
+    return element if symmetry == "permutation" else replace(element, orders=GroupElement.identity(batch).orders)
+
+
+def facts_are_true(make: Make, batch: WeightBatch) -> None:
+    """spec and out_dim are those it was built for, and symmetries are among those that are defined."""
+    backbone = build(make, batch)
+    assert backbone.spec == batch.spec, f"spec is {backbone.spec}"
+    assert backbone.out_dim == OUT_DIM, f"out_dim is {backbone.out_dim}, asked was {OUT_DIM}"
+    known = {"permutation"}.union(*ACTIVATION_SYMMETRIES.values())
+    for name in ("invariant_to", "equivariant_to"):
+        unknown = set(getattr(backbone, name)) - known
+        assert not unknown, f"{name} names {sorted(unknown)}, known are {sorted(known)}"
+
+
+def result_has_the_shape(make: Make, batch: WeightBatch) -> None:
+    """The result is (B, out_dim), finite, in the precision of the backbone, also for a single network."""
+    backbone = build(make, batch)
+    for dtype in (torch.float64, torch.float32):
+        result = backbone.to(dtype)(batch.to(dtype=dtype))
+        assert tuple(result.shape) == (len(batch), OUT_DIM), f"its shape is {tuple(result.shape)}"
+        assert result.dtype == dtype, f"it is {result.dtype} for a backbone in {dtype}"
+        assert result.isfinite().all(), f"it is not finite in {dtype}"
+    one = backbone(batch.select(torch.tensor([0])))
+    assert tuple(one.shape) == (1, OUT_DIM), f"for one network its shape is {tuple(one.shape)}"
+
+
+def networks_are_told_apart(make: Make, batch: WeightBatch) -> None:
+    """Different networks give different results."""
+    spread = float(build(make, batch)(batch).detach().std(0).max())
+    assert spread > 1e-7, f"the standard deviation over the networks is {spread:.3g}"
+
+
+def networks_are_independent(make: Make, batch: WeightBatch) -> None:
+    """In evaluation, the result of a network does not depend on the others of its batch."""
+    backbone = build(make, batch)
+    some = torch.tensor([3, 1])
+    worst = difference(backbone(batch)[some], backbone(batch.select(some)))
+    assert worst < EXACT, f"results differ by up to {worst:.3g} in another batch"
+
+
+def evaluation_is_deterministic(make: Make, batch: WeightBatch) -> None:
+    """In evaluation, the same networks give the same result, and they are not written to."""
+    backbone = build(make, batch)
+    before = batch.params.clone()
+    assert torch.equal(backbone(batch), backbone(batch)), "a second call gave another result"
+    assert torch.equal(before, batch.params), "the networks were changed"
+
+
+def symmetries_hold(make: Make, batch: WeightBatch) -> None:
+    """The result does not change under the symmetries that it claims, in float64."""
+    backbone = build(make, batch)
+    result = backbone(batch)
+    for symmetry in sorted(backbone.invariant_to & batch.spec.symmetries):
+        worst = max(difference(result, backbone(only(batch, symmetry, seed).apply(batch))) for seed in range(3))
+        assert worst < EXACT, f"claims invariance to {symmetry}, but results differ by up to {worst:.3g}"
+
+
+def every_parameter_learns(make: Make, batch: WeightBatch) -> None:
+    """Every parameter that requires one gets a gradient that is finite and not zero."""
+    backbone = build(make, batch).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        (backbone(batch) * torch.arange(1, OUT_DIM + 1)).square().sum().backward()
+    gradients = {name: p.grad for name, p in backbone.named_parameters() if p.requires_grad}
+    assert gradients, "it has no parameters"
+    dead = [name for name, gradient in gradients.items() if gradient is None or not bool(gradient.any())]
+    assert not dead, f"no gradient for {len(dead)} parameters, first {dead[0]}"
+    bad = [name for name, gradient in gradients.items() if gradient is not None and not gradient.isfinite().all()]
+    assert not bad, f"the gradient of {bad[0]} is not finite"
+
+
+def weights_survive(make: Make, batch: WeightBatch) -> None:
+    """Saved weights, read with weights_only, make another of its kind give the same, statistics included."""
+    backbone = build(make, batch)
+    file = io.BytesIO()
+    torch.save(backbone.state_dict(), file)
+    file.seek(0)
+    other = make(batch.spec, OUT_DIM).double().eval()
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(other(batch), backbone(batch)), "it gives another result"
+
+
+def other_networks_are_refused(make: Make, batch: WeightBatch) -> None:
+    """Networks of another architecture, and saved weights for them, raise a SpecError that names both."""
+    backbone = build(make, batch)
+    widths = batch.spec.widths
+    other = replace(batch.spec, widths=(*widths[:-2], widths[-2] + 1, widths[-1]))
+    wrong = WeightBatch(torch.zeros(2, other.num_params, dtype=torch.float64), other)
+    saved = make(other, OUT_DIM).double().state_dict()
+    for what, action in (("networks", lambda: backbone(wrong)), ("weights", lambda: backbone.load_state_dict(saved))):
+        message = _spec_error(action)
+        assert message is not None, f"{what} of {other} were taken"
+        named = str(batch.spec) in message and str(other) in message
+        assert named, f"the error for {what} of {other} does not name both: {message}"
+
+
+def _spec_error(action: Callable[[], object]) -> str | None:
+    """The message of the SpecError that an action raises; None if it raises nothing."""
+    try:
+        action()
+    except SpecError as error:
+        return str(error)
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    facts_are_true,
+    result_has_the_shape,
+    networks_are_told_apart,
+    networks_are_independent,
+    evaluation_is_deterministic,
+    symmetries_hold,
+    every_parameter_learns,
+    weights_survive,
+    other_networks_are_refused,
+)

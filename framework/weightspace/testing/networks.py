@@ -1,0 +1,30 @@
+"""The networks that contracts are checked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from weightspace.batch import WeightBatch
+from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+
+#: One to three inputs and outputs, two to five layers, another width in every layer.
+WIDTHS = ((2, 6, 1), (3, 7, 5, 2), (2, 5, 3, 4, 1), (3, 4, 6, 3, 5, 2))
+NETWORKS, CLASSES = 24, 3
+
+
+def specs() -> Iterator[NetworkSpec]:
+    """Architectures of every activation and of all these widths, with another frequency in every sine layer."""
+    for activation in ACTIVATION_SYMMETRIES:
+        for widths in WIDTHS:
+            omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation == "sine" else 1.0
+            yield NetworkSpec(widths, activation, omega, 0.5)
+
+
+def random_networks(spec: NetworkSpec) -> WeightBatch:
+    """Networks in float64, with classes, object and view numbers; the same for every call."""
+    generator = torch.Generator().manual_seed(spec.num_layers + 1)
+    params = torch.randn(NETWORKS, spec.num_params, generator=generator, dtype=torch.float64) / 2
+    numbers = torch.arange(NETWORKS)
+    return WeightBatch(params, spec, numbers % CLASSES, numbers + 100, numbers % 2, CLASSES, index=7)

@@ -1,0 +1,134 @@
+"""Each rule fails for a backbone that breaks it, and names itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from weightspace.backbones import Backbone, Normaliser
+from weightspace.errors import SpecError
+from weightspace.testing import backbone_checks, check_backbone, parametrize_checks
+from weightspace.testing.backbone_rules import RULES
+
+
+class Good(Backbone):
+    """Sums over the neurons of each layer; the others differ from it in one thing."""
+
+    invariant_to = frozenset({"permutation"})
+
+    def __init__(self, spec, out_dim) -> None:
+        super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
+        self.head = nn.Linear(spec.num_layers, out_dim)
+
+    def features(self, params):
+        scaled = self.normaliser(params)
+        return torch.stack([scaled[:, where].square().mean(1) for where in self.spec.weight_slices], dim=1)
+
+    def encode(self, params):
+        return self.head(self.features(params))
+
+
+class UnknownFact(Good):
+    invariant_to = frozenset({"rotation"})
+
+
+class WrongShape(Good):
+    def encode(self, params):
+        return super().encode(params)[:, :3]
+
+
+class Blind(Good):
+    def features(self, params):
+        return torch.ones_like(super().features(params))
+
+
+class Averaging(Good):
+    def encode(self, params):
+        result = super().encode(params)
+        return result - result.mean(0)
+
+
+class Moody(Good):
+    def encode(self, params):
+        return super().encode(params) + torch.rand(1, dtype=params.dtype)
+
+
+class Boastful(Good):
+    def features(self, params):
+        return super().features(params) + params[:, :1]
+
+
+class Dead(Good):
+    def __init__(self, spec, out_dim) -> None:
+        super().__init__(spec, out_dim)
+        self.unused = nn.Parameter(torch.ones(2))
+
+
+class Forgetful(Good):
+    def __init__(self, spec, out_dim) -> None:
+        super().__init__(spec, out_dim)
+        self.scale = 1.0
+
+    def fit_normaliser(self, batch) -> None:
+        self.scale = float(batch.params.abs().mean())
+
+    def features(self, params):
+        return super().features(params / self.scale)
+
+
+class Permissive(Good):
+    def set_extra_state(self, state) -> None:
+        pass
+
+
+BROKEN = {
+    UnknownFact: "facts_are_true",
+    WrongShape: "result_has_the_shape",
+    Blind: "networks_are_told_apart",
+    Averaging: "networks_are_independent",
+    Moody: "evaluation_is_deterministic",
+    Boastful: "symmetries_hold",
+    Dead: "every_parameter_learns",
+    Forgetful: "weights_survive",
+    Permissive: "other_networks_are_refused",
+}
+
+
+@parametrize_checks(Good)
+def test_a_good_one_passes(check) -> None:
+    check()
+
+
+@pytest.mark.parametrize("cls", BROKEN, ids=lambda c: c.__name__)
+def test_what_is_broken_is_named_with_numbers(cls) -> None:
+    with pytest.raises(AssertionError, match=f"{cls.__name__}: broken rule {BROKEN[cls]} ") as failure:
+        check_backbone(cls)
+    assert "on networks 2-6-1 sine" in str(failure.value)
+
+
+def test_every_rule_has_a_backbone_that_breaks_it() -> None:
+    assert {rule.__name__ for rule in RULES} == set(BROKEN.values())
+
+
+def test_networks_that_a_backbone_refuses_are_left_out() -> None:
+    class SineOnly(Good):
+        def __init__(self, spec, out_dim) -> None:
+            if spec.activation != "sine":
+                raise SpecError(f"SineOnly takes sine networks, found {spec}")
+            super().__init__(spec, out_dim)
+
+    check_backbone(SineOnly)
+
+    def nothing(spec, out_dim):
+        raise SpecError("none at all")
+
+    with pytest.raises(AssertionError, match="nothing accepts no networks; the last reason: none at all"):
+        backbone_checks(nothing)
+
+
+def test_other_errors_are_reported() -> None:
+    def broken(spec, out_dim):
+        raise KeyError("typo")
+
+    with pytest.raises(AssertionError, match="broken: broken rule facts_are_true .*raised KeyError: 'typo'"):
+        check_backbone(broken)
