@@ -61,7 +61,7 @@ class GNN(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
-        chunk: networks that are computed at a time; 0: all.
+        chunk: networks that are computed at a time; 0: as many as have 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 
     Raises:

@@ -24,6 +24,9 @@ from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
+#: Small enough for a processor's caches, large enough that the fixed cost of an operation does not count.
+WEIGHTS_AT_A_TIME = 16_384
+
 
 class Graph(NamedTuple):
     """A batch of layered graphs, see the module's layout."""
@@ -141,7 +144,7 @@ class GraphBackbone(Backbone):
         out_dim: length of the result.
         embedding, readout: of the graph.
         layers: modules Graph -> Graph.
-        chunk: networks that go through the layers at a time; 0: all. Small chunks stay in the processor's caches.
+        chunk: networks that go through the layers at a time; 0: as many as have ``WEIGHTS_AT_A_TIME`` weights together.
         recompute: keep the layers' inputs only, and compute each layer again in the backward pass.
 
     Raises:
@@ -164,11 +167,12 @@ class GraphBackbone(Backbone):
         check_sizes(type(self).__name__, 0.0, least=0, chunk=chunk)
         self.embedding, self.readout = embedding, readout
         self.layers = nn.ModuleList(layers)
-        self.chunk, self.recompute = chunk, recompute
+        self.chunk = chunk or max(1, WEIGHTS_AT_A_TIME // sum(rows * columns for rows, columns in spec.weight_shapes))
+        self.recompute = recompute
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
-        return torch.cat([self._chunk(part) for part in params.split(self.chunk or len(params))])
+        return torch.cat([self._chunk(part) for part in params.split(self.chunk)])
 
     def _chunk(self, params: Tensor) -> Tensor:
         graph, responses = self.embedding(params, self.normaliser(params))

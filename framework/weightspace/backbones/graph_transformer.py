@@ -138,7 +138,7 @@ class GraphTransformer(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
-        chunk: networks that are computed at a time; 0: all.
+        chunk: networks that are computed at a time; 0: as many as have 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 
     Raises:
@@ -158,8 +158,8 @@ class GraphTransformer(GraphBackbone):
         fourier: int = 0,
         head: int = 128,
         dropout: float = 0.0,
-        chunk: int = 8,
-        recompute: bool = True,
+        chunk: int = 0,
+        recompute: bool = False,
     ) -> None:
         name = "GraphTransformer"
         check_sizes(name, dropout, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)

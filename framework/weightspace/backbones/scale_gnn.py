@@ -192,14 +192,16 @@ class ScaleGNN(Backbone):
         self.outer = nn.Linear(raw.outer, hidden)
         self.probes = Probes(spec, probes) if probes else None
         self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias) for _ in range(layers))
-        self.head = perceptron(hidden * (count + 1) + probes * spec.out_dim, head, 2, out_dim, dropout)
+        self.readout = nn.ModuleList(Products(hidden, hidden, bias) for _ in range(count))
+        self.head = perceptron(hidden * (2 * count + 1) + probes * spec.out_dim, head, 2, out_dim, dropout)
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""
         graph, responses = self._embed(self._unit_scaled(params))
         for layer in self.layers:
             graph = layer(graph)
-        pooled = [even.mean(1) for even in graph.even]
+        products = [module(odd) for module, odd in zip(self.readout, graph.odd, strict=True)]
+        pooled = [tensor.mean(1) for tensor in (*graph.even, *products)]
         result: Tensor = self.head(torch.cat([*pooled, graph.whole, *responses], dim=1))
         return result
 

@@ -14,10 +14,10 @@ WIDTHS = ((2, 6, 1), (3, 7, 5, 2), (2, 5, 3, 4, 1), (3, 4, 6, 3, 5, 2))
 NETWORKS, CLASSES = 24, 3
 
 
-def specs() -> Iterator[NetworkSpec]:
+def specs(every: tuple[tuple[int, ...], ...] = WIDTHS) -> Iterator[NetworkSpec]:
     """Architectures of every activation and of all these widths, with another frequency in every sine layer."""
     for activation in ACTIVATION_SYMMETRIES:
-        for widths in WIDTHS:
+        for widths in every:
             omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation == "sine" else 1.0
             yield NetworkSpec(widths, activation, omega, 0.5)
 
