@@ -59,8 +59,13 @@ setup(
             "self_mixup = weightspace_plugins.mixup:SelfMixUp",
         ],
         "weightspace.backbones": [
+            "Canonical = weightspace.backbones.canonical:Canonical",
             "DWS = weightspace.backbones.dws:DWS",
+            "GNN = weightspace.backbones.gnn:GNN",
+            "GraphTransformer = weightspace.backbones.graph_transformer:GraphTransformer",
             "MLP = weightspace.backbones.mlp:MLP",
+            "Probe = weightspace.backbones.probe:Probe",
+            "ScaleGNN = weightspace.backbones.scale_gnn:ScaleGNN",
         ],
         "weightspace.sources": [
             "digits = weightspace.sources.digits:digits",

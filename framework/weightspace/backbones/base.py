@@ -122,7 +122,25 @@ class Normaliser(nn.Module):
         return (values.to(self.mean.dtype) - self.mean) / self.std
 
 
-def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: float) -> nn.Sequential:
+class StandardisedInput(nn.Module):
+    """A layer norm that keeps what it removes: mean and standard deviation are two features more.
+
+    Args:
+        width: number of inputs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width + 2)."""
+        mean = x.mean(1, keepdim=True)
+        deviation = (x - mean).square().mean(1, keepdim=True).add(self.norm.eps).sqrt()
+        return torch.cat([self.norm(x), mean, deviation], dim=1)
+
+
+def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: float, norm: bool = False) -> nn.Sequential:
     """Linear layers with SiLU and dropout between them.
 
     Args:
@@ -131,8 +149,11 @@ def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: floa
         layers: number of hidden layers.
         out_dim: number of outputs.
         dropout: in [0, 1), after each hidden layer.
+        norm: begin with a ``StandardisedInput``.
     """
     parts: list[nn.Module] = []
+    if norm:
+        parts, width = [StandardisedInput(width)], width + 2
     for _ in range(layers):
         parts += [nn.Linear(width, hidden), nn.SiLU(), nn.Dropout(dropout)]
         width = hidden

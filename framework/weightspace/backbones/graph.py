@@ -127,7 +127,7 @@ class GraphReadout(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(node)
         width = node * (len(spec.widths) - 2 + spec.out_dim) + probes * spec.out_dim
-        self.head = perceptron(width, head, 2, out_dim, dropout)
+        self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
     def forward(self, nodes: list[Tensor], responses: list[Tensor]) -> Tensor:
         """(B, out_dim)."""

@@ -119,7 +119,7 @@ class Probe(Backbone):
         super().__init__(spec, out_dim, None)  # the probes scale what they see
         check_sizes("Probe", dropout, hidden=hidden, layers=layers)
         self.probes = Probes(spec, probes, latent, depth)
-        self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout)
+        self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout, norm=True)
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""

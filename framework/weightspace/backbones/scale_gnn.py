@@ -193,7 +193,8 @@ class ScaleGNN(Backbone):
         self.probes = Probes(spec, probes) if probes else None
         self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias) for _ in range(layers))
         self.readout = nn.ModuleList(Products(hidden, hidden, bias) for _ in range(count))
-        self.head = perceptron(hidden * (2 * count + 1) + probes * spec.out_dim, head, 2, out_dim, dropout)
+        width = hidden * (2 * count + 1) + probes * spec.out_dim
+        self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -97,10 +97,8 @@ class SupervisedTask(pl.LightningModule):
         found = NetworkSpec.from_json(checkpoint["spec"])
         if found != self.backbone.spec:
             raise ConfigError(f"the checkpoint is for networks {found}, the zoo has {self.backbone.spec}")
-        own, saved = self.state_dict(), checkpoint["state_dict"]
-        different = sorted(
-            n for n in {*own, *saved} if n not in own or n not in saved or own[n].shape != saved[n].shape
-        )
+        own, saved = (_shapes(state) for state in (self.state_dict(), checkpoint["state_dict"]))
+        different = sorted(name for name in {*own, *saved} if own.get(name) != saved.get(name))
         if different:
             raise ConfigError(
                 f"the checkpoint is of another backbone: it differs in {len(different)} tensors, first {different[0]}"
@@ -161,6 +159,10 @@ class SupervisedTask(pl.LightningModule):
         """Counts from zero."""
         for metrics in self.test_metrics:
             cast(MetricCollection, metrics).reset()
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def _targets(batch: WeightBatch) -> Tensor:
