@@ -1,26 +1,46 @@
-"""Training steps of the backbones on networks 2-32-32-1, batch 64: eager and compiled."""
+"""Backbones: networks/s of forward passes and training steps, eager and compiled; peak memory; growth with networks.
+
+Memory is the growth of a fresh process's peak over what it takes before the backbone is built.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
 import time
+from collections.abc import Callable
 
 import torch
 from common import Report, rate
 from torch.nn import functional as F
-from weightspace.backbones import DWS, MLP, Backbone
+from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
-CASES = {
+CASES: dict[str, Callable[[NetworkSpec], Backbone]] = {
     "MLP 64": lambda spec: MLP(spec, 10),
-    "DWS hidden 16, 3 layers": lambda spec: DWS(spec, 10, hidden=16, layers=3),
-    "DWS hidden 16, 3 layers, no gate": lambda spec: DWS(spec, 10, hidden=16, layers=3, gate=False),
-    "DWS hidden 32, 5 layers": lambda spec: DWS(spec, 10, hidden=32, layers=5),
+    "Canonical MLP 64": lambda spec: Canonical(spec, 10, MLP),
+    "Probe 128": lambda spec: Probe(spec, 10),
+    "DWS 16 x 3": lambda spec: DWS(spec, 10, hidden=16, layers=3),
+    "DWS 32 x 5": lambda spec: DWS(spec, 10, hidden=32, layers=5),
+    "ScaleGNN 16 x 4": lambda spec: ScaleGNN(spec, 10, hidden=16, layers=4),
+    "GNN 32 x 4": lambda spec: GNN(spec, 10, hidden=32, layers=4),
+    "GraphTransformer": lambda spec: GraphTransformer(spec, 10),
 }
+SAVING = {"GraphTransformer": lambda spec: GraphTransformer(spec, 10, recompute=True)}
+USUAL = (2, 32, 32, 1)
+LARGE = (2, 128, 128, 128, 1)
+GROWTH = {"width 64": (2, 64, 64, 1), "width 128": (2, 128, 128, 1), "6 layers": (2, 32, 32, 32, 32, 32, 1)}
 
 
-def training_rate(model: Backbone, batch: WeightBatch, seconds: float) -> float:
-    """Networks per second: forward, backward and AdamW."""
+def networks(widths: tuple[int, ...], count: int) -> WeightBatch:
+    spec = NetworkSpec(widths, "sine", 30.0, 0.5)
+    params = 0.1 * torch.randn(count, spec.num_params)
+    return WeightBatch(params, spec, torch.arange(count) % 10, num_classes=10)
+
+
+def training_step(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
+    """Forward, backward and AdamW."""
     optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
 
     def work() -> int:
@@ -29,24 +49,79 @@ def training_rate(model: Backbone, batch: WeightBatch, seconds: float) -> float:
         optimiser.step()
         return len(batch)
 
-    return rate(work, seconds)
+    return work
+
+
+def forward_pass(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
+    def work() -> int:
+        with torch.no_grad():
+            model(batch)
+        return len(batch)
+
+    return work
+
+
+def peak_memory(name: str, widths: tuple[int, ...], count: int, saving: bool = False) -> float:
+    """GB of two training steps."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_grown, (name, widths, count, saving))
+
+
+def _grown(name: str, widths: tuple[int, ...], count: int, saving: bool) -> float:
+    batch = networks(widths, count)
+    training_step(MLP(batch.spec, 10), batch)()  # what every training needs is there before
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    work = training_step((SAVING if saving else CASES)[name](batch.spec), batch)
+    for _ in range(2):
+        work()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+
+
+def usual_networks(report: Report, name: str, seconds: float) -> None:
+    """2-32-32-1 at batch sizes 64 and 256."""
+    for count in (64,) if report.quick else (64, 256):
+        batch = networks(USUAL, count)
+        model = CASES[name](batch.spec)
+        size = sum(p.numel() for p in model.parameters())
+        label = f"{name} ({size:,} parameters), batch {count}"
+        report.add(f"{label}, forward", rate(forward_pass(model, batch), seconds), "networks/s")
+        eager = report.add(f"{label}, training", rate(training_step(model, batch), seconds), "networks/s")
+        report.add(f"{label}, peak memory", peak_memory(name, USUAL, count), "GB")
+        if count == 64 and not report.quick:
+            model.compile()
+            start = time.perf_counter()
+            training_step(model, batch)()
+            compiling = time.perf_counter() - start
+            compiled = f"{label}, training, compiled (in {compiling:.0f} s)"
+            report.add(compiled, rate(training_step(model, batch), seconds), "networks/s", eager)
+
+
+def growing_networks(report: Report, name: str, seconds: float) -> None:
+    """Eager training steps at batch size 32, as parts of the rate of 2-32-32-1; and the memory of the largest."""
+    batch = networks(USUAL, 32)
+    base = report.add(f"{name}, batch 32", rate(training_step(CASES[name](batch.spec), batch), seconds), "networks/s")
+    for growth, widths in GROWTH.items():
+        batch = networks(widths, 32)
+        speed = rate(training_step(CASES[name](batch.spec), batch), seconds)
+        report.add(f"{name}, {growth}", speed, "networks/s", base)
+    batch = networks(LARGE, 32)
+    label = f"{name}, 2-128-128-128-1"
+    if name in SAVING:
+        label, make = f"{label}, recompute", SAVING[name]
+    else:
+        make = CASES[name]
+    report.add(label, rate(training_step(make(batch.spec), batch), 1.0), "networks/s", base)
+    report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32, name in SAVING), "GB")
 
 
 def main() -> None:
-    report = Report(__doc__ or "")
-    seconds = 2.0 if report.quick else 10.0
-    spec = NetworkSpec((2, 32, 32, 1), "sine", 30.0, 0.5)
-    batch = WeightBatch(torch.randn(64, spec.num_params), spec, torch.arange(64) % 10, num_classes=10)
-    for name, make in list(CASES.items())[: 2 if report.quick else None]:
-        model = make(spec)
-        count = sum(p.numel() for p in model.parameters())
-        eager = report.add(f"{name} ({count:,} parameters), eager", training_rate(model, batch, seconds), "networks/s")
-        model.compile()
-        start = time.perf_counter()
-        model(batch).sum().backward()
-        compiling = time.perf_counter() - start
-        label = f"{name}, compiled (in {compiling:.0f} s)"
-        report.add(label, training_rate(model, batch, seconds), "networks/s", eager)
+    report = Report(__doc__ or "", only="only the backbones whose name begins so")
+    seconds = 1.0 if report.quick else 5.0
+    chosen = [name for name in CASES if name.startswith(report.options.only or "")]
+    for name in chosen[:3] if report.quick else chosen:
+        usual_networks(report, name, seconds)
+        if not report.quick:
+            growing_networks(report, name, seconds / 2)
     report.finish()
 
 

@@ -61,6 +61,7 @@ class GNN(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
         chunk: networks that are computed at a time; 0: as many as have 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 
@@ -78,17 +79,18 @@ class GNN(GraphBackbone):
         fourier: int = 0,
         head: int = 128,
         dropout: float = 0.0,
+        pool_dropout: float = 0.0,
         chunk: int = 0,
         recompute: bool = False,
     ) -> None:
         check_sizes("GNN", dropout, hidden=hidden, layers=layers, head=head)
-        check_sizes("GNN", dropout, least=0, probes=probes, fourier=fourier)
+        check_sizes("GNN", pool_dropout, least=0, probes=probes, fourier=fourier)
         super().__init__(
             spec,
             out_dim,
             GraphEmbedding(spec, hidden, hidden, back=False, probes=probes, fourier=fourier),
             [GNNLayer(hidden) for _ in range(layers)],
-            GraphReadout(spec, hidden, probes, head, out_dim, dropout),
+            GraphReadout(spec, hidden, probes, head, out_dim, dropout, pool_dropout),
             chunk,
             recompute,
         )

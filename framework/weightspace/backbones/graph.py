@@ -120,19 +120,23 @@ class GraphReadout(nn.Module):
         probes: responses of each output, may be 0.
         head: width of the perceptron's two hidden layers.
         out_dim: length of the result.
-        dropout: in [0, 1).
+        dropout: in [0, 1), in the perceptron.
+        pool_dropout: in [0, 1), of what is pooled from the graph.
     """
 
-    def __init__(self, spec: NetworkSpec, node: int, probes: int, head: int, out_dim: int, dropout: float) -> None:
+    def __init__(
+        self, spec: NetworkSpec, node: int, probes: int, head: int, out_dim: int, dropout: float, pool_dropout: float
+    ) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(node)
+        self.norm, self.dropout = nn.LayerNorm(node), nn.Dropout(pool_dropout)
         width = node * (len(spec.widths) - 2 + spec.out_dim) + probes * spec.out_dim
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
     def forward(self, nodes: list[Tensor], responses: list[Tensor]) -> Tensor:
         """(B, out_dim)."""
         hidden = [self.norm(node).mean(1) for node in nodes[1:-1]]
-        result: Tensor = self.head(torch.cat([*hidden, self.norm(nodes[-1]).flatten(1), *responses], dim=1))
+        pooled = self.dropout(torch.cat([*hidden, self.norm(nodes[-1]).flatten(1)], dim=1))
+        result: Tensor = self.head(torch.cat([pooled, *responses], dim=1))
         return result
 
 

@@ -138,6 +138,7 @@ class GraphTransformer(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
         chunk: networks that are computed at a time; 0: as many as have 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 
@@ -158,12 +159,13 @@ class GraphTransformer(GraphBackbone):
         fourier: int = 0,
         head: int = 128,
         dropout: float = 0.0,
+        pool_dropout: float = 0.0,
         chunk: int = 0,
         recompute: bool = False,
     ) -> None:
         name = "GraphTransformer"
         check_sizes(name, dropout, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)
-        check_sizes(name, dropout, least=0, probes=probes, fourier=fourier)
+        check_sizes(name, pool_dropout, least=0, probes=probes, fourier=fourier)
         if attention % heads:
             raise ConfigError(f"{name}: attention must be a multiple of heads, found {attention} and {heads}")
         super().__init__(
@@ -171,7 +173,7 @@ class GraphTransformer(GraphBackbone):
             out_dim,
             GraphEmbedding(spec, node, edge, back=True, probes=probes, fourier=fourier),
             [GraphTransformerLayer(node, edge, attention, heads, layer < layers - 1) for layer in range(layers)],
-            GraphReadout(spec, node, probes, head, out_dim, dropout),
+            GraphReadout(spec, node, probes, head, out_dim, dropout, pool_dropout),
             chunk,
             recompute,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from weightspace.errors import ConfigError, closest
+from weightspace.errors import ConfigError
 
 
 class Mean(nn.Module):
@@ -59,5 +59,5 @@ def pooling(name: str, width: int) -> nn.Module:
         ConfigError: another name.
     """
     if name not in _POOLINGS:
-        raise ConfigError(f"pool must be mean, max or attention, found {name!r}: {closest(name, _POOLINGS)}")
+        raise ConfigError(f"pool must be 'mean', 'max' or 'attention', found {name!r}")
     return _POOLINGS[name](width)

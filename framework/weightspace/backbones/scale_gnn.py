@@ -160,6 +160,7 @@ class ScaleGNN(Backbone):
         probes: learned input points whose responses join the neurons' features; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
 
     Raises:
         ConfigError: a value out of range.
@@ -176,11 +177,12 @@ class ScaleGNN(Backbone):
         probes: int = 0,
         head: int = 128,
         dropout: float = 0.0,
+        pool_dropout: float = 0.0,
     ) -> None:
         scaled = "scale" in spec.symmetries
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
         check_sizes("ScaleGNN", dropout, hidden=hidden, layers=layers, head=head)
-        check_sizes("ScaleGNN", dropout, least=0, probes=probes)
+        check_sizes("ScaleGNN", pool_dropout, least=0, probes=probes)
         raw = Widths.of(spec, 1)
         bias, count = scaled, len(raw.nodes)
         widths = [width + probes for width in raw.nodes]
@@ -192,6 +194,7 @@ class ScaleGNN(Backbone):
         self.outer = nn.Linear(raw.outer, hidden)
         self.probes = Probes(spec, probes) if probes else None
         self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias) for _ in range(layers))
+        self.dropout = nn.Dropout(pool_dropout)
         self.readout = nn.ModuleList(Products(hidden, hidden, bias) for _ in range(count))
         width = hidden * (2 * count + 1) + probes * spec.out_dim
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
@@ -202,8 +205,9 @@ class ScaleGNN(Backbone):
         for layer in self.layers:
             graph = layer(graph)
         products = [module(odd) for module, odd in zip(self.readout, graph.odd, strict=True)]
-        pooled = [tensor.mean(1) for tensor in (*graph.even, *products)]
-        result: Tensor = self.head(torch.cat([*pooled, graph.whole, *responses], dim=1))
+        means = [tensor.mean(1) for tensor in (*graph.even, *products)]
+        pooled = self.dropout(torch.cat([*means, graph.whole], dim=1))
+        result: Tensor = self.head(torch.cat([pooled, *responses], dim=1))
         return result
 
     def fit_normaliser(self, batch: WeightBatch) -> None:

@@ -89,8 +89,9 @@ class SupervisedTask(pl.LightningModule):
         self.test_metrics = torch.nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the architecture of the networks."""
+        """Adds the architecture of the networks, and the class of the backbone."""
         checkpoint["spec"] = self.backbone.spec.to_json()
+        checkpoint["backbone"] = type(self.backbone).__name__
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises ConfigError where the checkpoint is of another architecture or backbone."""
@@ -100,8 +101,12 @@ class SupervisedTask(pl.LightningModule):
         own, saved = (_shapes(state) for state in (self.state_dict(), checkpoint["state_dict"]))
         different = sorted(name for name in {*own, *saved} if own.get(name) != saved.get(name))
         if different:
+            first = different[0]
+            shapes = [tuple(shapes[first]) if first in shapes else "no such tensor" for shapes in (saved, own)]
             raise ConfigError(
-                f"the checkpoint is of another backbone: it differs in {len(different)} tensors, first {different[0]}"
+                f"the checkpoint is of another backbone ({checkpoint.get('backbone', 'unknown')}) than the "
+                f"experiment's {type(self.backbone).__name__}: it differs in {len(different)} tensors, first {first}, "
+                f"which is {shapes[0]} in the checkpoint and {shapes[1]} here"
             )
 
     def configure_optimizers(self) -> Any:

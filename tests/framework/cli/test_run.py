@@ -176,7 +176,7 @@ BAD = {
     "monitor": (["--monitor", "foo", "--trainer.max_epochs", "1"], "monitor"),
     "dropout": (["--model.init_args.backbone.init_args.dropout", "1.5"], "dropout must be in [0, 1)"),
     "two draws": (["--data.draws", "2"], "data.draws must be 1, found 2"),
-    "bad argument": (["--model.init_args.backbone.init_args.pool", "sum"], "DWS: pool must be 'mean' or 'max'"),
+    "bad argument": (["--model.init_args.backbone.init_args.pool", "sum"], "pool must be 'mean', 'max' or 'attention', found 'sum'"),
     "no checkpoint": (["--ckpt_path", "last"], "last.ckpt, found nothing"),
     "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
 }
@@ -245,7 +245,11 @@ def test_a_checkpoint_of_another_zoo_is_refused(
     assert main(["test", "-c", str(experiment), "--data.zoo", "other"]) == 2
     assert "the checkpoint is for networks 2-8-8-1 sine" in capsys.readouterr().err
     assert main(["test", "-c", str(experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
-    assert "of another backbone" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "of another backbone (DWS) than the experiment's DWS: it differs in" in error
+    assert "which is (12,) in the checkpoint and (15,) here" in error
+    assert main(["test", "-c", str(experiment), "--model.init_args.backbone", "Probe"]) == 2
+    assert "of another backbone (DWS) than the experiment's Probe" in capsys.readouterr().err
 
 
 def test_going_on_with_a_finished_run_keeps_its_metrics(experiment: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -92,6 +95,14 @@ BROKEN = {
     Forgetful: "weights_survive",
     Permissive: "other_networks_are_refused",
 }
+
+
+def test_the_backbone_of_the_guide_keeps_the_contract() -> None:
+    guide = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL) if "class NeuronSums" in b)
+    names: dict = {}
+    exec(code, names)  # our own text
+    check_backbone(names["NeuronSums"])
 
 
 @parametrize_checks(Good)
