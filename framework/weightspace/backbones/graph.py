@@ -148,7 +148,8 @@ class GraphBackbone(Backbone):
         out_dim: length of the result.
         embedding, readout: of the graph.
         layers: modules Graph -> Graph.
-        chunk: networks that go through the layers at a time; 0: as many as have ``WEIGHTS_AT_A_TIME`` weights together.
+        chunk: networks that go through the layers at a time; 0: a power of two that have about ``WEIGHTS_AT_A_TIME``
+            weights together.
         recompute: keep the layers' inputs only, and compute each layer again in the backward pass.
 
     Raises:
@@ -171,7 +172,9 @@ class GraphBackbone(Backbone):
         check_sizes(type(self).__name__, 0.0, least=0, chunk=chunk)
         self.embedding, self.readout = embedding, readout
         self.layers = nn.ModuleList(layers)
-        self.chunk = chunk or max(1, WEIGHTS_AT_A_TIME // sum(rows * columns for rows, columns in spec.weight_shapes))
+        weights = sum(rows * columns for rows, columns in spec.weight_shapes)
+        # a power of two divides most batches: a compiled layer then sees one shape only
+        self.chunk = chunk or 2 ** max(0, round(math.log2(WEIGHTS_AT_A_TIME / weights)))
         self.recompute = recompute
 
     def encode(self, params: Tensor) -> Tensor:

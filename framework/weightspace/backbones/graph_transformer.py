@@ -139,7 +139,7 @@ class GraphTransformer(GraphBackbone):
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
         pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
-        chunk: networks that are computed at a time; 0: as many as have 16,384 weights together.
+        chunk: networks that are computed at a time; 0: as many as have about 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 
     Raises:

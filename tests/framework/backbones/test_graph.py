@@ -129,7 +129,7 @@ def test_the_transformer_has_the_published_size() -> None:
 
 @pytest.mark.parametrize("cls", [GNN, GraphTransformer])
 def test_many_weights_are_computed_in_small_chunks(cls) -> None:
-    assert cls(NetworkSpec((2, 32, 32, 1)), 1).chunk == 14
+    assert cls(NetworkSpec((2, 32, 32, 1)), 1).chunk == 16
     assert cls(NetworkSpec((2, 128, 128, 128, 1)), 1).chunk == 1
     assert cls(NetworkSpec((2, 32, 32, 1)), 1, chunk=5).chunk == 5
 
