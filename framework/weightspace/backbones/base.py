@@ -40,7 +40,7 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
         super().__init__()
-        check_sizes(type(self).__name__, 0.0, out_dim=out_dim)
+        check_sizes(type(self).__name__, out_dim=out_dim)
         self.spec, self.out_dim = spec, out_dim
         if normaliser is not None:
             self.normaliser = normaliser
@@ -160,10 +160,15 @@ def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: floa
     return nn.Sequential(*parts, nn.Linear(width, out_dim))
 
 
-def check_sizes(name: str, dropout: float, least: int = 1, **sizes: int) -> None:
-    """Raises ConfigError where a size is below the least, or dropout not in [0, 1)."""
+def check_sizes(name: str, least: int = 1, **sizes: int) -> None:
+    """Raises ConfigError where a size of the backbone ``name`` is below the least."""
     for argument, value in sizes.items():
         if value < least:
             raise ConfigError(f"{name}: {argument} must be at least {least}, found {value}")
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"{name}: dropout must be in [0, 1), found {dropout}")
+
+
+def check_rates(name: str, **rates: float) -> None:
+    """Raises ConfigError where a rate of the backbone ``name``, for instance of dropout, is not in [0, 1)."""
+    for argument, value in rates.items():
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name}: {argument} must be in [0, 1), found {value}")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
 from weightspace.backbones.pooling import pooling
 from weightspace.errors import ConfigError
@@ -142,7 +142,8 @@ class DWS(Backbone):
         output: str = "vector",
     ) -> None:
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
-        check_sizes("DWS", dropout, hidden=hidden, layers=layers, head=head)
+        check_sizes("DWS", hidden=hidden, layers=layers, head=head)
+        check_rates("DWS", dropout=dropout)
         for argument, value, known in (
             ("norm", norm, ("layer", "none")),
             ("output", output, ("vector", "weights")),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.aggregation import statistics
-from weightspace.backbones.base import check_sizes
+from weightspace.backbones.base import check_rates, check_sizes
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
 from weightspace.spec import NetworkSpec
 
@@ -83,8 +83,9 @@ class GNN(GraphBackbone):
         chunk: int = 0,
         recompute: bool = False,
     ) -> None:
-        check_sizes("GNN", dropout, hidden=hidden, layers=layers, head=head)
-        check_sizes("GNN", pool_dropout, least=0, probes=probes, fourier=fourier)
+        check_sizes("GNN", hidden=hidden, layers=layers, head=head)
+        check_sizes("GNN", least=0, probes=probes, fourier=fourier)
+        check_rates("GNN", dropout=dropout, pool_dropout=pool_dropout)
         super().__init__(
             spec,
             out_dim,

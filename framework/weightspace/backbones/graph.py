@@ -169,7 +169,7 @@ class GraphBackbone(Backbone):
         recompute: bool,
     ) -> None:
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
-        check_sizes(type(self).__name__, 0.0, least=0, chunk=chunk)
+        check_sizes(type(self).__name__, least=0, chunk=chunk)
         self.embedding, self.readout = embedding, readout
         self.layers = nn.ModuleList(layers)
         weights = sum(rows * columns for rows, columns in spec.weight_shapes)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import check_sizes
+from weightspace.backbones.base import check_rates, check_sizes
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -164,8 +164,9 @@ class GraphTransformer(GraphBackbone):
         recompute: bool = False,
     ) -> None:
         name = "GraphTransformer"
-        check_sizes(name, dropout, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)
-        check_sizes(name, pool_dropout, least=0, probes=probes, fourier=fourier)
+        check_sizes(name, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)
+        check_sizes(name, least=0, probes=probes, fourier=fourier)
+        check_rates(name, dropout=dropout, pool_dropout=pool_dropout)
         if attention % heads:
             raise ConfigError(f"{name}: attention must be a multiple of heads, found {attention} and {heads}")
         super().__init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes
+from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 
 
@@ -26,7 +26,8 @@ class MLP(Backbone):
         self, spec: NetworkSpec, out_dim: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0
     ) -> None:
         super().__init__(spec, out_dim, Normaliser(spec.num_params))
-        check_sizes("MLP", dropout, hidden=hidden, layers=layers)
+        check_sizes("MLP", hidden=hidden, layers=layers)
+        check_rates("MLP", dropout=dropout)
         parts: list[nn.Module] = []
         width = spec.num_params
         for _ in range(layers):

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
 from weightspace.batch import WeightBatch
 from weightspace.network import layer_outputs
 from weightspace.spec import NetworkSpec
@@ -35,8 +35,8 @@ class Probes(nn.Module):
 
     def __init__(self, spec: NetworkSpec, count: int, latent: int = 32, depth: int = 2) -> None:
         super().__init__()
-        check_sizes("Probes", 0.0, probes=count, depth=depth)
-        check_sizes("Probes", 0.0, least=spec.in_dim, latent=latent)
+        check_sizes("Probes", probes=count, depth=depth)
+        check_sizes("Probes", least=spec.in_dim, latent=latent)
         self.spec = spec
         widths = [latent] * depth + [spec.in_dim]
         self.codes = nn.Parameter(torch.randn(count, latent))
@@ -117,7 +117,8 @@ class Probe(Backbone):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(spec, out_dim, None)  # the probes scale what they see
-        check_sizes("Probe", dropout, hidden=hidden, layers=layers)
+        check_sizes("Probe", hidden=hidden, layers=layers)
+        check_rates("Probe", dropout=dropout)
         self.probes = Probes(spec, probes, latent, depth)
         self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout, norm=True)
 

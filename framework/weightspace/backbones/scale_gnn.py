@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
 from weightspace.backbones.features import Widths, features
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
@@ -181,8 +181,9 @@ class ScaleGNN(Backbone):
     ) -> None:
         scaled = "scale" in spec.symmetries
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
-        check_sizes("ScaleGNN", dropout, hidden=hidden, layers=layers, head=head)
-        check_sizes("ScaleGNN", pool_dropout, least=0, probes=probes)
+        check_sizes("ScaleGNN", hidden=hidden, layers=layers, head=head)
+        check_sizes("ScaleGNN", least=0, probes=probes)
+        check_rates("ScaleGNN", dropout=dropout, pool_dropout=pool_dropout)
         raw = Widths.of(spec, 1)
         bias, count = scaled, len(raw.nodes)
         widths = [width + probes for width in raw.nodes]

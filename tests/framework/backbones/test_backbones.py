@@ -78,7 +78,7 @@ def element(batch: WeightBatch, symmetry: str, seed: int) -> GroupElement:
 
 
 @pytest.mark.parametrize("make", VARIANTS, ids=names)
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(batch=networks(), seed=st.integers(0, 1000))
 def test_invariance_over_random_networks(make, batch: WeightBatch, seed: int) -> None:
     torch.manual_seed(seed)
@@ -211,7 +211,9 @@ def test_float32_is_close_to_float64(random_batch, make) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("make", VARIANTS, ids=names)
+@pytest.mark.parametrize(
+    "make", [m for m in VARIANTS if "norm=none" not in names(m) and "probes=5" not in names(m)], ids=names
+)
 def test_compiled_gives_the_same_numbers(random_batch, make) -> None:
     batch = random_batch((2, 8, 8, 1), count=16).to(dtype=torch.float32)
     torch.manual_seed(0)
@@ -288,6 +290,7 @@ def test_the_normaliser_uses_training_statistics_and_is_saved(random_batch) -> N
         (GNN, {"chunk": -1}, "GNN: chunk must be at least 0, found -1"),
         (GraphTransformer, {"heads": 3}, "attention must be a multiple of heads, found 128 and 3"),
         (ScaleGNN, {"dropout": 1.0}, r"ScaleGNN: dropout must be in \[0, 1\), found 1.0"),
+        (GNN, {"pool_dropout": -0.1}, r"GNN: pool_dropout must be in \[0, 1\), found -0.1"),
         (Probe, {"probes": 0}, "Probes: probes must be at least 1, found 0"),
         (Probe, {"latent": 1}, "Probes: latent must be at least 2, found 1"),
         (MLP, {"hidden": -3}, "MLP: hidden must be at least 1, found -3"),

@@ -176,7 +176,10 @@ BAD = {
     "monitor": (["--monitor", "foo", "--trainer.max_epochs", "1"], "monitor"),
     "dropout": (["--model.init_args.backbone.init_args.dropout", "1.5"], "dropout must be in [0, 1)"),
     "two draws": (["--data.draws", "2"], "data.draws must be 1, found 2"),
-    "bad argument": (["--model.init_args.backbone.init_args.pool", "sum"], "pool must be 'mean', 'max' or 'attention', found 'sum'"),
+    "bad argument": (
+        ["--model.init_args.backbone.init_args.pool", "sum"],
+        "pool must be 'mean', 'max' or 'attention', found 'sum'",
+    ),
     "no checkpoint": (["--ckpt_path", "last"], "last.ckpt, found nothing"),
     "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
 }
