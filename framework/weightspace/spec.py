@@ -129,8 +129,8 @@ class NetworkSpec:
         return self.bias_slices[-1].stop
 
     def __str__(self) -> str:
-        frequencies = set(self.omegas)
-        omega = f", omega {'/'.join(f'{o:g}' for o in sorted(frequencies))}" if self.activation == "sine" else ""
+        frequencies = self.omegas[:1] if len(set(self.omegas)) == 1 else self.omegas
+        omega = f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if self.activation == "sine" else ""
         offset = f", output {self.output_offset:+g}" if self.output_offset else ""
         return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}"
 

@@ -58,3 +58,9 @@ def test_a_state_dict_of_another_shape_is_refused() -> None:
 def test_bad_json_is_refused(data: str) -> None:
     with pytest.raises(SpecError, match="not a network spec"):
         NetworkSpec.from_json(data)
+
+
+def test_frequencies_are_named_in_their_order() -> None:
+    assert str(NetworkSpec((2, 5, 4, 1), "sine", (6.0, 5.0))) == "2-5-4-1 sine, omega 6/5"
+    assert str(NetworkSpec((2, 5, 4, 1), "sine", (5.0, 6.0))) == "2-5-4-1 sine, omega 5/6"
+    assert str(NetworkSpec((2, 5, 4, 1), "sine", (5.0, 5.0))) == "2-5-4-1 sine, omega 5"

@@ -23,7 +23,8 @@ def statistics(edges: Tensor) -> tuple[Tensor, Tensor]:
         edges: (B, n, m, C).
 
     Returns:
-        (B, n, 4 C) over the m entries of each row, and (B, m, 4 C) over the n entries of each column.
+        (B, n, 4 C) over the m entries of each row, and (B, m, 4 C) over the n entries of each column, in float32 or
+        more.
     """
     rows, columns = _Statistics.apply(edges)
     return rows, columns
@@ -33,6 +34,7 @@ class _Statistics(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, edges: Tensor) -> tuple[Tensor, Tensor]:
         saved, results = [edges], []
+        edges = _exact(edges)
         square = edges.square()
         for dim in (2, 1):
             mean = edges.mean(dim)
@@ -47,7 +49,8 @@ class _Statistics(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        edges, *saved = ctx.saved_tensors
+        given, *saved = ctx.saved_tensors
+        edges = _exact(given)
         # mean and deviation: their gradient is constant + slope * edge, in each row and each column
         constants, slopes = [], []
         for dim, gradient, (mean, deviation) in zip((2, 1), gradients, (saved[:2], saved[4:6]), strict=True):
@@ -60,4 +63,9 @@ class _Statistics(torch.autograd.Function):
         for dim, gradient, indices in zip((2, 1), gradients, (saved[2:4], saved[6:8]), strict=True):
             for part, index in zip(gradient.chunk(4, dim=-1)[2:], indices, strict=True):
                 result.scatter_add_(dim, index.unsqueeze(dim), part.unsqueeze(dim))
-        return result
+        return result.to(given.dtype)
+
+
+def _exact(edges: Tensor) -> Tensor:
+    """In float32 at least: a variance as a difference of squares needs the digits."""
+    return edges.float() if edges.dtype in (torch.bfloat16, torch.float16) else edges

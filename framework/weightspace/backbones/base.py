@@ -72,13 +72,13 @@ class Backbone(nn.Module, ABC):
         """Modules that are compiled by themselves; equal ones are compiled once. Default: the whole."""
         return [self]
 
-    def get_extra_state(self) -> str:
-        """The architecture, saved with the weights."""
-        return json.dumps(self.spec.to_json())
+    def get_extra_state(self) -> Tensor:
+        """The architecture, saved with the weights: JSON text as bytes, since some formats hold tensors only."""
+        return torch.frombuffer(bytearray(json.dumps(self.spec.to_json()).encode()), dtype=torch.uint8)
 
-    def set_extra_state(self, state: str) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Raises SpecError where weights of a backbone for another architecture are loaded."""
-        found = NetworkSpec.from_json(state)
+        found = NetworkSpec.from_json(bytes(state.tolist()).decode())
         if found != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
 
@@ -107,15 +107,21 @@ class Normaliser(nn.Module):
         return cls(spec.num_params, (*spec.weight_slices, *spec.bias_slices), center)
 
     def fit(self, values: Tensor) -> None:
-        """Takes the statistics of (n, size) values; constant entries keep std 1."""
-        values = values.detach().to(self.mean)
+        """Takes the statistics of (n, size) values, in float64; entries that are constant up to rounding keep std 1.
+
+        Raises:
+            ConfigError: there are no values.
+        """
+        if not len(values):
+            raise ConfigError("a normaliser needs at least one training network, found none")
         for group in [slice(None)] if self.groups is None else self.groups:
             dims = 0 if self.groups is None else (0, 1)
-            part = values[:, group]
-            if self.center:
-                self.mean[group] = part.mean(dims)
-            self.std[group] = (part - self.mean[group]).square().mean(dims).sqrt()
-        self.std.copy_(torch.where(self.std > 1e-8, self.std, 1.0))
+            part = values[:, group].detach().double()
+            mean = part.mean(dims) if self.center else torch.zeros_like(part.mean(dims))
+            std = (part - mean).square().mean(dims).sqrt()
+            size = part.square().mean(dims).sqrt()
+            self.mean[group] = mean.to(self.mean)
+            self.std[group] = torch.where(std > 1e-6 * size, std, 1.0).to(self.std)
 
     def forward(self, values: Tensor) -> Tensor:
         """(..., size), in the precision of the statistics."""

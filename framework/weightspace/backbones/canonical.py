@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone
 from weightspace.batch import WeightBatch
+from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import canonicalise, resolve_group
 
@@ -17,7 +18,8 @@ class Canonical(Backbone):
     """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
 
     Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
-    neurons are about to change places. Gradients do not go back to the weights of the networks.
+    neurons are about to change places. Gradients do not go back to the weights of the
+    networks. ``canonicalise`` names the exceptions, such as neurons without incoming weights and bias.
 
     Args:
         spec: architecture of the networks.
@@ -27,6 +29,7 @@ class Canonical(Backbone):
 
     Raises:
         SpecError: a group that the activation does not have.
+        ConfigError: ``backbone`` makes something else.
     """
 
     def __init__(
@@ -39,7 +42,11 @@ class Canonical(Backbone):
         super().__init__(spec, out_dim, None)  # the backbone within has its own
         self.group = group
         self.backbone = backbone(spec, out_dim)
-        self.invariant_to = resolve_group(group, spec) | self.backbone.invariant_to
+        if not isinstance(self.backbone, Backbone):
+            raise ConfigError(f"Canonical: backbone must be a Backbone, found {type(self.backbone).__name__}")
+        # a symmetry outside of the group may change the canonical order of the neurons
+        kept = self.backbone.invariant_to if "permutation" in self.backbone.invariant_to else frozenset()
+        self.invariant_to = resolve_group(group, spec) | kept
 
     def encode(self, params: Tensor) -> Tensor:
         """(B, out_dim)."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from weightspace.backbones.aggregation import statistics
 from weightspace.backbones.base import check_rates, check_sizes
@@ -18,7 +17,8 @@ from weightspace.spec import NetworkSpec
 class GNNLayer(nn.Module):
     """Edges from their ends, then nodes from the edges at both sides.
 
-    An edge e between the neurons i and j becomes e + silu(A e + B v_i + C v_j) * e; a neuron sees mean, deviation,
+    An edge e between the neurons i and j becomes e + tanh(A e + B v_i + C v_j) * e (which no weight, however large,
+    makes overflow); a neuron sees mean, deviation,
     minimum and maximum of the edges that come in, and of those that go out, and adds a perceptron of them to itself.
 
     Args:
@@ -46,7 +46,7 @@ class GNNLayer(nn.Module):
 
     def _edge(self, edge: Tensor, source: Tensor, target: Tensor) -> Tensor:
         rows, columns = self.target(target).unsqueeze(2), self.source(source).unsqueeze(1)
-        return torch.addcmul(edge, F.silu(self.edge(edge) + rows + columns), edge)
+        return torch.addcmul(edge, torch.tanh(self.edge(edge) + rows + columns), edge)
 
 
 class GNN(GraphBackbone):
@@ -55,7 +55,7 @@ class GNN(GraphBackbone):
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
-        hidden: features of nodes and of edges, >= 1.
+        hidden: features of nodes and of edges, >= 2.
         layers: number of rounds of messages, >= 1.
         probes: learned input points whose responses join the neurons' features; 0: none.
         fourier: random frequencies at which weights and biases are seen; 0: none.
@@ -83,7 +83,8 @@ class GNN(GraphBackbone):
         chunk: int = 0,
         recompute: bool = False,
     ) -> None:
-        check_sizes("GNN", hidden=hidden, layers=layers, head=head)
+        check_sizes("GNN", layers=layers, head=head)
+        check_sizes("GNN", least=2, hidden=hidden)
         check_sizes("GNN", least=0, probes=probes, fourier=fourier)
         check_rates("GNN", dropout=dropout, pool_dropout=pool_dropout)
         super().__init__(

@@ -130,10 +130,10 @@ class GraphTransformer(GraphBackbone):
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
-        node, edge: features of neurons and of weights, >= 1.
+        node, edge: features of neurons, >= 2, and of weights, >= 1.
         attention: sum of the sizes of all heads.
         heads: number of heads, a divisor of ``attention``.
-        layers: number of layers, >= 1.
+        layers: number of layers, >= 2.
         probes: learned input points whose responses join the neurons' features; 0: none.
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
@@ -164,7 +164,8 @@ class GraphTransformer(GraphBackbone):
         recompute: bool = False,
     ) -> None:
         name = "GraphTransformer"
-        check_sizes(name, node=node, edge=edge, attention=attention, heads=heads, layers=layers, head=head)
+        check_sizes(name, edge=edge, attention=attention, heads=heads, head=head)
+        check_sizes(name, least=2, node=node, layers=layers)
         check_sizes(name, least=0, probes=probes, fourier=fourier)
         check_rates(name, dropout=dropout, pool_dropout=pool_dropout)
         if attention % heads:

@@ -14,7 +14,7 @@ class MLP(Backbone):
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
-        hidden: width of the hidden layers.
+        hidden: width of the hidden layers, >= 2.
         layers: number of hidden layers, >= 1.
         dropout: in [0, 1).
 
@@ -26,7 +26,8 @@ class MLP(Backbone):
         self, spec: NetworkSpec, out_dim: int, hidden: int = 64, layers: int = 2, dropout: float = 0.0
     ) -> None:
         super().__init__(spec, out_dim, Normaliser(spec.num_params))
-        check_sizes("MLP", hidden=hidden, layers=layers)
+        check_sizes("MLP", layers=layers)
+        check_sizes("MLP", least=2, hidden=hidden)
         check_rates("MLP", dropout=dropout)
         parts: list[nn.Module] = []
         width = spec.num_params

@@ -26,7 +26,7 @@ class Probes(nn.Module):
     Args:
         spec: architecture of the networks.
         count: number of points N, >= 1.
-        latent: length of a code, at least the networks' number of inputs.
+        latent: length of a code, >= 1; shorter than a coordinate, it confines the points to a subspace.
         depth: number of linear layers of the generator, >= 1.
 
     Raises:
@@ -35,8 +35,7 @@ class Probes(nn.Module):
 
     def __init__(self, spec: NetworkSpec, count: int, latent: int = 32, depth: int = 2) -> None:
         super().__init__()
-        check_sizes("Probes", probes=count, depth=depth)
-        check_sizes("Probes", least=spec.in_dim, latent=latent)
+        check_sizes("Probe", probes=count, latent=latent, depth=depth)
         self.spec = spec
         widths = [latent] * depth + [spec.in_dim]
         self.codes = nn.Parameter(torch.randn(count, latent))
@@ -48,15 +47,16 @@ class Probes(nn.Module):
     @torch.no_grad()
     def _spread(self) -> None:
         """Moves the codes so that the points begin evenly spread over [-1, 1]: a scrambled Sobol sequence."""
-        total = torch.eye(self.codes.shape[1])
+        total = torch.eye(self.codes.shape[1], dtype=torch.float32)  # torch's Sobol engine has no bfloat16
         for layer in self.generator:
             assert isinstance(layer, nn.Linear)
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
             nn.init.zeros_(layer.bias)
-            total = total @ layer.weight.T
+            total = total @ layer.weight.T.float()
         seed = int(torch.randint(2**31, ()))
-        goal = 2 * torch.quasirandom.SobolEngine(self.spec.in_dim, scramble=True, seed=seed).draw(len(self.codes)) - 1
-        self.codes.add_((goal - self.codes @ total) @ torch.linalg.pinv(total))
+        engine = torch.quasirandom.SobolEngine(self.spec.in_dim, scramble=True, seed=seed)
+        goal = 2 * engine.draw(len(self.codes), dtype=torch.float32) - 1
+        self.codes.add_((goal - self.codes.float() @ total) @ torch.linalg.pinv(total))
 
     def points(self) -> Tensor:
         """(N, in_dim) coordinates."""

@@ -10,8 +10,8 @@ features:
 Odd features are multiplied by functions of the even ones, edges by functions of the even features of their ends. The
 result is read from what is even.
 
-The scale of a ReLU neuron is removed before: its incoming weights and bias are brought to norm 1. What is left has no
-signs, so that all maps may have a bias.
+The scale of a ReLU neuron is removed before: its incoming weights and bias are brought to norm 1 (a neuron that has
+none computes 0: what it sends on is set to zero). What is left has no signs, so that all maps may have a bias.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import scale_neurons
-from weightspace.symmetry.scales import unit_scales
+from weightspace.symmetry.scales import silence_zero_neurons, unit_scales
 
 
 class SignedGraph(NamedTuple):
@@ -155,7 +155,7 @@ class ScaleGNN(Backbone):
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
-        hidden: features of each kind, >= 1.
+        hidden: features of each kind, >= 2.
         layers: number of layers, >= 1.
         probes: learned input points whose responses join the neurons' features; 0: none.
         head: width of the head's hidden layers.
@@ -181,7 +181,8 @@ class ScaleGNN(Backbone):
     ) -> None:
         scaled = "scale" in spec.symmetries
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
-        check_sizes("ScaleGNN", hidden=hidden, layers=layers, head=head)
+        check_sizes("ScaleGNN", layers=layers, head=head)
+        check_sizes("ScaleGNN", least=2, hidden=hidden)
         check_sizes("ScaleGNN", least=0, probes=probes)
         check_rates("ScaleGNN", dropout=dropout, pool_dropout=pool_dropout)
         raw = Widths.of(spec, 1)
@@ -237,5 +238,5 @@ class ScaleGNN(Backbone):
     def _unit_scaled(self, params: Tensor) -> Tensor:
         if "scale" not in self.spec.symmetries:
             return params
-        batch = WeightBatch(params, self.spec)
+        batch = silence_zero_neurons(WeightBatch(params, self.spec))
         return scale_neurons(batch, unit_scales(batch)).params

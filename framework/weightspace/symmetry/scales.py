@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, pack_layers
 from weightspace.symmetry.transforms import scale_neurons
 
 #: Damped Newton steps for one layer's scales; they converge in about six.
@@ -26,10 +26,23 @@ def unit_scales(batch: WeightBatch) -> tuple[Tensor, ...]:
         rows = batch.weights[layer]
         if scales:
             rows = rows / scales[-1].unsqueeze(1)
-        norm = torch.cat([rows, batch.biases[layer].unsqueeze(2)], dim=2).norm(dim=2)
-        assert norm.shape == (len(batch), width)
-        scales.append(torch.where(norm > 0, 1 / norm, 1))
+        square = rows.square().sum(2) + batch.biases[layer].square()
+        assert square.shape == (len(batch), width)
+        # replaced before the root, whose gradient at zero is infinite
+        scales.append(torch.where(square > 0, square, 1).rsqrt())
     return tuple(scales)
+
+
+def silence_zero_neurons(batch: WeightBatch) -> WeightBatch:
+    """The same functions, in which ReLU neurons without incoming weights and bias send zeros on.
+
+    Such a neuron is always 0, so that its scale, which moves its outgoing weights alone, can be any.
+    """
+    weights = list(batch.weights)
+    for layer, bias in enumerate(batch.biases[:-1]):
+        alive = (weights[layer] != 0).any(2) | (bias != 0)
+        weights[layer + 1] = weights[layer + 1] * alive.unsqueeze(1)
+    return batch.replace(params=pack_layers(weights, list(batch.biases)))
 
 
 def closest_scales(reference: WeightBatch, moved: WeightBatch, sweeps: int = 3) -> tuple[Tensor, ...]:

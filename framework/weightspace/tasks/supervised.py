@@ -98,15 +98,17 @@ class SupervisedTask(pl.LightningModule):
         found = NetworkSpec.from_json(checkpoint["spec"])
         if found != self.backbone.spec:
             raise ConfigError(f"the checkpoint is for networks {found}, the zoo has {self.backbone.spec}")
+        name, saved_name = type(self.backbone).__name__, checkpoint.get("backbone")
+        if saved_name != name:
+            raise ConfigError(f"the checkpoint is of the backbone {saved_name}, the experiment asks for {name}")
         own, saved = (_shapes(state) for state in (self.state_dict(), checkpoint["state_dict"]))
         different = sorted(name for name in {*own, *saved} if own.get(name) != saved.get(name))
         if different:
             first = different[0]
             shapes = [tuple(shapes[first]) if first in shapes else "no such tensor" for shapes in (saved, own)]
             raise ConfigError(
-                f"the checkpoint is of another backbone ({checkpoint.get('backbone', 'unknown')}) than the "
-                f"experiment's {type(self.backbone).__name__}: it differs in {len(different)} tensors, first {first}, "
-                f"which is {shapes[0]} in the checkpoint and {shapes[1]} here"
+                f"the checkpoint is of another {name}: it differs in {len(different)} tensors, first {first}, which is "
+                f"{shapes[0]} in the checkpoint and {shapes[1]} here"
             )
 
     def configure_optimizers(self) -> Any:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import torch
-
 from weightspace.backbones import Backbone
 from weightspace.batch import WeightBatch
 from weightspace.errors import WeightspaceError
 from weightspace.spec import NetworkSpec
-from weightspace.testing.backbone_rules import OUT_DIM, RULES
+from weightspace.testing.backbone_rules import RULES, made
 from weightspace.testing.check import Check, run_checks
 from weightspace.testing.networks import WIDTHS, random_networks, specs
 
@@ -31,7 +29,9 @@ def backbone_checks(make: MakeBackbone, name: str | None = None) -> list[Check]:
     Raises:
         AssertionError: no networks are accepted.
     """
-    name = str(name or getattr(make, "__name__", type(make).__name__))
+    assert callable(make), f"expected a class of a backbone or a function (spec, out_dim) -> backbone, found {make!r}"
+    assert not isinstance(make, Backbone), f"expected the class {type(make).__name__}, or a function, found an instance"
+    name = name or _name(make)
     refusals = [reason for spec in SPECS if (reason := _refusal(make, spec))]
     assert len(refusals) < len(SPECS), f"{name} accepts no networks; the last reason: {refusals[-1]}"
     return [Check(make, name, rule, lambda: _batches(make)) for rule in RULES]
@@ -52,6 +52,17 @@ def check_backbone(make: MakeBackbone) -> None:
     run_checks(backbone_checks(make))
 
 
+def _name(make: MakeBackbone) -> str:
+    """That of the class, of the function, or of what a nameless function makes."""
+    name = str(getattr(make, "__name__", "<lambda>"))
+    if name != "<lambda>":
+        return name
+    try:
+        return type(made(make, SPECS[0])).__name__
+    except Exception:
+        return name
+
+
 def _batches(make: MakeBackbone) -> Iterator[WeightBatch]:
     for spec in SPECS:
         if not _refusal(make, spec):
@@ -61,8 +72,7 @@ def _batches(make: MakeBackbone) -> Iterator[WeightBatch]:
 def _refusal(make: MakeBackbone, spec: NetworkSpec) -> str | None:
     """Why a backbone cannot be built for these networks; None if it can. Other errors than ours are left to a rule."""
     try:
-        with torch.random.fork_rng(devices=[]):
-            make(spec, OUT_DIM)
+        made(make, spec)
     except WeightspaceError as error:
         return str(error)
     except Exception:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from weightspace.backbones import Backbone
 from weightspace.batch import WeightBatch
-from weightspace.errors import SpecError
+from weightspace.errors import ConfigError, SpecError, WeightspaceError
 from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
 from weightspace.symmetry import GroupElement
 from weightspace.testing.augmentation_rules import EXACT
@@ -19,15 +19,23 @@ from weightspace.testing.check import Rule
 
 Make = Callable[[NetworkSpec, int], Backbone]
 
-#: Length of the result that is asked for.
+#: Length of the result that is asked for; if it is refused, the number of parameters of a network.
 OUT_DIM = 5
 
 
-def build(make: Make, batch: WeightBatch) -> Backbone:
-    """The backbone in float64, for evaluation, with the normaliser of the batch and the same weights at every call."""
+def made(make: Make, spec: NetworkSpec) -> Backbone:
+    """The backbone with the same weights at every call; raises what its constructor raises."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        backbone = make(batch.spec, OUT_DIM)
+        try:
+            return make(spec, OUT_DIM)
+        except ConfigError:
+            return make(spec, spec.num_params)
+
+
+def build(make: Make, batch: WeightBatch) -> Backbone:
+    """The backbone in float64, for evaluation, with the normaliser of the batch."""
+    backbone = made(make, batch.spec)
     assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
     backbone = backbone.double().eval()
     backbone.fit_normaliser(batch)
@@ -50,7 +58,8 @@ def facts_are_true(make: Make, batch: WeightBatch) -> None:
     """spec and out_dim are those it was built for, and symmetries are among those that are defined."""
     backbone = build(make, batch)
     assert backbone.spec == batch.spec, f"spec is {backbone.spec}"
-    assert backbone.out_dim == OUT_DIM, f"out_dim is {backbone.out_dim}, asked was {OUT_DIM}"
+    asked = (OUT_DIM, batch.spec.num_params)
+    assert backbone.out_dim in asked, f"out_dim is {backbone.out_dim}, asked was {asked[0]} or {asked[1]}"
     known = {"permutation"}.union(*ACTIVATION_SYMMETRIES.values())
     for name in ("invariant_to", "equivariant_to"):
         unknown = set(getattr(backbone, name)) - known
@@ -62,11 +71,11 @@ def result_has_the_shape(make: Make, batch: WeightBatch) -> None:
     backbone = build(make, batch)
     for dtype in (torch.float64, torch.float32):
         result = backbone.to(dtype)(batch.to(dtype=dtype))
-        assert tuple(result.shape) == (len(batch), OUT_DIM), f"its shape is {tuple(result.shape)}"
+        assert tuple(result.shape) == (len(batch), backbone.out_dim), f"its shape is {tuple(result.shape)}"
         assert result.dtype == dtype, f"it is {result.dtype} for a backbone in {dtype}"
         assert result.isfinite().all(), f"it is not finite in {dtype}"
     one = backbone(batch.select(torch.tensor([0])))
-    assert tuple(one.shape) == (1, OUT_DIM), f"for one network its shape is {tuple(one.shape)}"
+    assert tuple(one.shape) == (1, backbone.out_dim), f"for one network its shape is {tuple(one.shape)}"
 
 
 def networks_are_told_apart(make: Make, batch: WeightBatch) -> None:
@@ -91,8 +100,8 @@ def evaluation_is_deterministic(make: Make, batch: WeightBatch) -> None:
     assert torch.equal(before, batch.params), "the networks were changed"
 
 
-def symmetries_hold(make: Make, batch: WeightBatch) -> None:
-    """The result does not change under the symmetries that it claims, in float64."""
+def invariances_hold(make: Make, batch: WeightBatch) -> None:
+    """The result does not change under the symmetries in invariant_to, in float64."""
     backbone = build(make, batch)
     result = backbone(batch)
     for symmetry in sorted(backbone.invariant_to & batch.spec.symmetries):
@@ -100,12 +109,27 @@ def symmetries_hold(make: Make, batch: WeightBatch) -> None:
         assert worst < EXACT, f"claims invariance to {symmetry}, but results differ by up to {worst:.3g}"
 
 
+def equivariances_hold(make: Make, batch: WeightBatch) -> None:
+    """The result, as networks, moves with the networks under the symmetries in equivariant_to, in float64."""
+    backbone = build(make, batch)
+    claimed = sorted(backbone.equivariant_to & batch.spec.symmetries)
+    if not claimed:
+        return
+    assert backbone.out_dim == batch.spec.num_params, f"out_dim {backbone.out_dim} is not the size of a network"
+    edited = batch.replace(params=backbone(batch).detach())
+    for symmetry in claimed:
+        for seed in range(3):
+            element = only(batch, symmetry, seed)
+            worst = difference(element.apply(edited).params, backbone(element.apply(batch)))
+            assert worst < EXACT, f"claims equivariance to {symmetry}, but results differ by up to {worst:.3g}"
+
+
 def every_parameter_learns(make: Make, batch: WeightBatch) -> None:
     """Every parameter that requires one gets a gradient that is finite and not zero."""
     backbone = build(make, batch).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        (backbone(batch) * torch.arange(1, OUT_DIM + 1)).square().sum().backward()
+        (backbone(batch) * torch.arange(1, backbone.out_dim + 1)).square().sum().backward()
     gradients = {name: p.grad for name, p in backbone.named_parameters() if p.requires_grad}
     assert gradients, "it has no parameters"
     dead = [name for name, gradient in gradients.items() if gradient is None or not bool(gradient.any())]
@@ -120,7 +144,7 @@ def weights_survive(make: Make, batch: WeightBatch) -> None:
     file = io.BytesIO()
     torch.save(backbone.state_dict(), file)
     file.seek(0)
-    other = make(batch.spec, OUT_DIM).double().eval()
+    other = made(make, batch.spec).double().eval()
     other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(other(batch), backbone(batch)), "it gives another result"
 
@@ -131,8 +155,13 @@ def other_networks_are_refused(make: Make, batch: WeightBatch) -> None:
     widths = batch.spec.widths
     other = replace(batch.spec, widths=(*widths[:-2], widths[-2] + 1, widths[-1]))
     wrong = WeightBatch(torch.zeros(2, other.num_params, dtype=torch.float64), other)
-    saved = make(other, OUT_DIM).double().state_dict()
-    for what, action in (("networks", lambda: backbone(wrong)), ("weights", lambda: backbone.load_state_dict(saved))):
+    actions: dict[str, Callable[[], object]] = {"networks": lambda: backbone(wrong)}
+    try:
+        saved = made(make, other).double().state_dict()
+        actions["weights"] = lambda: backbone.load_state_dict(saved)
+    except WeightspaceError:
+        pass  # it cannot be built for these, so that there are no weights of it
+    for what, action in actions.items():
         message = _spec_error(action)
         assert message is not None, f"{what} of {other} were taken"
         named = str(batch.spec) in message and str(other) in message
@@ -154,7 +183,8 @@ RULES: tuple[Rule, ...] = (
     networks_are_told_apart,
     networks_are_independent,
     evaluation_is_deterministic,
-    symmetries_hold,
+    invariances_hold,
+    equivariances_hold,
     every_parameter_learns,
     weights_survive,
     other_networks_are_refused,

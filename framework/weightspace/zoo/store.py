@@ -101,7 +101,7 @@ class Zoo:
             return self._shards[0]["params"][rows]
         ends = torch.tensor([len(shard["params"]) for shard in self._shards]).cumsum(0)
         where = torch.bucketize(rows.contiguous(), ends, right=True)
-        result = torch.empty(len(rows), self.spec.num_params)
+        result = torch.empty(len(rows), self.spec.num_params, dtype=torch.float32)
         for number in where.unique().tolist():
             inside = where == number
             start = int(ends[number]) - len(self._shards[number]["params"])

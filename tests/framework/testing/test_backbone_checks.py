@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 from weightspace.backbones import Backbone, Normaliser
-from weightspace.errors import SpecError
+from weightspace.errors import ConfigError, SpecError
 from weightspace.testing import backbone_checks, check_backbone, parametrize_checks
 from weightspace.testing.backbone_rules import RULES
 
@@ -61,6 +61,16 @@ class Boastful(Good):
         return super().features(params) + params[:, :1]
 
 
+class Crooked(Good):
+    invariant_to = frozenset()
+    equivariant_to = frozenset({"permutation"})
+
+    def __init__(self, spec, out_dim) -> None:
+        if out_dim != spec.num_params:
+            raise ConfigError(f"out_dim must be {spec.num_params}, found {out_dim}")
+        super().__init__(spec, out_dim)
+
+
 class Dead(Good):
     def __init__(self, spec, out_dim) -> None:
         super().__init__(spec, out_dim)
@@ -90,7 +100,8 @@ BROKEN = {
     Blind: "networks_are_told_apart",
     Averaging: "networks_are_independent",
     Moody: "evaluation_is_deterministic",
-    Boastful: "symmetries_hold",
+    Boastful: "invariances_hold",
+    Crooked: "equivariances_hold",
     Dead: "every_parameter_learns",
     Forgetful: "weights_survive",
     Permissive: "other_networks_are_refused",
@@ -99,10 +110,10 @@ BROKEN = {
 
 def test_the_backbone_of_the_guide_keeps_the_contract() -> None:
     guide = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = (b for b in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL) if "class NeuronSums" in b)
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL) if "class NeuronNorms" in b)
     names: dict = {}
     exec(code, names)  # our own text
-    check_backbone(names["NeuronSums"])
+    check_backbone(names["NeuronNorms"])
 
 
 @parametrize_checks(Good)
@@ -135,6 +146,23 @@ def test_networks_that_a_backbone_refuses_are_left_out() -> None:
 
     with pytest.raises(AssertionError, match="nothing accepts no networks; the last reason: none at all"):
         backbone_checks(nothing)
+
+
+def test_subjects_that_cannot_be_checked(random_batch) -> None:
+    with pytest.raises(AssertionError, match="expected the class Good, or a function, found an instance"):
+        check_backbone(Good(random_batch().spec, 3))
+    with pytest.raises(AssertionError, match="found None"):
+        check_backbone(None)
+
+
+def test_a_nameless_function_is_called_by_what_it_makes() -> None:
+    assert backbone_checks(lambda spec, out_dim: Good(spec, out_dim))[0].name == "Good-facts_are_true"
+
+
+def test_checks_leave_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    check_backbone(Good)
+    assert torch.equal(before, torch.get_rng_state())
 
 
 def test_other_errors_are_reported() -> None:
