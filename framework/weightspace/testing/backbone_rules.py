@@ -105,7 +105,7 @@ def invariances_hold(make: Make, batch: WeightBatch) -> None:
     backbone = build(make, batch)
     result = backbone(batch)
     for symmetry in sorted(backbone.invariant_to & batch.spec.symmetries):
-        worst = max(difference(result, backbone(only(batch, symmetry, seed).apply(batch))) for seed in range(3))
+        worst = max(difference(result, backbone(only(batch, symmetry, seed).apply(batch))) for seed in range(2))
         assert worst < EXACT, f"claims invariance to {symmetry}, but results differ by up to {worst:.3g}"
 
 
@@ -118,7 +118,7 @@ def equivariances_hold(make: Make, batch: WeightBatch) -> None:
     assert backbone.out_dim == batch.spec.num_params, f"out_dim {backbone.out_dim} is not the size of a network"
     edited = batch.replace(params=backbone(batch).detach())
     for symmetry in claimed:
-        for seed in range(3):
+        for seed in range(2):
             element = only(batch, symmetry, seed)
             worst = difference(element.apply(edited).params, backbone(element.apply(batch)))
             assert worst < EXACT, f"claims equivariance to {symmetry}, but results differ by up to {worst:.3g}"

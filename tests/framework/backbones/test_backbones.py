@@ -154,7 +154,7 @@ def test_it_overfits_64_networks(brightness, make) -> None:
     torch.manual_seed(0)
     model = make(batch.spec, 4)
     model.fit_normaliser(batch)
-    train(model, batch, labels, 200, 1e-2, F.cross_entropy)
+    train(model, batch, labels, 120, 1e-2, F.cross_entropy)
     assert (model(batch).argmax(1) == labels).float().mean() == 1
 
 
@@ -185,7 +185,7 @@ def error_on_new(make, batch: WeightBatch, goals: torch.Tensor, known: torch.Ten
     torch.manual_seed(0)
     model = make(batch.spec, 1)
     model.fit_normaliser(batch.select(known))
-    train(model, batch.select(known), goals[known], 120, 1e-2, lambda y, t: F.mse_loss(y[:, 0], t))
+    train(model, batch.select(known), goals[known], 60, 1e-2, lambda y, t: F.mse_loss(y[:, 0], t))
     return float((model.eval()(batch.select(new))[:, 0] - goals[new]).detach().square().mean().sqrt())
 
 
