@@ -62,8 +62,9 @@ def rate(work: Callable[[], int], seconds: float) -> float:
     work()
     start = time.perf_counter()
     done = work()
-    if time.perf_counter() - start > seconds:
-        return done / (time.perf_counter() - start)
+    taken = time.perf_counter() - start
+    if taken > seconds:
+        return done / taken
     rounds = []
     for _ in range(5):
         start, done = time.perf_counter(), 0

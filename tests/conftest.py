@@ -16,7 +16,7 @@ from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
-from weightspace.fitting.recipes import load_recipe
+from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.sources import load_source
 from weightspace.sources.idx import FILES
 from weightspace.spec import NetworkSpec
@@ -79,15 +79,25 @@ def fitted() -> Callable[[tuple[int, ...], str], WeightBatch]:
             x = torch.cartesian_prod(*[torch.linspace(-1, 1, 6)] * 3)
             axes = 0.3 + 0.6 * torch.rand(20, 1, 3, generator=torch.Generator().manual_seed(0))
             values = ((x / axes).norm(dim=2, keepdim=True) - 1).clamp(-0.5, 0.5) + 0.5
-        spec = recipe.spec(widths[0], 1)
-        fitter = BatchedFitter(recipe, spec, x, "eager")
-        blocks = []
-        for rows in torch.arange(20).split(fitter.block):
-            initial = initialise(recipe, spec, 0, [(int(row), 0, 0) for row in rows])
-            blocks.append(fitter.fit(initial, values[rows]).params)
-        return WeightBatch(torch.cat(blocks).double(), spec)
+        return fit_networks(recipe, x, values).to(dtype=torch.float64)
 
     return fit
+
+
+@pytest.fixture(scope="session")
+def fit_values() -> Callable[..., WeightBatch]:
+    """Fits networks to values (n, N, 1) at coordinates (N, d): (recipe, coordinates, values) -> batch."""
+    return fit_networks
+
+
+def fit_networks(recipe: Recipe, coordinates: torch.Tensor, values: torch.Tensor) -> WeightBatch:
+    spec = recipe.spec(coordinates.shape[1], 1)
+    fitter = BatchedFitter(recipe, spec, coordinates, "eager")
+    blocks = []
+    for rows in torch.arange(len(values)).split(fitter.block):
+        initial = initialise(recipe, spec, 0, [(int(row), 0, 0) for row in rows])
+        blocks.append(fitter.fit(initial, values[rows]).params)
+    return WeightBatch(torch.cat(blocks), spec)
 
 
 @pytest.fixture

@@ -79,15 +79,12 @@ class WeightBatch:
     @cached_property
     def weights(self) -> tuple[Tensor, ...]:
         """W_l as (B, out, in), views of ``params``."""
-        return tuple(
-            self.params[:, where].unflatten(1, shape)
-            for where, shape in zip(self.spec.weight_slices, self.spec.weight_shapes, strict=True)
-        )
+        return tuple(unpack_layers(self.params, self.spec)[0])
 
     @cached_property
     def biases(self) -> tuple[Tensor, ...]:
         """b_l as (B, out), views of ``params``."""
-        return tuple(self.params[:, where] for where in self.spec.bias_slices)
+        return tuple(unpack_layers(self.params, self.spec)[1])
 
     @property
     def device(self) -> torch.device:
@@ -145,6 +142,14 @@ def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:
     for weight, bias in zip(weights, biases, strict=True):
         parts += [weight.flatten(1), bias]
     return torch.cat(parts, dim=1)
+
+
+def unpack_layers(params: Tensor, spec: NetworkSpec) -> tuple[list[Tensor], list[Tensor]]:
+    """Splits (B, P) params into (B, out, in) weights and (B, out) biases, views of them: undoes ``pack_layers``."""
+    weights = [
+        params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
+    ]
+    return weights, [params[:, s] for s in spec.bias_slices]
 
 
 def soft_targets(batch: WeightBatch) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.errors import SpecError
 from weightspace.spec import NetworkSpec
 
@@ -76,9 +76,8 @@ def layer_outputs(params: Tensor, spec: NetworkSpec, points: Tensor) -> Iterator
         (B, n_l, N) for each layer, the last without the spec's ``output_offset``.
     """
     h = points.expand(len(params), -1, -1)
-    for layer, shape in enumerate(spec.weight_shapes):
-        weight = params[:, spec.weight_slices[layer]].unflatten(1, shape)
-        h = torch.baddbmm(params[:, spec.bias_slices[layer]].unsqueeze(2), weight, h)
+    for layer, (weight, bias) in enumerate(zip(*unpack_layers(params, spec), strict=True)):
+        h = torch.baddbmm(bias.unsqueeze(2), weight, h)
         if layer < spec.num_layers - 1:
             h = activate(h, spec.activation, spec.omegas[layer])
         yield h

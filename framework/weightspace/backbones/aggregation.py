@@ -33,6 +33,7 @@ def statistics(edges: Tensor) -> tuple[Tensor, Tensor]:
 class _Statistics(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``statistics``."""
         saved, results = [edges], []
         edges = _exact(edges)
         square = edges.square()
@@ -49,6 +50,7 @@ class _Statistics(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """(B, n, m, C) gradient of the edges, from those of both results."""
         given, *saved = ctx.saved_tensors
         edges = _exact(given)
         # mean and deviation: their gradient is constant + slope * edge, in each row and each column

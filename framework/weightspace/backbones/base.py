@@ -117,7 +117,7 @@ class Normaliser(nn.Module):
         for group in [slice(None)] if self.groups is None else self.groups:
             dims = 0 if self.groups is None else (0, 1)
             part = values[:, group].detach().double()
-            mean = part.mean(dims) if self.center else torch.zeros_like(part.mean(dims))
+            mean = part.mean(dims) if self.center else part.new_zeros(())
             std = (part - mean).square().mean(dims).sqrt()
             size = part.square().mean(dims).sqrt()
             self.mean[group] = mean.to(self.mean)

@@ -18,8 +18,8 @@ class Canonical(Backbone):
     """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
 
     Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
-    neurons are about to change places. Gradients do not go back to the weights of the
-    networks. ``canonicalise`` names the exceptions, such as neurons without incoming weights and bias.
+    neurons are about to change places. ``canonicalise`` names the exceptions, such as neurons without incoming weights
+    and bias. Gradients do not go back to the weights of the networks.
 
     Args:
         spec: architecture of the networks.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from weightspace.batch import pack_layers
+from weightspace.batch import pack_layers, unpack_layers
 from weightspace.spec import NetworkSpec
 
 
@@ -65,10 +65,7 @@ class Widths(NamedTuple):
 
 def features(params: Tensor, spec: NetworkSpec) -> Features:
     """One feature per parameter, from (B, P)."""
-    weights = [
-        params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
-    ]
-    biases = [params[:, s] for s in spec.bias_slices]
+    weights, biases = unpack_layers(params, spec)
     nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
     nodes[0].append(weights[0])
     nodes[-1].append(weights[-1].transpose(1, 2))

@@ -17,9 +17,9 @@ from weightspace.spec import NetworkSpec
 class GNNLayer(nn.Module):
     """Edges from their ends, then nodes from the edges at both sides.
 
-    An edge e between the neurons i and j becomes e + tanh(A e + B v_i + C v_j) * e (which no weight, however large,
-    makes overflow); a neuron sees mean, deviation,
-    minimum and maximum of the edges that come in, and of those that go out, and adds a perceptron of them to itself.
+    An edge e between the neurons i and j becomes e + tanh(A e + B v_i + C v_j) * e (at most twice as large); a neuron
+    sees mean, deviation, minimum and maximum of the edges that come in, and of those that go out, and adds a perceptron
+    of them to itself.
 
     Args:
         hidden: features of nodes and of edges.

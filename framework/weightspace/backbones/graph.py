@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
 from weightspace.backbones.probe import Probes
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.spec import NetworkSpec
 
 #: Small enough for a processor's caches, large enough that the fixed cost of an operation does not count.
@@ -95,15 +95,12 @@ class GraphEmbedding(nn.Module):
             params: (B, P) as the networks have them.
             scaled: the same, normalised.
         """
-        spec = self.spec
-        values = [
-            scaled[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
-        ]
-        seen = [self.fourier(value) for value in values]
+        weights, biases = unpack_layers(scaled, self.spec)
+        seen = [self.fourier(weight) for weight in weights]
         edges = [module(x) for module, x in zip(self.weight, seen, strict=True)]
         back = [module(x.transpose(1, 2)) for module, x in zip(self.back, seen, strict=False)]
-        biases = [module(self.fourier(scaled[:, s])) for module, s in zip(self.bias, spec.bias_slices, strict=True)]
-        nodes = [self.inputs.repeat(len(params), 1, 1), *biases[:-1], biases[-1] + self.outputs]
+        *hidden, outputs = [module(self.fourier(bias)) for module, bias in zip(self.bias, biases, strict=True)]
+        nodes = [self.inputs.repeat(len(params), 1, 1), *hidden, outputs + self.outputs]
         if self.probes is None:
             return Graph(nodes, edges, back), []
         responses = self.probes(params)

@@ -10,9 +10,6 @@ from weightspace.errors import ConfigError
 class Mean(nn.Module):
     """Mean over one dimension."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-
     def forward(self, x: Tensor, dim: int) -> Tensor:
         """(..., C) without the dimension."""
         return x.mean(dim)
@@ -20,9 +17,6 @@ class Mean(nn.Module):
 
 class Max(nn.Module):
     """Maximum over one dimension."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
 
     def forward(self, x: Tensor, dim: int) -> Tensor:
         """(..., C) without the dimension."""
@@ -45,9 +39,6 @@ class Attention(nn.Module):
         return (self.query(x).softmax(dim) * x).sum(dim)
 
 
-_POOLINGS: dict[str, type[Mean] | type[Max] | type[Attention]] = {"mean": Mean, "max": Max, "attention": Attention}
-
-
 def pooling(name: str, width: int) -> nn.Module:
     """A module (x, dim) -> x without the dimension.
 
@@ -58,6 +49,8 @@ def pooling(name: str, width: int) -> nn.Module:
     Raises:
         ConfigError: another name.
     """
-    if name not in _POOLINGS:
+    if name == "attention":
+        return Attention(width)
+    if name not in ("mean", "max"):
         raise ConfigError(f"pool must be 'mean', 'max' or 'attention', found {name!r}")
-    return _POOLINGS[name](width)
+    return Mean() if name == "mean" else Max()

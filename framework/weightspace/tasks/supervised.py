@@ -102,7 +102,7 @@ class SupervisedTask(pl.LightningModule):
         if saved_name != name:
             raise ConfigError(f"the checkpoint is of the backbone {saved_name}, the experiment asks for {name}")
         own, saved = (_shapes(state) for state in (self.state_dict(), checkpoint["state_dict"]))
-        different = sorted(name for name in {*own, *saved} if own.get(name) != saved.get(name))
+        different = sorted(tensor for tensor in {*own, *saved} if own.get(tensor) != saved.get(tensor))
         if different:
             first = different[0]
             shapes = [tuple(shapes[first]) if first in shapes else "no such tensor" for shapes in (saved, own)]

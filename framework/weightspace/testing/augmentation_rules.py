@@ -16,10 +16,7 @@ from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
 from weightspace.spec import ACTIVATION_SYMMETRIES
-from weightspace.testing.check import Rule
-
-#: Largest difference in float64 of what is said to be exact.
-EXACT = 1e-9
+from weightspace.testing.check import EXACT, Rule
 
 
 def run(augmentation: Augmentation, batch: WeightBatch, seed: int = 0) -> WeightBatch:

@@ -14,16 +14,16 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError, SpecError, WeightspaceError
 from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
 from weightspace.symmetry import GroupElement
-from weightspace.testing.augmentation_rules import EXACT
-from weightspace.testing.check import Rule
+from weightspace.testing.check import EXACT, Rule
 
-Make = Callable[[NetworkSpec, int], Backbone]
+#: A class, or a function that gives it arguments: (spec, out_dim) -> Backbone.
+MakeBackbone = Callable[[NetworkSpec, int], Backbone]
 
 #: Length of the result that is asked for; if it is refused, the number of parameters of a network.
 OUT_DIM = 5
 
 
-def made(make: Make, spec: NetworkSpec) -> Backbone:
+def made(make: MakeBackbone, spec: NetworkSpec) -> Backbone:
     """The backbone with the same weights at every call; raises what its constructor raises."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -33,7 +33,7 @@ def made(make: Make, spec: NetworkSpec) -> Backbone:
             return make(spec, spec.num_params)
 
 
-def build(make: Make, batch: WeightBatch) -> Backbone:
+def build(make: MakeBackbone, batch: WeightBatch) -> Backbone:
     """The backbone in float64, for evaluation, with the normaliser of the batch."""
     backbone = made(make, batch.spec)
     assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
@@ -54,7 +54,7 @@ def only(batch: WeightBatch, symmetry: str, seed: int) -> GroupElement:
     return element if symmetry == "permutation" else replace(element, orders=GroupElement.identity(batch).orders)
 
 
-def facts_are_true(make: Make, batch: WeightBatch) -> None:
+def facts_are_true(make: MakeBackbone, batch: WeightBatch) -> None:
     """spec and out_dim are those it was built for, and symmetries are among those that are defined."""
     backbone = build(make, batch)
     assert backbone.spec == batch.spec, f"spec is {backbone.spec}"
@@ -66,7 +66,7 @@ def facts_are_true(make: Make, batch: WeightBatch) -> None:
         assert not unknown, f"{name} names {sorted(unknown)}, known are {sorted(known)}"
 
 
-def result_has_the_shape(make: Make, batch: WeightBatch) -> None:
+def result_has_the_shape(make: MakeBackbone, batch: WeightBatch) -> None:
     """The result is (B, out_dim), finite, in the precision of the backbone, also for a single network."""
     backbone = build(make, batch)
     for dtype in (torch.float64, torch.float32):
@@ -78,13 +78,13 @@ def result_has_the_shape(make: Make, batch: WeightBatch) -> None:
     assert tuple(one.shape) == (1, backbone.out_dim), f"for one network its shape is {tuple(one.shape)}"
 
 
-def networks_are_told_apart(make: Make, batch: WeightBatch) -> None:
+def networks_are_told_apart(make: MakeBackbone, batch: WeightBatch) -> None:
     """Different networks give different results."""
     spread = float(build(make, batch)(batch).detach().std(0).max())
     assert spread > 1e-7, f"the standard deviation over the networks is {spread:.3g}"
 
 
-def networks_are_independent(make: Make, batch: WeightBatch) -> None:
+def networks_are_independent(make: MakeBackbone, batch: WeightBatch) -> None:
     """In evaluation, the result of a network does not depend on the others of its batch."""
     backbone = build(make, batch)
     some = torch.tensor([3, 1])
@@ -92,7 +92,7 @@ def networks_are_independent(make: Make, batch: WeightBatch) -> None:
     assert worst < EXACT, f"results differ by up to {worst:.3g} in another batch"
 
 
-def evaluation_is_deterministic(make: Make, batch: WeightBatch) -> None:
+def evaluation_is_deterministic(make: MakeBackbone, batch: WeightBatch) -> None:
     """In evaluation, the same networks give the same result, and they are not written to."""
     backbone = build(make, batch)
     before = batch.params.clone()
@@ -100,7 +100,7 @@ def evaluation_is_deterministic(make: Make, batch: WeightBatch) -> None:
     assert torch.equal(before, batch.params), "the networks were changed"
 
 
-def invariances_hold(make: Make, batch: WeightBatch) -> None:
+def invariances_hold(make: MakeBackbone, batch: WeightBatch) -> None:
     """The result does not change under the symmetries in invariant_to, in float64."""
     backbone = build(make, batch)
     result = backbone(batch)
@@ -109,7 +109,7 @@ def invariances_hold(make: Make, batch: WeightBatch) -> None:
         assert worst < EXACT, f"claims invariance to {symmetry}, but results differ by up to {worst:.3g}"
 
 
-def equivariances_hold(make: Make, batch: WeightBatch) -> None:
+def equivariances_hold(make: MakeBackbone, batch: WeightBatch) -> None:
     """The result, as networks, moves with the networks under the symmetries in equivariant_to, in float64."""
     backbone = build(make, batch)
     claimed = sorted(backbone.equivariant_to & batch.spec.symmetries)
@@ -124,7 +124,7 @@ def equivariances_hold(make: Make, batch: WeightBatch) -> None:
             assert worst < EXACT, f"claims equivariance to {symmetry}, but results differ by up to {worst:.3g}"
 
 
-def every_parameter_learns(make: Make, batch: WeightBatch) -> None:
+def every_parameter_learns(make: MakeBackbone, batch: WeightBatch) -> None:
     """Every parameter that requires one gets a gradient that is finite and not zero."""
     backbone = build(make, batch).train()
     with torch.random.fork_rng(devices=[]):
@@ -138,7 +138,7 @@ def every_parameter_learns(make: Make, batch: WeightBatch) -> None:
     assert not bad, f"the gradient of {bad[0]} is not finite"
 
 
-def weights_survive(make: Make, batch: WeightBatch) -> None:
+def weights_survive(make: MakeBackbone, batch: WeightBatch) -> None:
     """Saved weights, read with weights_only, make another of its kind give the same, statistics included."""
     backbone = build(make, batch)
     file = io.BytesIO()
@@ -149,7 +149,7 @@ def weights_survive(make: Make, batch: WeightBatch) -> None:
     assert torch.equal(other(batch), backbone(batch)), "it gives another result"
 
 
-def other_networks_are_refused(make: Make, batch: WeightBatch) -> None:
+def other_networks_are_refused(make: MakeBackbone, batch: WeightBatch) -> None:
     """Networks of another architecture, and saved weights for them, raise a SpecError that names both."""
     backbone = build(make, batch)
     widths = batch.spec.widths

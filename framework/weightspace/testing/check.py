@@ -8,6 +8,9 @@ from typing import Any
 
 from weightspace.batch import WeightBatch
 
+#: Largest difference in float64 of what is said to be exact.
+EXACT = 1e-9
+
 #: A function of the subject and a batch of networks, whose docstring states the rule.
 Rule = Callable[[Any, WeightBatch], None]
 
@@ -17,7 +20,8 @@ class Check:
     """One rule, for one subject. A call raises AssertionError, with the rule and numbers, where it is broken.
 
     Attributes:
-        subject: what is checked, and its name.
+        subject: what is checked.
+        subject_name: how reports call it.
         rule: the rule.
         batches: gives the networks for which the subject is valid.
     """

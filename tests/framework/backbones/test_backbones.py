@@ -14,8 +14,6 @@ from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, Pr
 from weightspace.backbones.base import Normaliser
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import ConfigError, SpecError
-from weightspace.fitting.fitter import BatchedFitter
-from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import load_recipe
 from weightspace.network import evaluate
 from weightspace.sources import load_source
@@ -120,18 +118,13 @@ def train(model, batch: WeightBatch, targets: torch.Tensor, steps: int, rate: fl
 
 
 @pytest.fixture(scope="module")
-def brightness() -> tuple[WeightBatch, torch.Tensor]:
+def brightness(fit_values) -> tuple[WeightBatch, torch.Tensor]:
     """300 networks fitted to digits of different brightness, and the mean value of each, standardised."""
     source, recipe, count = load_source("digits"), load_recipe("siren", {"hidden": [8, 8], "steps": 100}), 300
-    x, spec = source.coordinates(), recipe.spec(2, 1)
+    x = source.coordinates()
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     values = source.values(torch.arange(count)) * torch.linspace(0.1, 1, count)[order][:, None, None]
-    fitter = BatchedFitter(recipe, spec, x, "eager")
-    blocks = []
-    for rows in torch.arange(count).split(fitter.block):
-        initial = initialise(recipe, spec, 0, [(int(row), 0, 0) for row in rows])
-        blocks.append(fitter.fit(initial, values[rows]).params)
-    batch = WeightBatch(torch.cat(blocks), spec)
+    batch = fit_values(recipe, x, values)
     means = evaluate(batch, x).mean((1, 2))
     return batch, (means - means.mean()) / means.std()
 

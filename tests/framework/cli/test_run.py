@@ -104,7 +104,7 @@ def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(experiment: Path, tmp_path: Path) -> None:
-    options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "30"]
+    options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "12"]
     command = [sys.executable, "-m", "weightspace.cli.main", *options, "--runs", "cut"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -284,7 +284,7 @@ def test_ctrl_c_says_how_to_go_on(experiment: Path) -> None:
 
 def test_two_processes_fit_and_test(experiment: Path, tmp_path: Path) -> None:
     processes = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    done = fresh("fit", "-c", str(experiment), *processes)
+    done = fresh("fit", "-c", str(experiment), "--trainer.max_epochs", "1", *processes)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "runs" / "small" / "3" / "provenance.json").read_text())["processes"] == 2
     done = fresh("test", "-c", str(experiment), *processes)

@@ -72,6 +72,11 @@ def test_rows_across_shards(digits_zoo: Path, tmp_path: Path, zoo: Zoo) -> None:
     assert len(split.header.shards) == 4
     rows = torch.randperm(len(zoo), generator=torch.Generator().manual_seed(0))
     assert torch.equal(split.params(rows), zoo.params(rows))
+    try:
+        torch.set_default_dtype(torch.float64)  # as Lightning does while it builds a model in 64-true
+        assert torch.equal(split.params(rows), zoo.params(rows))
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert torch.equal(split.objects, zoo.objects)
 
 
