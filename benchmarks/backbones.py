@@ -6,9 +6,10 @@ Memory is the growth of a fresh process's peak over what it takes before the bac
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from common import Report, rate
@@ -65,7 +66,7 @@ def forward_pass(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
 
 
 def peak_memory(name: str, widths: tuple[int, ...], count: int) -> float:
-    """GB of two training steps."""
+    """MB of two training steps."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_grown, (name, widths, count))
 
@@ -73,11 +74,17 @@ def peak_memory(name: str, widths: tuple[int, ...], count: int) -> float:
 def _grown(name: str, widths: tuple[int, ...], count: int) -> float:
     batch = networks(widths, count)
     training_step(MLP(batch.spec, 10), batch)()  # what every training needs is there before
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _high_water()
     work = training_step(CASES[name](batch.spec), batch)
     for _ in range(2):
         work()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
+    return _high_water() - before
+
+
+def _high_water() -> float:
+    """Peak of this process's memory in MB. Not getrusage: that begins with the peak of the process that spawned it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1e3
 
 
 def usual_networks(report: Report, name: str, seconds: float) -> None:
@@ -89,7 +96,7 @@ def usual_networks(report: Report, name: str, seconds: float) -> None:
         label = f"{name} ({size:,} parameters), batch {count}"
         report.add(f"{label}, forward", rate(forward_pass(model, batch), seconds), "networks/s")
         eager = report.add(f"{label}, training", rate(training_step(model, batch), seconds), "networks/s")
-        report.add(f"{label}, peak memory", peak_memory(name, USUAL, count), "GB")
+        report.add(f"{label}, peak memory", peak_memory(name, USUAL, count), "MB")
         if count == 64 and not report.quick:
             model.compile()
             start = time.perf_counter()
@@ -111,7 +118,7 @@ def growing_networks(report: Report, name: str, seconds: float) -> None:
     name = ON_LARGE.get(name, name)
     label = f"{name}, 2-128-128-128-1"
     report.add(label, rate(training_step(CASES[name](batch.spec), batch), 1.0), "networks/s", base)
-    report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32), "GB")
+    report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32), "MB")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from weightspace.callbacks.epoch_lines import EpochLines
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
+from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
-__all__ = ["EpochLines", "Pictures", "Provenance", "Throughput"]
+__all__ = ["EpochLines", "Pictures", "Provenance", "StepSeeds", "Throughput"]

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from weightspace.callbacks import EpochLines, Pictures, Provenance, Throughput
+from weightspace.callbacks import EpochLines, Pictures, Provenance, StepSeeds, Throughput
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
 from weightspace.cli.parser import RunParser
@@ -136,7 +136,7 @@ class RunCLI(LightningCLI):
         self.folder = self._folder()
         self._resolve_checkpoint()
         rich = sys.stdout.isatty()
-        extra: list[pl.Callback] = [Throughput()]
+        extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
         if self._trainer_option("enable_progress_bar") is not False:
             extra.append(RichProgressBar() if rich else EpochLines())
         if not self._trainer_option("fast_dev_run"):

@@ -105,6 +105,7 @@ def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
 
 def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(experiment: Path, tmp_path: Path) -> None:
     options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "12"]
+    options += ["--model.init_args.backbone.init_args.dropout", "0.3"]  # draws from the global generator
     command = [sys.executable, "-m", "weightspace.cli.main", *options, "--runs", "cut"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
