@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart test test-long lint bench clean
+.PHONY: quickstart ssl-demo test test-long lint bench clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -22,8 +22,18 @@ quickstart: .venv/installed
 	$(RUN) report runs/quickstart runs/quickstart_mlp
 	@echo "decoded networks beside the originals: runs/digits.png"
 
+# after make quickstart, whose zoo it uses
+ssl-demo: .venv/installed
+	test -d zoos/digits || $(MAKE) quickstart
+	$(RUN) fit -c experiments/ssl_pretrain.yaml --overwrite true
+	$(RUN) fit -c experiments/ssl_finetune.yaml --overwrite true
+	$(RUN) test -c experiments/ssl_finetune.yaml
+	$(RUN) fit -c experiments/ssl_scratch.yaml --overwrite true
+	$(RUN) test -c experiments/ssl_scratch.yaml
+	$(RUN) report runs/ssl_finetune runs/ssl_scratch
+
 test: .venv/installed
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 test-long: .venv/installed
 	$(BIN)/pytest -q -m long

@@ -26,7 +26,11 @@ DIGITS = ["--source", "digits", "--recipe", "siren", "--set", "steps=60", "hidde
 
 
 def pytest_configure() -> None:
-    torch.set_num_threads(min(2, len(os.sched_getaffinity(0))))
+    # workers share the cores; the processes that tests start read the variable
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    threads = max(1, min(2, len(os.sched_getaffinity(0)) // workers))
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -10,77 +9,15 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
+from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread
-
-#: (number of the batch in its epoch, (B,) rows)
-BatchIndex = tuple[int, Tensor]
-
-
-class ZooDataset(Dataset[WeightBatch]):
-    """Chosen rows of a zoo, in memory. An item is a whole batch: one gather, no per-network work."""
-
-    def __init__(self, zoo: Zoo, rows: Tensor) -> None:
-        batch = zoo.batch(rows)
-        assert batch.objects is not None
-        assert batch.views is not None
-        self.spec, self.num_classes = batch.spec, batch.num_classes
-        self.params, self.targets = batch.params, batch.targets
-        self.identities = torch.stack([batch.objects, batch.views], dim=1)
-
-    def __len__(self) -> int:
-        return len(self.params)
-
-    def __getitem__(self, index: BatchIndex) -> WeightBatch:
-        """The batch of these rows."""
-        number, rows = index
-        objects, views = self.identities.index_select(0, rows).unbind(1)
-        targets = None if self.targets is None else self.targets.index_select(0, rows)
-        params = self.params.index_select(0, rows)
-        return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number)
-
-
-class BatchSampler(Sampler[BatchIndex]):
-    """Yields a process's share of the rows in numbered batches; every batch knows its number.
-
-    Args:
-        length: number of rows.
-        batch_size: rows per batch and process.
-        shuffle: a new order each epoch, decided by (seed, epoch) alone.
-        seed: of the order.
-        rank, world: this process's number, and how many there are. When shuffling, all get the same number of rows.
-    """
-
-    def __init__(self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
-        self.rank, self.world, self.epoch = rank, world, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-self._share() // self.batch_size)
-
-    def __iter__(self) -> Iterator[BatchIndex]:
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(self.length, generator=generator)
-        else:
-            order = torch.arange(self.length)
-        own = order[self.rank :: self.world][: self._share()]
-        yield from enumerate(own.split(self.batch_size))
-
-    def _share(self) -> int:
-        if self.shuffle:
-            return self.length // self.world
-        return len(range(self.rank, self.length, self.world))
 
 
 class ZooDataModule(pl.LightningDataModule):
@@ -95,7 +32,9 @@ class ZooDataModule(pl.LightningDataModule):
         n_views: use only the first views of each training object; None: all.
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
         internal_test: hold out the last view of every training object as a second test set (seen object, unseen view).
-        draws: how often the chain is run on a training batch; 2 gives the pairs of contrastive training.
+        positives: None, or what makes the pairs of contrastive training. Each goes through the chain with draws of its
+            own: "augment" (a network and itself), "views" (two neural views of an object), "both" (one or the other, at
+            random). An epoch then visits every object once, and validation has pairs, too.
         augmentations: names, or {name: {parameter: value}}, in order.
         seed: of the order of batches, the augmentations and the label subset.
         num_workers: loader processes; 0 is fastest for zoos in memory.
@@ -114,13 +53,13 @@ class ZooDataModule(pl.LightningDataModule):
         n_views: int | None = None,
         label_fraction: float = 1.0,
         internal_test: bool = False,
-        draws: int = 1,
+        positives: str | None = None,
         augmentations: list[str | dict[str, Any]] | None = None,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "draws": draws}
+        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
         for name, value, least in [
             *((n, v, 1) for n, v in counts.items()),
             ("seed", seed, 0),
@@ -131,10 +70,17 @@ class ZooDataModule(pl.LightningDataModule):
         self.zoo = Zoo(zoo)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
-        self.draws, self.seed = draws, seed
-        self.chain = AugmentationChain(build_augmentations(augmentations or []), seed)
+        self.positives, self.seed = positives, seed
+        if positives is not None and positives not in POSITIVES:
+            raise ConfigError(f"data.positives must be one of {', '.join(POSITIVES)}, found {positives!r}")
+        self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
         self.chain.check(self.spec, target="class" if self.class_names else "value")
         self._train, self._internal = self._training_rows()
+        if positives not in (None, "augment") and not self._views(self._train).min() > 1:
+            raise ConfigError(
+                f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
+                f"n_views {n_views}) has objects with one: fit it with --views 2 or more, or take positives: augment"
+            )
 
     @property
     def spec(self) -> NetworkSpec:
@@ -177,12 +123,21 @@ class ZooDataModule(pl.LightningDataModule):
         """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
         return self.zoo.batch(self._train[spread(len(self._train), limit)])
 
+    def validation_batch(self, limit: int = 10_000) -> WeightBatch:
+        """Up to ``limit`` validation networks, the first view of each object; none if the zoo has none."""
+        rows = self.zoo.rows("val", first_view_only=True)
+        return self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows)
+
     def train_dataloader(self) -> DataLoader[WeightBatch]:
-        """Shuffled batches of the training objects."""
+        """Shuffled batches of the training objects; pairs of batches where there are positives."""
+        if self.positives is not None:
+            return self._pair_loader(self._train, shuffle=True)
         return self._loader(self._train, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
         """The validation objects; no loader if the zoo has none."""
+        if self.positives is not None and len(self.zoo.rows("val")):
+            return self._pair_loader(self.zoo.rows("val"), shuffle=False)
         rows = self.zoo.rows("val", first_view_only=True)
         return self._loader(rows, self.eval_batch_size) if len(rows) else []
 
@@ -203,19 +158,37 @@ class ZooDataModule(pl.LightningDataModule):
         return self.test_dataloader()[0]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Runs the chain on training batches, on the accelerator: a batch, or a tuple of ``draws`` batches."""
+        """Runs the chain on training batches, on the accelerator, and on the pairs of validation with a fixed seed."""
         trainer = self.trainer
-        if trainer is None or not trainer.training or not isinstance(batch, WeightBatch):
+        if trainer is None or not (trainer.training or isinstance(batch, tuple)):
             return batch
-        epoch, rank = trainer.current_epoch, trainer.global_rank
-        drawn = tuple(self.chain(batch, epoch, rank, draw) for draw in range(self.draws))
-        return drawn if self.draws > 1 else drawn[0]
+        epoch, rank = (trainer.current_epoch if trainer.training else 0), trainer.global_rank
+        if isinstance(batch, tuple):
+            return tuple(self.chain(part, epoch, rank, draw) for draw, part in enumerate(batch))
+        return self.chain(batch, epoch, rank) if isinstance(batch, WeightBatch) else batch
+
+    def _views(self, rows: Tensor) -> Tensor:
+        """How many of the rows each object has."""
+        return self.zoo.objects[rows].unique(return_counts=True)[1]
 
     def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
+        return self._load(rows, BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows))))
+
+    def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
+        rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # all views of an object in a row
+        views = self._views(rows)
+        assert self.positives is not None
+        place = self._place(len(views))
+        return self._load(rows, PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place))
+
+    def _place(self, count: int) -> tuple[int, int]:
+        """Number of this process, and of all, which share so many objects."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        if len(rows) < world:
-            raise ConfigError(f"{len(rows)} networks of {self.zoo.path} cannot be shared by {world} processes")
-        sampler = BatchSampler(len(rows), batch_size, shuffle, self.seed, rank, world)
+        if count < world:
+            raise ConfigError(f"{count} networks of {self.zoo.path} cannot be shared by {world} processes")
+        return rank, world
+
+    def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
         return DataLoader(
             ZooDataset(self.zoo, rows),
             batch_size=None,  # the sampler yields whole batches

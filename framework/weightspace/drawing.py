@@ -76,6 +76,13 @@ def chain_figure(before: WeightBatch, after: WeightBatch, side: int, value_range
     )
 
 
+def decoded_images(batch: WeightBatch, side: int, value_range: tuple[float, float]) -> Tensor:
+    """(B, channels, side, side) pictures in [0, 1] of 2-D networks, 1 or 3 channels."""
+    values = decode(batch.to("cpu"), grid(side, side), value_range).clamp(0, 1)
+    images = values.reshape(len(batch), side, side, batch.spec.out_dim).movedim(3, 1)
+    return images if batch.spec.out_dim in (1, 3) else images[:, :1]
+
+
 def augmentation_figure(
     augmentation: Augmentation,
     batch: WeightBatch,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ConfigError
+from weightspace.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,4 @@ class RunFolder:
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file so that it exists whole or not at all."""
         self.path.mkdir(parents=True, exist_ok=True)
-        temporary = self.path / f".{name}.tmp"
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(self.path / name)
+        write_whole(self.path / name, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

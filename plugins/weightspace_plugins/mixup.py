@@ -26,7 +26,10 @@ class Mix(NamedTuple):
 
 
 class _MixUp(Augmentation):
-    """v = lam v1 + (1 - lam) v2, the same for the targets; leaves say which weights v1 and v2 are."""
+    """v = lam v1 + (1 - lam) v2, the same for the targets; leaves say which weights v1 and v2 are.
+
+    In contrastive training lam is folded to max(lam, 1 - lam): a network stays closer to itself than to its partner.
+    """
 
     uses_labels = True
     mixes = True
@@ -61,6 +64,8 @@ class _MixUp(Augmentation):
         """Random partners from the same batch, lam, and, where it permutes, random orders of the hidden neurons."""
         partners = torch.randperm(len(batch), generator=generator, device=batch.device)
         lam = sample_beta(self.alpha, batch, generator)
+        if self.paired:  # the positive of a mixed network is its own index
+            lam = torch.maximum(lam, 1 - lam)
         layers = batch.biases[:-1] if self.permutes else ()
         draws = [torch.rand(bias.shape, generator=generator, device=batch.device) for bias in layers]
         return Mix(partners, lam, [draw.argsort(1) for draw in draws])

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 from weightspace.augment import Augmentation
-from weightspace.data import BatchSampler, ZooDataModule
+from weightspace.data import ZooDataModule
 from weightspace.errors import AugmentationError, ConfigError, ZooError
+from weightspace.sampling import BatchSampler, PairSampler
 
 
 def epoch_rows(sampler: BatchSampler, epoch: int = 0) -> list[int]:
@@ -24,13 +25,34 @@ def test_an_epoch_visits_every_row_once_in_a_new_order() -> None:
     assert [number for number, _ in sampler] == list(range(len(sampler))) == list(range(7))
 
 
-def test_processes_share_the_rows() -> None:
-    shares = [BatchSampler(101, 16, True, 0, rank, 3) for rank in range(3)]
-    rows = [epoch_rows(s) for s in shares]
-    assert [len(r) for r in rows] == [33, 33, 33]
-    assert len({row for share in rows for row in share}) == 99
-    evaluation = [epoch_rows(BatchSampler(101, 16, False, 0, rank, 3)) for rank in range(3)]
-    assert sorted(row for share in evaluation for row in share) == list(range(101))
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("length", [7, 96, 97, 100, 101])
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_every_batch_and_every_row_is_in_one(length: int, world: int, shuffle: bool) -> None:
+    whole = list(BatchSampler(length, 16 * world, shuffle, 5))
+    shares = [list(BatchSampler(length, 16, shuffle, 5, rank, world)) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1, "a process would wait for the others forever"
+    assert all(len(rows) for share in shares for _, rows in share)
+    joined = [sorted(torch.cat([share[k][1] for share in shares]).tolist()) for k in range(len(shares[0]))]
+    assert sorted(row for batch in joined for row in batch) == list(range(length))
+    if length % (16 * world) not in range(1, world):  # otherwise the last rows join the batch before
+        assert joined == [sorted(rows.tolist()) for _, rows in whole]
+
+
+def test_pairs_are_of_one_object_and_visit_every_object_once() -> None:
+    views = torch.tensor([1, 3, 2, 5])
+    objects = torch.repeat_interleave(torch.arange(4), views)
+    for positives, equal in (("augment", {True}), ("views", {False}), ("both", {True, False})):
+        seen = set()
+        for epoch in range(40):
+            sampler = PairSampler(views, positives, 3, True, 0)
+            sampler.set_epoch(epoch)
+            pairs = torch.cat([rows for _, rows in sampler])
+            assert sorted(objects[pairs[:, 0]].tolist()) == [0, 1, 2, 3]
+            assert torch.equal(objects[pairs[:, 0]], objects[pairs[:, 1]])
+            several = pairs[views[objects[pairs[:, 0]]] > 1]
+            seen |= {bool(a == b) for a, b in several}
+        assert seen == equal
 
 
 def data(digits_zoo, **options) -> ZooDataModule:
@@ -142,11 +164,42 @@ def test_worker_processes_change_nothing(digits_zoo, tmp_path) -> None:
     assert all(torch.equal(a.params, b.params) for a, b in zip(here.seen, workers.seen, strict=True))
 
 
-def test_two_draws_are_two_views_of_the_same_networks(digits_zoo, tmp_path) -> None:
-    recorder = train(data(digits_zoo, draws=2, augmentations=["sign_flip"]), tmp_path, epochs=1)
-    one, two = recorder.seen[0]
-    assert torch.equal(one.objects, two.objects)
-    assert not torch.equal(one.params, two.params)
+@pytest.mark.parametrize("positives", ["augment", "views", "both"])
+def test_pairs_go_through_the_chain_with_draws_of_their_own(digits_zoo, tmp_path, positives: str) -> None:
+    options = {"positives": positives, "augmentations": ["sign_flip"], "seed": 4}
+    recorder = train(data(digits_zoo, **options), tmp_path)
+    again = train(data(digits_zoo, **options), tmp_path)
+    for (one, two), (three, four) in zip(recorder.seen, again.seen, strict=True):
+        assert torch.equal(one.objects, two.objects)
+        assert not torch.equal(one.params, two.params)
+        assert torch.equal(one.params, three.params)
+        assert torch.equal(two.params, four.params)
+    assert len({int(o) for one, _ in recorder.seen[:1] for o in one.objects}) == 60
+    same = torch.cat([one.views == two.views for one, two in recorder.seen])
+    assert (same.all().item(), same.any().item()) == {
+        "augment": (True, True), "views": (False, False), "both": (False, True)
+    }[positives]  # fmt: skip
+    # validation is augmented alike in every epoch
+    first, second = recorder.validated
+    assert all(torch.equal(a.params, b.params) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0].params, first[1].params)
+
+
+def test_mixed_pairs_remain_mostly_themselves(digits_zoo) -> None:
+    for positives, low in ((None, 0.0), ("augment", 0.5)):
+        chain = data(digits_zoo, positives=positives, augmentations=["mixup"]).chain
+        batch = data(digits_zoo).training_batch(60)
+        (mixup,) = chain.augmentations
+        lam = mixup.sample(batch, torch.Generator().manual_seed(0)).lam
+        assert lam.min() >= low
+        assert (lam.min() < 0.5) == (positives is None)
+
+
+def test_views_need_views(digits_zoo) -> None:
+    with pytest.raises(ConfigError, match="'views' needs two views of every training object"):
+        data(digits_zoo, positives="views", n_views=1)
+    with pytest.raises(ConfigError, match="data.positives must be one of augment, views, both, found 'vievs'"):
+        data(digits_zoo, positives="vievs")
 
 
 class Counting(Augmentation):

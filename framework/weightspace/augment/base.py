@@ -46,6 +46,8 @@ class Augmentation(Callback, ABC):
     def __init__(self, p: float = 1.0) -> None:
         self.p = self.in_range("p", p, 0.0, 1.0)
         self.position = 0
+        #: whether two draws of a network are a pair of contrastive training: it must then remain mostly itself
+        self.paired = False
         #: what messages call it; the registry puts the entry-point name and the distribution here
         self.name = type(self).__name__
 

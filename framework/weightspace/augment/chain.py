@@ -24,15 +24,16 @@ class AugmentationChain:
     Args:
         augmentations: in order; may be empty.
         seed: of the run.
+        paired: whether two draws of a network are a pair of contrastive training.
     """
 
-    def __init__(self, augmentations: Sequence[Augmentation], seed: int) -> None:
+    def __init__(self, augmentations: Sequence[Augmentation], seed: int, paired: bool = False) -> None:
         self.augmentations = tuple(augmentations)
         self.seed = seed
         if len({id(augmentation) for augmentation in self.augmentations}) < len(self.augmentations):
             raise AugmentationError("one augmentation is in the chain twice: make an instance for each place")
         for position, augmentation in enumerate(self.augmentations):
-            augmentation.position = position
+            augmentation.position, augmentation.paired = position, paired
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError where one of them cannot work on such networks.

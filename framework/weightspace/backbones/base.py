@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class Backbone(nn.Module, ABC):
 
         invariant_to: names of the symmetries that do not change the result ("permutation", "sign", "phase", "scale").
         equivariant_to: names of those that move a result of the shape of the networks as they move the networks.
+        free_arguments: those of the constructor that change neither the weights' shapes nor what is computed in
+            evaluation: weights are loaded whatever they are.
 
     Args:
         spec: architecture of the networks.
@@ -35,8 +38,20 @@ class Backbone(nn.Module, ABC):
     """
 
     normaliser: Normaliser
+    _arguments: dict[str, Any]
     invariant_to: frozenset[str] = frozenset()
     equivariant_to: frozenset[str] = frozenset()
+    free_arguments: frozenset[str] = frozenset({"dropout"})
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keeps the arguments, so that saved weights can say what they belong to."""
+        self = super().__new__(cls)
+        if args or kwargs:  # a copy is made without
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            _, _, _, *own = bound.arguments.items()  # self, spec and out_dim come first
+            object.__setattr__(self, "_arguments", dict(own))
+        return self
 
     def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
         super().__init__()
@@ -72,15 +87,53 @@ class Backbone(nn.Module, ABC):
         """Modules that are compiled by themselves; equal ones are compiled once. Default: the whole."""
         return [self]
 
+    def description(self) -> dict[str, Any]:
+        """What it takes to build this backbone again, as JSON data: class, spec, out_dim and arguments.
+
+        A backbone within, which was given as a class with arguments, is described by class and arguments in turn.
+
+        Raises:
+            ConfigError: an argument that is not plain data.
+        """
+        return {"spec": self.spec.to_json(), "out_dim": self.out_dim, **_class_and_arguments(self)}
+
     def get_extra_state(self) -> Tensor:
-        """The architecture, saved with the weights: JSON text as bytes, since some formats hold tensors only."""
-        return torch.frombuffer(bytearray(json.dumps(self.spec.to_json()).encode()), dtype=torch.uint8)
+        """The description, saved with the weights: JSON text as bytes, since some formats hold tensors only."""
+        return torch.frombuffer(bytearray(json.dumps(self.description()).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Raises SpecError where weights of a backbone for another architecture are loaded."""
-        found = NetworkSpec.from_json(bytes(state.tolist()).decode())
+        """Raises SpecError where weights of another backbone, or of one for other networks, are loaded."""
+        own, saved = self.description(), json.loads(bytes(state.tolist()))
+        found = NetworkSpec.from_json(saved["spec"])
         if found != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
+        if saved["class"] != own["class"]:
+            raise SpecError(f"this backbone is a {own['class']}, the saved one a {saved['class']}")
+        own, saved = ({"out_dim": side["out_dim"], **side["arguments"]} for side in (own, saved))
+        for argument in sorted({*own, *saved} - self.free_arguments):
+            here, there = (side.get(argument, "missing") for side in (own, saved))
+            if here != there:
+                raise SpecError(f"{type(self).__name__}: {argument} is {here} here, and {there} in the saved weights")
+
+
+def _class_and_arguments(backbone: Backbone) -> dict[str, Any]:
+    return {
+        "class": type(backbone).__name__,
+        "arguments": {name: _plain(backbone, name, value) for name, value in backbone._arguments.items()},
+    }
+
+
+def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
+    within = getattr(backbone, argument, None)
+    if callable(value) and isinstance(within, Backbone):
+        return _class_and_arguments(within)
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError as error:
+        raise ConfigError(
+            f"{type(backbone).__name__}: arguments must be numbers, text, or lists and dicts of them, so that they can "
+            f"be saved, found {argument} = {value!r}"
+        ) from error
 
 
 class Normaliser(nn.Module):

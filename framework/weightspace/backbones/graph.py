@@ -154,6 +154,7 @@ class GraphBackbone(Backbone):
     """
 
     invariant_to = frozenset({"permutation"})
+    free_arguments = frozenset({"dropout", "pool_dropout", "chunk", "recompute"})
 
     def __init__(
         self,

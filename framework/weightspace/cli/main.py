@@ -15,6 +15,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tell
   zoo fit|info|verify|show       make, describe, check and draw sets of fitted networks
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
+  embed --encoder E --zoo Z --out F  write a zoo's embeddings by a pretrained encoder
   report RUNS...                 compare runs in a table
   augmentations [show NAME]      list the installed augmentations, or tell all about one and draw what it does
   plugin new NAME                start a plugin of your own: an installable augmentation with its tests
@@ -75,13 +76,18 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
         report_cli(rest)
 
+    def embed(rest: list[str]) -> None:
+        from weightspace.cli.embed import embed_cli
+
+        embed_cli(rest)
+
     def plugin(rest: list[str]) -> None:
         from weightspace.cli.plugin import plugin_cli
 
         plugin_cli(rest)
 
     runs = {name: run(name) for name in ("fit", "validate", "test", "predict")}
-    return {**runs, "zoo": zoo, "augmentations": augmentations, "plugin": plugin, "report": report}
+    return {**runs, "zoo": zoo, "augmentations": augmentations, "plugin": plugin, "report": report, "embed": embed}
 
 
 def _say(text: str) -> None:

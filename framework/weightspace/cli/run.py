@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from weightspace.callbacks import EpochLines, Pictures, Provenance, StepSeeds, Throughput
+from weightspace.callbacks import EncoderFile, EpochLines, OnlineProbe, Pictures, Provenance, StepSeeds, Throughput
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
 from weightspace.cli.parser import RunParser
@@ -30,6 +30,7 @@ from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.run_folder import RunFolder
+from weightspace.tasks import ContrastiveTask, SupervisedTask, Task
 
 #: Facts of Lightning that a user of this command line cannot act on.
 QUIET = (
@@ -113,10 +114,9 @@ class RunCLI(LightningCLI):
         """Adds where the run is kept."""
         parser.add_argument("--experiment", type=str, help="name of the run's folder; default: the path of the YAML")
         parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
-        parser.add_argument(
-            "--monitor", type=str, default="val/accuracy", help="metric that chooses the best checkpoint"
-        )
-        parser.add_argument("--monitor_mode", type=str, default="max", help="max or min")
+        parser.add_argument("--monitor", type=str, help="metric that chooses the best checkpoint; default: the task's")
+        parser.add_argument("--monitor_mode", type=str, help="max or min; default: the task's, or max")
+        parser.add_class_arguments(OnlineProbe, "probe", instantiate=False)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -144,6 +144,8 @@ class RunCLI(LightningCLI):
             kwargs["logger"] = [own, *self._loggers()]
             provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
             extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step")]
+            if isinstance(self.model, ContrastiveTask):
+                extra.append(OnlineProbe(**self._get(self.config, "probe").as_dict()))
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
@@ -160,13 +162,17 @@ class RunCLI(LightningCLI):
 
     def _checkpoints(self) -> list[pl.Callback]:
         options: dict[str, Any] = {"dirpath": self.folder.checkpoints, "enable_version_counter": False}
+        encoder_file = [EncoderFile(self.folder.path)] if getattr(self.model, "trains_encoder", False) else []
         last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
         if not len(self.datamodule.zoo.rows("val")):
-            return [last]
-        monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode")
+            return [last, *encoder_file]
+        monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode") or "max"
+        if monitor is None:
+            monitor = getattr(self.model, "monitor", "val/accuracy")
+            mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
         if mode not in ("max", "min"):
             raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
-        return [ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **options), last]
+        return [ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **options), last, *encoder_file]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)
@@ -196,6 +202,8 @@ class RunCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
+        if isinstance(self.model, Task):
+            self.model.check(self.datamodule)
         if not self._begins_run:
             return
         self.folder.prepare(resuming=self.config_init["fit"]["ckpt_path"] is not None)
@@ -210,6 +218,11 @@ class RunCLI(LightningCLI):
 
     def predict(self, **arguments: Any) -> None:
         """Writes ``predictions.csv`` into the run's folder: object, view, most likely class, probabilities."""
+        if not isinstance(self.model, SupervisedTask):
+            raise ConfigError(
+                f"predict writes the classes of a classifier, this is {type(self.model).__name__}: "
+                "weightspace embed --encoder E --zoo Z --out F writes embeddings"
+            )
         if self.trainer.world_size > 1:
             raise ConfigError(f"predict runs in one process, found {self.trainer.world_size}: --trainer.devices 1")
         path = self.folder.path / "predictions.csv"

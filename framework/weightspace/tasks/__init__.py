@@ -1,5 +1,8 @@
 """What a backbone is trained for."""
 
+from weightspace.tasks.base import Task
+from weightspace.tasks.contrastive import ContrastiveTask
+from weightspace.tasks.finetune import FineTuneTask
 from weightspace.tasks.supervised import SupervisedTask
 
-__all__ = ["SupervisedTask"]
+__all__ = ["ContrastiveTask", "FineTuneTask", "SupervisedTask", "Task"]

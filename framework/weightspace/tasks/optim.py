@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
@@ -37,14 +38,31 @@ class Optimisation:
         if not 0 <= self.warmup < 1:
             raise ConfigError(f"warmup must be in [0, 1), found {self.warmup}")
 
-    def build(self, module: nn.Module, steps: int) -> tuple[AdamW, LambdaLR]:
-        """Optimiser of the module's parameters, and a schedule over this many steps."""
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimiser = AdamW(groups, lr=self.learning_rate, fused=True)
+    def build(
+        self, module: nn.Module, steps: int, rate: Callable[[nn.Parameter], float] = lambda _: 1.0
+    ) -> tuple[AdamW, LambdaLR]:
+        """Optimiser of the module's parameters, and a schedule over this many steps.
+
+        Args:
+            module: whose parameters.
+            steps: of the whole run.
+            rate: of a parameter, as a part of the learning rate.
+        """
+        groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                groups.setdefault((parameter.ndim >= 2, rate(parameter)), []).append(parameter)
+        optimiser = AdamW(
+            [
+                {
+                    "params": parameters,
+                    "weight_decay": self.weight_decay if matrices else 0.0,
+                    "lr": part * self.learning_rate,
+                }
+                for (matrices, part), parameters in groups.items()
+            ],
+            fused=True,
+        )
         return optimiser, LambdaLR(optimiser, lambda step: self.factor(step, steps))
 
     def factor(self, step: int, steps: int) -> float:

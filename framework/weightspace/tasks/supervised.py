@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
-import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
@@ -15,15 +14,17 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from weightspace.backbones.base import Backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
+from weightspace.distributed import share
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
+from weightspace.tasks.base import Task
 from weightspace.tasks.optim import Optimisation
 
 #: What a test set is called in metrics: objects that no training network stores, and unseen views of those that do.
 TEST_NAMES = ("test", "internal_test")
 
 
-class SupervisedTask(pl.LightningModule):
+class SupervisedTask(Task):
     """Trains a backbone with cross-entropy, for hard or soft targets.
 
     Logs ``train/loss``, ``train/accuracy`` (after augmentation; against the likelier class where targets are mixed),
@@ -38,7 +39,7 @@ class SupervisedTask(pl.LightningModule):
         compile: run the backbone through ``torch.compile``.
     """
 
-    backbone: Backbone
+    monitor = "val/accuracy"
 
     def __init__(
         self,
@@ -49,11 +50,10 @@ class SupervisedTask(pl.LightningModule):
         label_smoothing: float = 0.0,
         compile: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(Optimisation(learning_rate, weight_decay, warmup))
         if not 0 <= label_smoothing < 1:
             raise ConfigError(f"label_smoothing must be in [0, 1), found {label_smoothing}")
         self.make_backbone = backbone
-        self.optimisation = Optimisation(learning_rate, weight_decay, warmup)
         self.label_smoothing, self.compile_backbone = label_smoothing, compile
 
     def configure_model(self) -> None:
@@ -64,18 +64,11 @@ class SupervisedTask(pl.LightningModule):
         """
         if hasattr(self, "backbone"):
             return
-        data = cast(Any, self.trainer).datamodule
-        if not isinstance(data, ZooDataModule):
-            raise ConfigError("SupervisedTask needs a ZooDataModule: it takes the architecture from the zoo")
-        if data.draws != 1:
-            raise ConfigError(
-                f"SupervisedTask takes one draw of the augmentations: data.draws must be 1, found {data.draws}"
-            )
-        if data.class_names is None:
-            raise ConfigError(f"SupervisedTask classifies, but {data.zoo.path} has no classes")
+        data = self.data
+        self.check(data)
+        assert data.class_names is not None
         classes = len(data.class_names)
-        self.backbone = self.make_backbone(data.spec, classes)
-        self.backbone.fit_normaliser(data.training_batch())
+        self.backbone = self.build(data, classes)
         if self.compile_backbone:
             self.backbone.compile()
         metrics = MetricCollection(
@@ -88,34 +81,18 @@ class SupervisedTask(pl.LightningModule):
         self.val_metrics = metrics.clone()
         self.test_metrics = torch.nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the architecture of the networks, and the class of the backbone."""
-        checkpoint["spec"] = self.backbone.spec.to_json()
-        checkpoint["backbone"] = type(self.backbone).__name__
+    def check(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where the data has pairs, or no classes."""
+        if data.positives is not None:
+            raise ConfigError(f"{type(self).__name__} does not learn from pairs: leave data.positives out")
+        if data.class_names is None:
+            raise ConfigError(f"{type(self).__name__} classifies, but {data.zoo.path} has no classes")
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises ConfigError where the checkpoint is of another architecture or backbone."""
-        found = NetworkSpec.from_json(checkpoint["spec"])
-        if found != self.backbone.spec:
-            raise ConfigError(f"the checkpoint is for networks {found}, the zoo has {self.backbone.spec}")
-        name, saved_name = type(self.backbone).__name__, checkpoint.get("backbone")
-        if saved_name != name:
-            raise ConfigError(f"the checkpoint is of the backbone {saved_name}, the experiment asks for {name}")
-        own, saved = (_shapes(state) for state in (self.state_dict(), checkpoint["state_dict"]))
-        different = sorted(tensor for tensor in {*own, *saved} if own.get(tensor) != saved.get(tensor))
-        if different:
-            first = different[0]
-            shapes = [tuple(shapes[first]) if first in shapes else "no such tensor" for shapes in (saved, own)]
-            raise ConfigError(
-                f"the checkpoint is of another {name}: it differs in {len(different)} tensors, first {first}, which is "
-                f"{shapes[0]} in the checkpoint and {shapes[1]} here"
-            )
-
-    def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine over all steps of the run."""
-        steps = self.trainer.estimated_stepping_batches
-        optimiser, schedule = self.optimisation.build(self, int(steps))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def build(self, data: ZooDataModule, classes: int) -> nn.Module:
+        """The network from batches to (B, classes) logits."""
+        backbone = self.make_backbone(data.spec, classes)
+        backbone.fit_normaliser(data.training_batch())
+        return backbone
 
     def forward(self, batch: WeightBatch) -> Tensor:
         """(B, K) logits."""
@@ -129,7 +106,7 @@ class SupervisedTask(pl.LightningModule):
         self.train_accuracy(logits, _classes(targets))
         self.log("train/loss", loss, batch_size=len(batch), prog_bar=True)
         self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True, batch_size=len(batch))
-        return loss
+        return loss * share(len(batch), loss)
 
     def validation_step(self, batch: WeightBatch, batch_idx: int) -> None:
         """Loss and metrics of one batch of validation networks."""
@@ -166,10 +143,6 @@ class SupervisedTask(pl.LightningModule):
         """Counts from zero."""
         for metrics in self.test_metrics:
             cast(MetricCollection, metrics).reset()
-
-
-def _shapes(state: Mapping[str, Any]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
 
 
 def _targets(batch: WeightBatch) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
+from weightspace.files import write_whole
 from weightspace.zoo.header import ShardEntry, ZooHeader
 
 
@@ -21,31 +21,8 @@ def write_shard(folder: Path, index: int, tensors: dict[str, Tensor]) -> ShardEn
     """Writes ``shards/<index>.safetensors`` so that it exists whole or not at all."""
     name = f"{index:05d}.safetensors"
     content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
-    write_atomically(folder / "shards" / name, content)
+    write_whole(folder / "shards" / name, content)
     return ShardEntry(name, len(tensors["params"]), len(content), hashlib.sha256(content).hexdigest())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes to a temporary name, flushes to disk, renames.
-
-    Raises:
-        OSError: the disk is full, or the folder cannot be written; no part of the file stays.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def read_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:

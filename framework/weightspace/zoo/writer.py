@@ -15,8 +15,9 @@ from typing import Any
 from torch import Tensor
 
 from weightspace.errors import ZooError
+from weightspace.files import write_whole
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
-from weightspace.zoo.shard import check_size, check_sum, write_atomically, write_shard
+from weightspace.zoo.shard import check_size, check_sum, write_shard
 
 JOURNAL = "journal.jsonl"
 
@@ -85,7 +86,7 @@ class ZooWriter:
         if not header.rows:
             raise ZooError(f"no network is left for {self.path}: all {len(self.failed)} diverged twice")
         with self._named("finished"):
-            write_atomically(self.path / FILE, header.to_text().encode())
+            write_whole(self.path / FILE, header.to_text().encode())
             (self.path / JOURNAL).unlink(missing_ok=True)
         return header
 
@@ -100,7 +101,7 @@ class ZooWriter:
             for leftover in self.path.glob("**/.*.tmp"):
                 leftover.unlink()
             if not lines:
-                write_atomically(self.path / JOURNAL, (json.dumps(self.job, sort_keys=True) + "\n").encode())
+                write_whole(self.path / JOURNAL, (json.dumps(self.job, sort_keys=True) + "\n").encode())
                 return
         self._same_job(lines[0], "an unfinished zoo")
         for line in lines[1:]:
@@ -122,7 +123,7 @@ class ZooWriter:
             raise ZooError(f"{path} is damaged ({error}): remove the folder and fit again") from error
         if cut:  # the process was killed while it wrote the last line
             with self._named("written"):
-                write_atomically(path, whole + b"\n")
+                write_whole(path, whole + b"\n")
         return lines
 
     def _append(self, line: dict[str, Any]) -> None:

@@ -12,7 +12,11 @@ from statistics import mean, stdev
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
+from weightspace.backbones import DWS
 from weightspace.cli.main import main
+from weightspace.encoder import embed, load_encoder, save_encoder
+from weightspace.zoo import Zoo
 
 ROOT = Path(__file__).parents[3]
 EXPERIMENTS = sorted(p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("*.yaml"))
@@ -176,7 +180,7 @@ BAD = {
     "devices": (["--trainer.devices", "0"], "devices"),
     "monitor": (["--monitor", "foo", "--trainer.max_epochs", "1"], "monitor"),
     "dropout": (["--model.init_args.backbone.init_args.dropout", "1.5"], "dropout must be in [0, 1)"),
-    "two draws": (["--data.draws", "2"], "data.draws must be 1, found 2"),
+    "pairs": (["--data.positives", "augment"], "does not learn from pairs: leave data.positives out"),
     "bad argument": (
         ["--model.init_args.backbone.init_args.pool", "sum"],
         "pool must be 'mean', 'max' or 'attention', found 'sum'",
@@ -247,13 +251,11 @@ def test_a_checkpoint_of_another_zoo_is_refused(
     zoo = ["zoo", "fit", "--source", "digits", "--train", "20", "--test", "20", "--recipe", "siren", "--out", "other"]
     assert main([*zoo, "--set", "steps=3", "hidden=[5, 5]"]) == 0
     assert main(["test", "-c", str(experiment), "--data.zoo", "other"]) == 2
-    assert "the checkpoint is for networks 2-8-8-1 sine" in capsys.readouterr().err
+    assert "this backbone was built for 2-5-5-1 sine" in capsys.readouterr().err
     assert main(["test", "-c", str(experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
-    error = capsys.readouterr().err
-    assert "of another DWS: it differs in" in error
-    assert "which is (12,) in the checkpoint and (15,) here" in error
+    assert "DWS: hidden is 5 here, and 4 in the saved weights" in capsys.readouterr().err
     assert main(["test", "-c", str(experiment), "--model.init_args.backbone", "Probe"]) == 2
-    assert "of the backbone DWS, the experiment asks for Probe" in capsys.readouterr().err
+    assert "this backbone is a Probe, the saved one a DWS" in capsys.readouterr().err
 
 
 def test_going_on_with_a_finished_run_keeps_its_metrics(experiment: Path, tmp_path: Path) -> None:
@@ -306,18 +308,20 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=str)
 def test_every_experiment_runs(path: Path, digits_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    options = [
-        "--data.zoo",
-        str(digits_zoo),
-        "--data.n_views",
-        "1",
-        "--trainer.fast_dev_run",
-        "true",
-        "--trainer.accelerator",
-        "cpu",
-    ]
+    config = yaml.safe_load((ROOT / path).read_text())
+    options = ["--data.zoo", str(digits_zoo), "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    if "positives" not in config["data"]:
+        options += ["--data.n_views", "1"]
+    if "label_fraction" in config["data"]:
+        options += ["--data.label_fraction", "0.5"]  # of 60 objects
+    encoder = config["model"]["init_args"].get("encoder")
+    if encoder:
+        Path(encoder).parent.mkdir(parents=True)
+        arguments = config["model"]["init_args"]["backbone"]["init_args"]
+        save_encoder(encoder, DWS(Zoo(digits_zoo).spec, 128, **arguments))
     assert main(["fit", "-c", str(ROOT / path), *options]) == 0
-    assert not (tmp_path / "runs").exists()
+    assert {p.name for p in tmp_path.iterdir()} <= {"runs"}
+    assert not list(Path().glob("**/*.ckpt"))
 
 
 def test_report(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -379,5 +383,65 @@ def test_augmentations_that_cannot_work_stop_before_anything_is_written(
     config["data"]["augmentations"] = [augmentation]
     experiment.write_text(yaml.safe_dump(config))
     assert main(["fit", "-c", str(experiment)]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_pretraining_leaves_an_encoder_that_embeds_and_is_finetuned(
+    experiment: Path, tmp_path: Path, digits_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load(experiment.read_text())
+    backbone = config["model"]["init_args"]
+    config["model"] = {"class_path": "weightspace.tasks.ContrastiveTask", "init_args": {**backbone, "embedding": 8}}
+    config["data"] |= {"positives": "both", "augmentations": ["sign_flip"]}
+    pretrain = tmp_path / "pretrain.yaml"
+    pretrain.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(pretrain), "--probe.every_n_epochs", "2"]) == 0
+    run = tmp_path / "runs" / "pretrain" / "3"
+    assert {"val/knn_accuracy", "val/linear_accuracy", "best val/loss"} <= set(metrics(run)["fit"])
+    assert (run / "encoder_best.safetensors").exists()
+    assert list(run.glob("**/sprite.png")), "the projector has thumbnails"
+    encoder = str(run / "encoder.safetensors")
+    assert main(["embed", "--encoder", encoder, "--zoo", str(digits_zoo), "--out", "e.safetensors"]) == 0
+    embeddings, zoo = load_file("e.safetensors"), Zoo(digits_zoo)
+    assert embeddings["embedding"].shape == (len(zoo), 8)
+    assert torch.equal(embeddings["object"], zoo.objects)
+    assert torch.equal(embeddings["embedding"], embed(load_encoder(encoder), zoo.batch(torch.arange(len(zoo)))))
+    capsys.readouterr()
+    assert main(["embed", "--encoder", "none", "--zoo", str(digits_zoo), "--out", "f.safetensors"]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    assert main(["predict", "-c", str(pretrain)]) == 2
+    assert "weightspace embed" in capsys.readouterr().err
+
+    config["model"] = {
+        "class_path": "weightspace.tasks.FineTuneTask",
+        "init_args": {**backbone, "embedding": 8, "encoder": encoder, "mode": "linear"},
+    }
+    del config["data"]["positives"]
+    finetune = tmp_path / "finetune.yaml"
+    finetune.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(finetune)]) == 0
+    assert main(["test", "-c", str(finetune)]) == 0
+    assert main(["fit", "-c", str(finetune), "--overwrite", "true", "--model.init_args.embedding", "9"]) == 2
+    assert "out_dim is 9 here, and 8 in the saved weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data.positives", "views", "--data.n_views", "1"], "'views' needs two views of every training object"),
+        (["--model.init_args.temperature", "0"], "temperature must be > 0, found 0.0"),
+        (["--data.batch_size", "1"], "data.batch_size must be at least 2"),
+        (["--probe.every_n_epochs", "0"], "OnlineProbe: every_n_epochs must be at least 1, found 0"),
+    ],
+)
+def test_pretraining_that_cannot_work_stops_before_anything_is_written(
+    options: list[str], message: str, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load(experiment.read_text())
+    config["model"]["class_path"] = "weightspace.tasks.ContrastiveTask"
+    config["data"] |= {"positives": "augment"}
+    experiment.write_text(yaml.safe_dump(config))
+    assert main(["fit", "-c", str(experiment), *options]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "runs").exists()

@@ -1,0 +1,50 @@
+"""The encoder as a file of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
+
+from weightspace.encoder import save_encoder
+from weightspace.tasks import Task
+
+
+class EncoderFile(Checkpoint):
+    """Writes ``encoder.safetensors`` at the end of training, and ``encoder_best.safetensors`` at each best epoch.
+
+    A checkpoint callback, so that it runs after the one that knows which epoch is the best.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._best: float | None = None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the best, where this epoch is."""
+        score = getattr(trainer.checkpoint_callback, "best_model_score", None)
+        if trainer.sanity_checking or trainer.state.fn != "fit" or score is None or float(score) == self._best:
+            return
+        self._best = float(score)
+        self._write(trainer, pl_module, "encoder_best.safetensors")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the last."""
+        self._write(trainer, pl_module, "encoder.safetensors")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score so far."""
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it from a checkpoint."""
+        self._best = state_dict["best"]
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, name: str) -> None:
+        if trainer.is_global_zero:
+            save_encoder(self.folder / name, cast(Task, pl_module).encoder)

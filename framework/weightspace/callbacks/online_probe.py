@@ -1,0 +1,97 @@
+"""How much frozen embeddings know of the classes, while the encoder is trained without them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.data import ZooDataModule
+from weightspace.drawing import decoded_images
+from weightspace.encoder import embed
+from weightspace.errors import ConfigError, MissingExtraError
+from weightspace.fitting.verify import value_range_of
+from weightspace.tasks import Task
+
+
+class OnlineProbe(Callback):
+    """Logs ``val/knn_accuracy`` and ``val/linear_accuracy``: classifiers on embeddings of training networks, tried on
+    the validation networks (the first view of each object, not augmented). At the end TensorBoard's projector gets the
+    validation embeddings with decoded networks as thumbnails.
+
+    Args:
+        every_n_epochs: how often, and after the last epoch, >= 1.
+        neighbours: of the k-nearest-neighbours classifier, >= 1.
+        limit: training networks at most, >= 1.
+
+    Raises:
+        ConfigError: a value out of range.
+        MissingExtraError: scikit-learn is not installed.
+    """
+
+    def __init__(self, every_n_epochs: int = 5, neighbours: int = 10, limit: int = 5_000) -> None:
+        for name, value in (("every_n_epochs", every_n_epochs), ("neighbours", neighbours), ("limit", limit)):
+            if value < 1:
+                raise ConfigError(f"OnlineProbe: {name} must be at least 1, found {value}")
+        self.every_n_epochs, self.neighbours, self.limit = every_n_epochs, neighbours, limit
+        try:
+            import sklearn  # noqa: F401 - said before training, not after its first epochs
+        except ImportError as error:
+            raise MissingExtraError("scikit-learn", "data", "probing embeddings") from error
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fits both classifiers, in every process alike."""
+        epoch, data = trainer.current_epoch + 1, cast(Any, trainer).datamodule
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        if trainer.sanity_checking or not due or not isinstance(data, ZooDataModule) or data.class_names is None:
+            return
+        train, val = data.training_batch(self.limit), data.validation_batch(self.limit)
+        if not len(val):
+            return
+        encoder = cast(Task, pl_module).encoder
+        scores = probe(_labelled(embed(encoder, train), train), _labelled(embed(encoder, val), val), self.neighbours)
+        for name, score in scores.items():
+            pl_module.log(f"val/{name}_accuracy", score, rank_zero_only=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Shows the validation embeddings in TensorBoard's projector."""
+        data, logger = cast(Any, trainer).datamodule, trainer.logger
+        if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
+            return
+        batch = data.validation_batch(1_000)
+        encoder = cast(Task, pl_module).encoder
+        if not len(batch) or data.class_names is None:
+            return
+        names = [data.class_names[int(label)] for label in batch.targets]
+        pictures = decoded_images(batch, 16, value_range_of(data.zoo)) if data.spec.in_dim == 2 else None
+        logger.experiment.add_embedding(embed(encoder, batch), names, pictures, trainer.global_step, "embedding")
+
+
+def probe(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], neighbours: int = 10) -> dict[str, float]:
+    """Accuracies "knn" (cosine) and "linear" (logistic regression) of embeddings (n, D) with classes (n,).
+
+    Args:
+        train: what the classifiers see.
+        test: what they are tried on.
+        neighbours: at most; fewer where there are fewer training networks.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifiers = {
+        "knn": KNeighborsClassifier(min(neighbours, len(train[0])), metric="cosine"),
+        "linear": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1_000)),
+    }
+    (x, y), (u, v) = ((part.cpu().numpy() for part in pair) for pair in (train, test))
+    return {name: float(classifier.fit(x, y).score(u, v)) for name, classifier in classifiers.items()}
+
+
+def _labelled(embeddings: Tensor, batch: WeightBatch) -> tuple[Tensor, Tensor]:
+    assert batch.targets is not None
+    return embeddings, batch.targets

@@ -1,0 +1,56 @@
+"""``weightspace embed``: a zoo's networks as vectors, for any other tool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from safetensors.torch import save
+
+from weightspace.cli.console import make_console
+from weightspace.cli.parser import Parser
+from weightspace.encoder import describe_encoder, embed, load_encoder
+from weightspace.errors import ConfigError
+from weightspace.files import write_whole
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import SPLITS
+
+#: Networks that are read and embedded at a time.
+CHUNK = 4_096
+
+
+def embed_cli(arguments: list[str]) -> None:
+    """Writes embeddings (n, D) of all networks of a zoo, with object, view, split and target of each.
+
+    Raises:
+        ConfigError: no encoder artefact, one for other networks, or a file that cannot be written.
+        ZooError: no whole zoo.
+    """
+    parser = Parser(prog="weightspace embed", description="Writes a zoo's embeddings by a pretrained encoder.")
+    parser.add_argument("--encoder", type=str, required=True, help="encoder.safetensors of a pretraining run")
+    parser.add_argument("--zoo", type=str, required=True, help="folder of the zoo")
+    parser.add_argument("--out", type=str, required=True, help="safetensors file to write")
+    options = parser.parse_args(arguments)
+    encoder, zoo, out = load_encoder(options.encoder), Zoo(options.zoo), Path(options.out)
+    if encoder.spec != zoo.spec:
+        raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}")
+    console = make_console()
+    chunks = torch.arange(len(zoo)).split(CHUNK)
+    parts = [embed(encoder, zoo.batch(rows)) for rows in track(chunks, "networks", console=console, transient=True)]
+    columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "target": zoo.targets}
+    metadata = {
+        "encoder": json.dumps(describe_encoder(options.encoder)),
+        "zoo": zoo.digest,
+        "splits": json.dumps(SPLITS),
+        "class_names": json.dumps(zoo.class_names),
+    }
+    content = save({"embedding": torch.cat(parts), **{k: v.contiguous() for k, v in columns.items()}}, metadata)
+    try:
+        write_whole(out, content)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
+    console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}", markup=False)

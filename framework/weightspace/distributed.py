@@ -1,0 +1,68 @@
+"""What processes of one training run tell each other; one process alone is told its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def share(count: int, loss: Tensor) -> Tensor:
+    """What ``loss``, the mean over this process's ``count`` entries, is to be multiplied by, where shares are uneven.
+
+    The mean over processes of the products is the mean over all entries: gradients, which are averaged over
+    processes, are those of the whole batch. Exactly 1 in one process.
+    """
+    total = torch.tensor(count, device=loss.device)
+    if processes() > 1:
+        dist.all_reduce(total)
+    return processes() * count / total.to(loss.dtype)
+
+
+def gather(rows: Tensor) -> tuple[Tensor, int]:
+    """All processes' rows, in the order of the processes, with the gradient of all that becomes of them anywhere.
+
+    Each process may have another number of rows: they travel padded to the same number, since collectives of unequal
+    shapes are not defined.
+
+    Args:
+        rows: (n, ...).
+
+    Returns:
+        (N, ...) rows, and the place of this process's first among them.
+    """
+    if processes() == 1:
+        return rows, 0
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(processes())]
+    dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    sizes = [int(count) for count in counts]
+    return _Gather.apply(rows, sizes), sum(sizes[: dist.get_rank()])
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, sizes: list[int]) -> Tensor:
+        """See ``gather``."""
+        ctx.begin = sum(sizes[: dist.get_rank()])
+        ctx.count = len(rows)
+        padded = rows.new_zeros(max(sizes), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Every process used the rows: their gradients are summed."""
+        gradient = gradients[0].contiguous().clone()
+        dist.all_reduce(gradient)
+        return gradient[ctx.begin : ctx.begin + ctx.count], None

@@ -1,0 +1,72 @@
+"""Losses of contrastive training, and measures of what it makes of the embeddings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weightspace.distributed import gather, processes
+from weightspace.errors import ConfigError
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Normalised temperature-scaled cross-entropy (Chen et al., SimCLR, arXiv 2002.05709, equation 1).
+
+    Row i of ``first`` and of ``second`` are a positive pair; the other rows, of both and of all processes, are the
+    negatives. The mean over all rows of both is returned, or in several processes this one's share of it: the mean over
+    processes is the loss of the whole batch, and so are its gradients, averaged as DDP does.
+
+    Args:
+        first, second: (n, D) embeddings, normalised here; n may differ between processes.
+        temperature: > 0; cosines are divided by it.
+
+    Raises:
+        ConfigError: a temperature that is not positive.
+
+    >>> x = torch.eye(2)
+    >>> round(float(nt_xent(x, x, 1.0)), 4)  # cosine 1 with the positive, 0 with both negatives
+    0.5514
+    """
+    if not temperature > 0:
+        raise ConfigError(f"temperature must be > 0, found {temperature}")
+    count = len(first)
+    own = F.normalize(torch.stack([first, second], dim=1), dim=2)  # (n, 2, D): the rows of a pair side by side
+    everyone, begin = gather(own)
+    rows, columns = own.flatten(0, 1), everyone.flatten(0, 1)
+    logits = rows @ columns.T / temperature
+    itself = torch.arange(2 * count, device=rows.device)
+    logits = logits.scatter(1, (itself + 2 * begin)[:, None], -torch.inf)
+    partner = (itself ^ 1) + 2 * begin
+    return F.cross_entropy(logits, partner, reduction="sum") * (processes() / len(columns))
+
+
+def alignment(first: Tensor, second: Tensor) -> Tensor:
+    """Mean squared distance of the two rows of a pair, in 0..4 (Wang and Isola, arXiv 2005.10242).
+
+    Args:
+        first, second: (n, D) embeddings, normalised here.
+    """
+    return (F.normalize(first, dim=1) - F.normalize(second, dim=1)).square().sum(1).mean()
+
+
+def uniformity(embeddings: Tensor) -> Tensor:
+    """Log of the mean of exp(-2 d^2) over pairs of rows: 0 where all are equal, -4 where they fill a large sphere.
+
+    From Wang and Isola (arXiv 2005.10242).
+
+    Args:
+        embeddings: (n, D), normalised here, n >= 2.
+    """
+    distances = torch.pdist(F.normalize(embeddings, dim=1)).square()
+    return torch.logsumexp(-2 * distances, dim=0) - torch.log(torch.tensor(float(len(distances))))
+
+
+def spread(embeddings: Tensor) -> Tensor:
+    """Standard deviation of the coordinates of normalised rows, times sqrt(D): 1 on the whole sphere, 0 at collapse.
+
+    Args:
+        embeddings: (n, D), normalised here.
+    """
+    rows = F.normalize(embeddings, dim=1)
+    return rows.std(0, correction=0).mean() * rows.shape[1] ** 0.5

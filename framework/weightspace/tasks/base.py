@@ -1,0 +1,60 @@
+"""What all tasks share: the data that they learn from, and how they are optimised."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import Any, ClassVar, cast
+
+import lightning.pytorch as pl
+
+from weightspace.backbones.base import Backbone
+from weightspace.data import ZooDataModule
+from weightspace.errors import ConfigError
+from weightspace.tasks.optim import Optimisation
+
+
+class Task(pl.LightningModule, ABC):
+    """A LightningModule that is built for the zoo of its trainer's data module.
+
+    Args:
+        optimisation: of the parameters.
+
+    Class facts:
+        monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
+        trains_encoder: whether ``encoder`` is what a run is for, so that it gets a file of its own.
+    """
+
+    monitor: ClassVar[str]
+    monitor_mode: ClassVar[str] = "max"
+    trains_encoder: ClassVar[bool] = False
+
+    def __init__(self, optimisation: Optimisation) -> None:
+        super().__init__()
+        self.optimisation = optimisation
+
+    @property
+    def data(self) -> ZooDataModule:
+        """The data module.
+
+        Raises:
+            ConfigError: there is none, or another.
+        """
+        data = cast(Any, self.trainer).datamodule
+        if not isinstance(data, ZooDataModule):
+            name = type(self).__name__
+            raise ConfigError(f"{name} needs a ZooDataModule: it takes the architecture from the zoo")
+        return data
+
+    def check(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
+
+    @property
+    def encoder(self) -> Backbone:
+        """The backbone that downstream tasks can use."""
+        raise NotImplementedError(f"{type(self).__name__} trains no encoder")
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine over all steps of the run."""
+        steps = self.trainer.estimated_stepping_batches
+        optimiser, schedule = self.optimisation.build(self, int(steps))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,164 @@
+"""SimCLR-style pretraining: two views of a network are to be close, those of different networks apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone, check_sizes
+from weightspace.batch import WeightBatch
+from weightspace.data import ZooDataModule
+from weightspace.distributed import share
+from weightspace.errors import ConfigError
+from weightspace.losses import alignment, nt_xent, spread, uniformity
+from weightspace.spec import NetworkSpec
+from weightspace.tasks.base import Task
+from weightspace.tasks.optim import Optimisation
+
+NORMS = ("layer", "batch", "none")
+
+
+class ContrastiveTask(Task):
+    """Trains an encoder with NT-Xent (Chen et al., SimCLR, arXiv 2002.05709), without labels.
+
+    The pairs come from the data module: ``data.positives`` and the augmentations decide what is to be equal. Logs, of
+    training and validation, ``loss`` and what becomes of the embeddings: ``alignment`` and ``uniformity`` (Wang and
+    Isola, arXiv 2005.10242) and ``spread``, which is 1 on the whole sphere and 0 where they collapse.
+
+    Args:
+        backbone: class of the encoder, with its arguments; the zoo gives it the architecture.
+        embedding: length of the encoder's result, >= 1.
+        projection: length of what the loss sees, >= 1.
+        hidden: width of the projector's hidden layers, >= 1.
+        layers: linear layers of the projector, 2 or 3.
+        norm: of the projector: "layer" (for each network by itself), "batch", or "none".
+        temperature: > 0.
+        learning_rate: peak of AdamW's rate.
+        weight_decay: AdamW's, on matrices only.
+        warmup: part of all steps with a rising rate, before the cosine.
+        compile: run the encoder through ``torch.compile``.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    monitor = "val/loss"
+    monitor_mode = "min"
+    trains_encoder = True
+
+    def __init__(
+        self,
+        backbone: Callable[[NetworkSpec, int], Backbone],
+        embedding: int = 128,
+        projection: int = 64,
+        hidden: int = 256,
+        layers: int = 2,
+        norm: str = "layer",
+        temperature: float = 0.2,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        warmup: float = 0.1,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(Optimisation(learning_rate, weight_decay, warmup))
+        check_sizes("ContrastiveTask", embedding=embedding, projection=projection, hidden=hidden)
+        if layers not in (2, 3):
+            raise ConfigError(f"ContrastiveTask: layers must be 2 or 3, found {layers}")
+        if norm not in NORMS:
+            raise ConfigError(f"ContrastiveTask: norm must be one of {', '.join(NORMS)}, found {norm!r}")
+        if not temperature > 0:
+            raise ConfigError(f"ContrastiveTask: temperature must be > 0, found {temperature}")
+        self.make_backbone, self.embedding, self.temperature = backbone, embedding, temperature
+        self.norm, self.compile_backbone = norm, compile
+        self.projector = _projector([embedding, *[hidden] * (layers - 1), projection], norm)
+
+    def configure_model(self) -> None:
+        """Builds the encoder for the zoo of the trainer's data module (once it is known).
+
+        Raises:
+            ConfigError: the data has no pairs, or batch norm in several processes without a GPU.
+        """
+        if hasattr(self, "backbone"):
+            return
+        data = self.data
+        self.check(data)
+        if self.norm == "batch" and self.trainer.world_size > 1:
+            if self.trainer.strategy.root_device.type != "cuda":
+                raise ConfigError(
+                    "ContrastiveTask: norm 'batch' in several processes needs GPUs: torch's SyncBatchNorm takes no CPU "
+                    "tensors, and statistics of each process by itself are not those of the batch. Take norm: layer"
+                )
+            self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
+        self.backbone = self.make_backbone(data.spec, self.embedding)
+        self.backbone.fit_normaliser(data.training_batch())
+        if self.compile_backbone:
+            self.backbone.compile()
+
+    def check(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where the data has no pairs, or a batch no negatives."""
+        if data.positives is None:
+            raise ConfigError("ContrastiveTask learns from pairs: set data.positives to augment, views or both")
+        if data.batch_size < 2:
+            raise ConfigError(
+                "ContrastiveTask needs other networks in a batch: data.batch_size must be at least 2, "
+                f"found {data.batch_size}"
+            )
+
+    @property
+    def encoder(self) -> Backbone:
+        """The backbone, without the projector."""
+        return self.backbone
+
+    def forward(self, batch: WeightBatch) -> Tensor:
+        """(B, embedding)."""
+        embeddings: Tensor = self.backbone(batch)
+        return embeddings
+
+    def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
+        """NT-Xent of one batch of pairs."""
+        loss, measures = self._measure(batch)
+        self.log("train/loss", loss, batch_size=len(batch[0]), prog_bar=True)
+        self.log_dict({f"train/{name}": value for name, value in measures.items()}, on_step=False, on_epoch=True,
+                      batch_size=len(batch[0]))  # fmt: skip
+        return loss
+
+    def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
+        """The same of validation networks, whose augmentations are drawn alike in every epoch."""
+        count = len(batch[0])
+        loss, measures = self._measure(batch)
+        values = {"loss": loss / share(count, loss), **measures}
+        for name, value in values.items():
+            self.log(f"val/{name}", value, batch_size=count, sync_dist=True, prog_bar=name == "loss")
+
+    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, dict[str, Tensor]]:
+        first, second = self.projector(self(_joined(*batch))).split(len(batch[0]))
+        loss = nt_xent(first, second, self.temperature)
+        with torch.no_grad():
+            measures = {"alignment": alignment(first, second), "spread": spread(first)}
+            if len(first) > 1:
+                measures["uniformity"] = uniformity(first)
+        return loss, measures
+
+    def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Object, view and embedding of each network."""
+        assert batch.objects is not None
+        assert batch.views is not None
+        return {"object": batch.objects, "view": batch.views, "embedding": self(batch)}
+
+
+def _projector(widths: list[int], norm: str) -> nn.Sequential:
+    norms: dict[str, Callable[[int], nn.Module]] = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
+    make: Any = norms.get(norm, lambda width: nn.Identity())
+    parts: list[nn.Module] = []
+    for a, b in pairwise(widths[:-1]):
+        parts += [nn.Linear(a, b), make(b), nn.SiLU()]
+    return nn.Sequential(*parts, nn.Linear(widths[-2], widths[-1]))
+
+
+def _joined(first: WeightBatch, second: WeightBatch) -> WeightBatch:
+    """One batch of both: the encoder runs once."""
+    return WeightBatch(torch.cat([first.params, second.params]), first.spec)

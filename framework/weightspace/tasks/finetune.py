@@ -1,0 +1,128 @@
+"""Classification on top of a pretrained encoder, and its twin from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from weightspace.backbones.base import Backbone, check_sizes, perceptron
+from weightspace.batch import WeightBatch
+from weightspace.data import ZooDataModule
+from weightspace.encoder import load_weights
+from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
+from weightspace.tasks.supervised import SupervisedTask
+
+MODES = ("full", "frozen", "linear")
+
+
+class FineTuneTask(SupervisedTask):
+    """An encoder and a classifier on its embedding. Without ``encoder`` the same network, trained from scratch.
+
+    Modes: "full" trains both, the pretrained encoder with a lower rate; "frozen" trains a perceptron on the embedding,
+    "linear" a linear map: no weight, buffer or statistic of the encoder changes.
+
+    Args:
+        backbone: class of the encoder, with its arguments: those of pretraining.
+        encoder: path of ``encoder.safetensors``; None: from scratch, which only the mode "full" can be.
+        embedding: length of the encoder's result: that of pretraining.
+        mode: "full", "frozen" or "linear".
+        encoder_rate: rate of a pretrained encoder as a part of ``learning_rate``, in (0, 1].
+        learning_rate, weight_decay, warmup, label_smoothing, compile: see ``SupervisedTask``.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: Callable[[NetworkSpec, int], Backbone],
+        encoder: str | None = None,
+        embedding: int = 128,
+        mode: str = "full",
+        encoder_rate: float = 0.3,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        warmup: float = 0.1,
+        label_smoothing: float = 0.0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(backbone, learning_rate, weight_decay, warmup, label_smoothing, compile)
+        check_sizes("FineTuneTask", embedding=embedding)
+        if mode not in MODES:
+            raise ConfigError(f"FineTuneTask: mode must be one of {', '.join(MODES)}, found {mode!r}")
+        if mode != "full" and encoder is None:
+            raise ConfigError(f"FineTuneTask: mode {mode} trains no encoder: give it a pretrained one (encoder: PATH)")
+        if not 0 < encoder_rate <= 1:
+            raise ConfigError(f"FineTuneTask: encoder_rate must be in (0, 1], found {encoder_rate}")
+        self.path, self.embedding, self.mode = encoder, embedding, mode
+        self.encoder_rate = encoder_rate if encoder is not None else 1.0
+
+    def check(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where the encoder is of other networks, another class or other arguments."""
+        super().check(data)
+        if self.path is not None:
+            load_weights(self.path, self.make_backbone(data.spec, self.embedding))
+
+    def build(self, data: ZooDataModule, classes: int) -> nn.Module:
+        """Encoder and classifier."""
+        encoder = self.make_backbone(data.spec, self.embedding)
+        if self.path is None:
+            encoder.fit_normaliser(data.training_batch())
+        else:
+            load_weights(self.path, encoder)
+        return EncoderClassifier(encoder, classes, self.mode)
+
+    @property
+    def encoder(self) -> Backbone:
+        """The encoder, without the classifier."""
+        return cast(EncoderClassifier, self.backbone).encoder
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine; the pretrained encoder's rate is lower."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        slow = {id(parameter) for parameter in self.encoder.parameters()}
+        optimiser, schedule = self.optimisation.build(
+            self, steps, lambda parameter: self.encoder_rate if id(parameter) in slow else 1.0
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class EncoderClassifier(nn.Module):
+    """A classifier on an encoder's embedding.
+
+    Args:
+        encoder: the backbone.
+        classes: number of logits.
+        mode: see ``FineTuneTask``.
+    """
+
+    encoder: Backbone
+
+    def __init__(self, encoder: Backbone, classes: int, mode: str) -> None:
+        super().__init__()
+        self.encoder, self.still = encoder.requires_grad_(mode == "full"), mode != "full"
+        width = encoder.out_dim
+        classifier = perceptron(width, width, 1, classes, 0.0) if mode == "frozen" else nn.Linear(width, classes)
+        self.head = nn.Sequential(nn.LayerNorm(width), classifier)
+
+    def forward(self, batch: WeightBatch) -> Tensor:
+        """(B, classes)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.still):
+            embeddings = self.encoder(batch)
+        result: Tensor = self.head(embeddings)
+        return result
+
+    def train(self, mode: bool = True) -> EncoderClassifier:
+        """A frozen encoder stays in evaluation mode: no dropout."""
+        super().train(mode)
+        if self.still:
+            self.encoder.eval()
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles the encoder."""
+        self.encoder.compile(*args, **kwargs)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+from weightspace.encoder import embed, load_encoder, load_weights, save_encoder
+from weightspace.errors import ConfigError
+
+BACKBONES = {
+    "DWS": partial(DWS, hidden=4, layers=1, pool="max", dropout=0.3),
+    "GNN": partial(GNN, hidden=4, layers=1, probes=3, fourier=2),
+    "GraphTransformer": partial(GraphTransformer, node=4, edge=4, attention=4, heads=2, layers=2),
+    "ScaleGNN": partial(ScaleGNN, hidden=4, layers=1),
+    "Probe": partial(Probe, probes=5, hidden=8),
+    "MLP": partial(MLP, hidden=4),
+    "Canonical": partial(Canonical, backbone=partial(DWS, hidden=4), group="permutation"),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_an_encoder_comes_back_as_it_was(name: str, random_batch, tmp_path: Path) -> None:
+    batch = random_batch().to(dtype=torch.float32)
+    encoder = BACKBONES[name](batch.spec, 6)
+    encoder.fit_normaliser(batch)
+    encoder.eval()
+    save_encoder(tmp_path / "e.safetensors", encoder)
+    loaded = load_encoder(tmp_path / "e.safetensors")
+    assert type(loaded) is type(encoder)
+    assert not loaded.training
+    assert loaded.description() == encoder.description()
+    assert torch.equal(loaded(batch), encoder(batch))
+    assert [p.name for p in tmp_path.iterdir()] == ["e.safetensors"]
+    with safe_open(tmp_path / "e.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["encoder"])["class"] == name
+
+
+def test_embedding_leaves_the_encoder_as_it_was(random_batch) -> None:
+    batch = random_batch().to(dtype=torch.float32)
+    encoder = DWS(batch.spec, 6, hidden=4, dropout=0.5)
+    assert torch.allclose(embed(encoder, batch, chunk=4), encoder.eval()(batch), atol=1e-6)
+    encoder.train()
+    embed(encoder, batch)
+    assert encoder.training
+
+
+def saved(batch, tmp_path: Path, **arguments) -> Path:
+    path = tmp_path / "e.safetensors"
+    save_encoder(path, DWS(batch.spec, 6, **{"hidden": 4, "layers": 1, **arguments}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(DWS, hidden=5, layers=1), "DWS: hidden is 5 here, and 4 in the saved weights"),
+        (partial(DWS, hidden=4, layers=1, pool="max"), "DWS: pool is max here, and mean in the saved weights"),
+        (partial(MLP, hidden=4), "this backbone is a MLP, the saved one a DWS"),
+    ],
+)
+def test_another_encoder_is_refused_and_both_are_named(make, message: str, random_batch, tmp_path: Path) -> None:
+    batch = random_batch()
+    with pytest.raises(ConfigError, match=message):
+        load_weights(saved(batch, tmp_path), make(batch.spec, 6))
+    with pytest.raises(ConfigError, match="out_dim is 7 here, and 6 in the saved weights"):
+        load_weights(saved(batch, tmp_path), DWS(batch.spec, 7, hidden=4, layers=1))
+    other = random_batch(widths=(2, 5, 3))
+    with pytest.raises(ConfigError, match="built for 2-5-3 sine.* the saved one for 2-5-4-3 sine"):
+        load_weights(saved(batch, tmp_path), DWS(other.spec, 6, hidden=4, layers=1))
+
+
+def test_dropout_may_differ(random_batch, tmp_path: Path) -> None:
+    batch = random_batch()
+    load_weights(saved(batch, tmp_path, dropout=0.5), DWS(batch.spec, 6, hidden=4, layers=1))
+
+
+def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load_encoder(tmp_path / "none.safetensors")
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(ConfigError, match="not an encoder artefact"):
+        load_encoder(path)
+    whole = saved(random_batch(), tmp_path)
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ConfigError, match="not a safetensors file, or damaged"):
+        load_encoder(path)
+
+
+class Elsewhere(DWS):
+    """Installed nowhere."""
+
+
+def test_a_class_that_is_not_installed_is_named(random_batch, tmp_path: Path) -> None:
+    path = tmp_path / "e.safetensors"
+    save_encoder(path, Elsewhere(random_batch().spec, 6))
+    assert isinstance(load_encoder(path), Elsewhere)  # it has been imported
+    path.write_bytes(path.read_bytes().replace(b"Elsewhere", b"Nowherels"))
+    with pytest.raises(ConfigError, match="'Nowherels' is not installed"):
+        load_encoder(path)
+
+
+class Opaque(Backbone):
+    def __init__(self, spec, out_dim: int, what) -> None:
+        super().__init__(spec, out_dim, None)
+        self.layer = torch.nn.Linear(spec.num_params, out_dim)
+
+    def encode(self, params):
+        return self.layer(params)
+
+
+def test_arguments_must_be_plain_data(random_batch) -> None:
+    with pytest.raises(ConfigError, match="Opaque: arguments must be numbers, text, .* found what = <object"):
+        Opaque(random_batch().spec, 2, object()).state_dict()
