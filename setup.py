@@ -17,7 +17,16 @@ CORE = [
     "matplotlib>=3.8",
 ]
 DATA = ["scikit-learn>=1.4", "pooch>=1.8"]
-TEST = ["pytest>=8", "hypothesis>=6.100", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff", "mypy", "types-PyYAML", "build"]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "ruff",
+    "mypy",
+    "types-PyYAML",
+    "build",
+]
 
 setup(
     name="weightspace",
