@@ -39,6 +39,7 @@ QUIET = (
     r".*The number of training batches .* is smaller than the logging interval.*",
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*You defined a `validation_step` but have no `val_dataloader`.*",
+    r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
 )
 
