@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -59,7 +61,7 @@ def uniformity(embeddings: Tensor) -> Tensor:
         embeddings: (n, D), normalised here, n >= 2.
     """
     distances = torch.pdist(F.normalize(embeddings, dim=1)).square()
-    return torch.logsumexp(-2 * distances, dim=0) - torch.log(torch.tensor(float(len(distances))))
+    return torch.logsumexp(-2 * distances, dim=0) - math.log(len(distances))
 
 
 def spread(embeddings: Tensor) -> Tensor:

@@ -143,12 +143,6 @@ class ContrastiveTask(Task):
                 measures["uniformity"] = uniformity(first)
         return loss, measures
 
-    def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Object, view and embedding of each network."""
-        assert batch.objects is not None
-        assert batch.views is not None
-        return {"object": batch.objects, "view": batch.views, "embedding": self(batch)}
-
 
 def _projector(widths: list[int], norm: str) -> nn.Sequential:
     norms: dict[str, Callable[[int], nn.Module]] = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
