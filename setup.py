@@ -11,6 +11,7 @@ CORE = [
     "numpy>=1.26",
     "scipy>=1.11",
     "tensorboard>=2.16",
+    "fsspec[http]>=2024.2",  # lightning has it too: checkpoints from addresses
     "safetensors>=0.5",
     "PyYAML>=6",
     "rich>=13",

@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
+from weightspace.loading import ZooLoader
 from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
@@ -128,20 +128,20 @@ class ZooDataModule(pl.LightningDataModule):
         rows = self.zoo.rows("val", first_view_only=True)
         return self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows)
 
-    def train_dataloader(self) -> DataLoader[WeightBatch]:
+    def train_dataloader(self) -> ZooLoader:
         """Shuffled batches of the training objects; pairs of batches where there are positives."""
         if self.positives is not None:
             return self._pair_loader(self._train, shuffle=True)
         return self._loader(self._train, self.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
+    def val_dataloader(self) -> ZooLoader | list[Any]:
         """The validation objects; no loader if the zoo has none."""
         if self.positives is not None and len(self.zoo.rows("val")):
             return self._pair_loader(self.zoo.rows("val"), shuffle=False)
         rows = self.zoo.rows("val", first_view_only=True)
         return self._loader(rows, self.eval_batch_size) if len(rows) else []
 
-    def test_dataloader(self) -> list[DataLoader[WeightBatch]]:
+    def test_dataloader(self) -> list[ZooLoader]:
         """The test objects, and the internal test if it was asked for.
 
         Raises:
@@ -153,7 +153,7 @@ class ZooDataModule(pl.LightningDataModule):
         tests = [rows] + ([self._internal] if len(self._internal) else [])
         return [self._loader(r, self.eval_batch_size) for r in tests]
 
-    def predict_dataloader(self) -> DataLoader[WeightBatch]:
+    def predict_dataloader(self) -> ZooLoader:
         """The test objects."""
         return self.test_dataloader()[0]
 
@@ -171,10 +171,10 @@ class ZooDataModule(pl.LightningDataModule):
         """How many of the rows each object has."""
         return self.zoo.objects[rows].unique(return_counts=True)[1]
 
-    def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
+    def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> ZooLoader:
         return self._load(rows, BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows))))
 
-    def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
+    def _pair_loader(self, rows: Tensor, shuffle: bool) -> ZooLoader:
         rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # all views of an object in a row
         views = self._views(rows)
         assert self.positives is not None
@@ -188,9 +188,10 @@ class ZooDataModule(pl.LightningDataModule):
             raise ConfigError(f"{count} networks of {self.zoo.path} cannot be shared by {world} processes")
         return rank, world
 
-    def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
-        return DataLoader(
+    def _load(self, rows: Tensor, sampler: BatchSampler) -> ZooLoader:
+        return ZooLoader(
             ZooDataset(self.zoo, rows),
+            self.trainer,
             batch_size=None,  # the sampler yields whole batches
             sampler=sampler,
             num_workers=self.num_workers,

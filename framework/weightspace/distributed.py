@@ -27,6 +27,20 @@ def share(count: int, loss: Tensor) -> Tensor:
     return processes() * count / total.to(loss.dtype)
 
 
+def in_any_process(fact: bool, device: torch.device) -> bool:
+    """Whether it is so in at least one process: all are told the same.
+
+    Args:
+        fact: of this process.
+        device: of the run, through which the processes talk.
+    """
+    if processes() == 1:
+        return fact
+    told = torch.tensor(int(fact), device=device)
+    dist.all_reduce(told, dist.ReduceOp.MAX)
+    return bool(told)
+
+
 def gather(rows: Tensor) -> tuple[Tensor, int]:
     """All processes' rows, in the order of the processes, with the gradient of all that becomes of them anywhere.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -35,6 +36,23 @@ class AugmentationError(WeightspaceError):
 
 class ConfigError(WeightspaceError):
     """A configuration (YAML or command line) that cannot be run."""
+
+
+class NonFiniteError(WeightspaceError):
+    """Training that has come to numbers that are not finite."""
+
+
+class Terminated(Exception):  # noqa: N818 - it is no error
+    """A run that was told to end (SIGTERM), and has saved where it stands.
+
+    Args:
+        message: where it stands.
+        code: with which the process is to exit.
+    """
+
+    def __init__(self, message: str, code: int = 128 + signal.SIGTERM) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class MissingExtraError(WeightspaceError, ImportError):

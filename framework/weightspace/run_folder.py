@@ -16,7 +16,7 @@ from weightspace.files import write_whole
 class RunFolder:
     """Where a run keeps its files.
 
-    ``config.yaml`` (resolved), ``provenance.json``, ``checkpoints/best.ckpt`` and ``last.ckpt``, TensorBoard's event
+    ``config.yaml`` (resolved), ``provenance.json``, ``checkpoints/best.ckpt`` and ``step-*.ckpt``, TensorBoard's event
     files, ``pictures/`` and ``metrics.json`` (at the end).
     """
 
@@ -37,18 +37,35 @@ class RunFolder:
         """Final metrics by command: {"fit": {...}, "test": {...}}."""
         return self.path / "metrics.json"
 
+    def step(self, step: int) -> Path:
+        """Path of the checkpoint after so many optimiser steps."""
+        return self.checkpoints / f"step-{step:08d}.ckpt"
+
+    def steps(self) -> list[Path]:
+        """The checkpoints by step, oldest first."""
+        return sorted(self.checkpoints.glob("step-*.ckpt"))
+
     def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint ``best`` or ``last``, or of a file.
+        """Path of the checkpoint ``best``, of the newest by ``last``, or of a file.
 
         Raises:
             ConfigError: there is none.
         """
-        path = self.checkpoints / f"{name}.ckpt" if name in ("best", "last") else Path(name)
+        path = Path(name)
+        if name == "best":
+            path = self.checkpoints / "best.ckpt"
+        elif name == "last":
+            path = (self.steps() or [self.checkpoints / "step-*.ckpt"])[-1]
         if not path.is_file():
-            there = sorted(p.stem for p in self.checkpoints.glob("*.ckpt"))
+            there = sorted(str(p) for p in self.checkpoints.glob("*.ckpt"))
             hint = f"there is {', '.join(there)}" if there else f"train first (no run at {self.path})"
             raise ConfigError(f"ckpt_path {name}: expected {path}, found nothing: {hint}")
         return path
+
+    def remove_leftovers(self) -> None:
+        """Removes temporary files of a process that was killed while it wrote a checkpoint."""
+        for leftover in self.checkpoints.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     @property
     def holds_run(self) -> bool:

@@ -64,11 +64,15 @@ class BatchSampler(Sampler[BatchIndex]):
 
     def __init__(self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1) -> None:
         self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.rank, self.world, self.epoch, self.begin = rank, world, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self.epoch = epoch
+
+    def go_on(self, epoch: int, begin: int) -> None:
+        """Makes the next pass, and only that, begin with this batch of this epoch."""
+        self.epoch, self.begin = epoch, begin
 
     def __len__(self) -> int:
         whole, rest = divmod(self.length, self.batch_size * self.world)
@@ -77,7 +81,8 @@ class BatchSampler(Sampler[BatchIndex]):
     def __iter__(self) -> Iterator[BatchIndex]:
         rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
         size, last = self.batch_size * self.world, len(self) - 1
-        for number in range(last + 1):
+        begin, self.begin = self.begin, 0
+        for number in range(begin, last + 1):
             batch = rows[number * size : None if number == last else (number + 1) * size]
             yield number, batch[self.rank :: self.world]
 

@@ -1,11 +1,23 @@
 """What is kept of a run besides its weights: provenance, metrics and pictures."""
 
+from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.encoder_file import EncoderFile
 from weightspace.callbacks.epoch_lines import EpochLines
+from weightspace.callbacks.finite_steps import FiniteSteps
 from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
 from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
-__all__ = ["EncoderFile", "EpochLines", "OnlineProbe", "Pictures", "Provenance", "StepSeeds", "Throughput"]
+__all__ = [
+    "Checkpoints",
+    "EncoderFile",
+    "EpochLines",
+    "FiniteSteps",
+    "OnlineProbe",
+    "Pictures",
+    "Provenance",
+    "StepSeeds",
+    "Throughput",
+]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from weightspace.errors import WeightspaceError, closest
+from weightspace.errors import Terminated, WeightspaceError, closest
 from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
@@ -24,7 +24,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code (2: bad input, 130: interrupted)."""
+    """Runs a command; returns its exit code (2: bad input, 130: interrupted, 143: told to end)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         _say(_escape(str(stop)) or "interrupted")
         return 130
+    except Terminated as stop:
+        if stop.code:
+            _say(f"{_escape(str(stop))}: the same command with --ckpt_path last goes on")
+        return stop.code
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -6,29 +6,39 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import lightning.pytorch as pl
-import torch
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from weightspace.callbacks import EncoderFile, EpochLines, OnlineProbe, Pictures, Provenance, StepSeeds, Throughput
+from weightspace.callbacks import (
+    Checkpoints,
+    EncoderFile,
+    EpochLines,
+    FiniteSteps,
+    OnlineProbe,
+    Pictures,
+    Provenance,
+    StepSeeds,
+    Throughput,
+)
+from weightspace.checkpoint_io import AtomicCheckpointIO, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
-from weightspace.errors import ConfigError, WeightspaceError
+from weightspace.errors import ConfigError, Terminated, WeightspaceError
 from weightspace.run_folder import RunFolder
 from weightspace.tasks import ContrastiveTask, SupervisedTask, Task
 
@@ -53,6 +63,8 @@ def run_cli(arguments: list[str]) -> None:
     _load_backbones()
     try:
         RunCLI(args=arguments)
+    except SIGTERMException:  # between Lightning's taking over the signal and ours
+        raise Terminated("told to end (SIGTERM) before the first step") from None
     except SystemExit as stop:  # how Lightning ends a run after ctrl-C
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt("stopped: the same command with --ckpt_path last goes on") from None
@@ -117,6 +129,13 @@ class RunCLI(LightningCLI):
         parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
         parser.add_argument("--monitor", type=str, help="metric that chooses the best checkpoint; default: the task's")
         parser.add_argument("--monitor_mode", type=str, help="max or min; default: the task's, or max")
+        parser.add_argument(
+            "--auto_resume", type=bool, default=False, help="fit goes on with an unfinished run by itself"
+        )
+        parser.add_argument(
+            "--nonfinite", type=str, default="stop", help="what a step with a NaN loss does: stop, skip"
+        )
+        parser.add_class_arguments(Checkpoints, "checkpoints", skip={"folder"}, instantiate=False)
         parser.add_class_arguments(OnlineProbe, "probe", instantiate=False)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -147,8 +166,10 @@ class RunCLI(LightningCLI):
             extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step")]
             if isinstance(self.model, ContrastiveTask):
                 extra.append(OnlineProbe(**self._get(self.config, "probe").as_dict()))
+            extra.append(FiniteSteps(self.folder, self._get(self.config, "nonfinite")))
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
+                kwargs["plugins"] = self._plugins()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
         kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
         try:
@@ -161,10 +182,16 @@ class RunCLI(LightningCLI):
         asked = self._trainer_option("logger")
         return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
 
+    def _plugins(self) -> list[Any]:
+        """Those of the configuration, and ours for checkpoint files, if it has none."""
+        asked = self._trainer_option("plugins") or []
+        asked = asked if isinstance(asked, list) else [asked]
+        own = [] if any(isinstance(plugin, CheckpointIO) for plugin in asked) else [AtomicCheckpointIO()]
+        return [*asked, *own]
+
     def _checkpoints(self) -> list[pl.Callback]:
-        options: dict[str, Any] = {"dirpath": self.folder.checkpoints, "enable_version_counter": False}
         encoder_file = [EncoderFile(self.folder.path)] if getattr(self.model, "trains_encoder", False) else []
-        last = ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **options)
+        last = Checkpoints(self.folder, **self._get(self.config, "checkpoints").as_dict())
         if not len(self.datamodule.zoo.rows("val")):
             return [last, *encoder_file]
         monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode") or "max"
@@ -173,7 +200,10 @@ class RunCLI(LightningCLI):
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
         if mode not in ("max", "min"):
             raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
-        return [ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **options), last, *encoder_file]
+        best = ModelCheckpoint(
+            self.folder.checkpoints, "best", monitor=monitor, mode=mode, enable_version_counter=False
+        )
+        return [best, last, *encoder_file]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)
@@ -184,17 +214,22 @@ class RunCLI(LightningCLI):
         return RunFolder(Path(self._get(self.config, "runs")) / name / str(seed))
 
     def _resolve_checkpoint(self) -> None:
+        """Finds and checks the checkpoint that is asked for, before anything is built on it."""
         options = self.config_init[self.subcommand]
-        asked = options.get("ckpt_path")
-        if asked is not None:
-            path = self.folder.checkpoint(asked)
-            try:
-                torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
-            except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
-                raise ConfigError(f"{path} is not a readable checkpoint: {str(error).splitlines()[0]}") from error
-            options["ckpt_path"] = str(path)
-        elif self._begins_run and not options["overwrite"]:
-            self.folder.check_free()
+        if self.subcommand == "fit" and options["auto_resume"] and not options["overwrite"] and self.folder.steps():
+            options["ckpt_path"] = options["ckpt_path"] or "last"
+        asked = options["ckpt_path"]
+        if asked is None:
+            if self._begins_run and not options["overwrite"]:
+                self.folder.check_free()
+            return
+        path = asked if "://" in asked else str(self.folder.checkpoint(asked))
+        try:
+            read_checkpoint(path)
+        except ConfigError as error:
+            before = newest_whole([step for step in self.folder.steps() if str(step) < path])
+            raise ConfigError(f"{error}{f'. The one before it: --ckpt_path {before}' if before else ''}") from error
+        options["ckpt_path"] = path
 
     @property
     def _begins_run(self) -> bool:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from weightspace.backbones import DWS
 from weightspace.cli.main import main
 from weightspace.encoder import embed, load_encoder, save_encoder
+from weightspace.run_folder import RunFolder
 from weightspace.zoo import Zoo
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +50,11 @@ def metrics(run: Path) -> dict:
     return json.loads((run / "metrics.json").read_text())
 
 
+def newest(run: Path) -> dict:
+    """Content of the newest checkpoint by step."""
+    return torch.load(RunFolder(run).steps()[-1], weights_only=True)
+
+
 def fresh(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "weightspace.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -59,11 +65,12 @@ def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, 
     run = tmp_path / "runs" / "small" / "3"
     names = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     assert {
-        "config.yaml", "provenance.json", "metrics.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "config.yaml", "provenance.json", "metrics.json", "checkpoints/best.ckpt",
+        "checkpoints/step-00000006.ckpt", "checkpoints/step-00000012.ckpt",
         "pictures/augmentation.png", "pictures/confusion_val.png",
     } <= names  # fmt: skip
     assert any("tfevents" in name for name in names)
-    assert len([n for n in names if n.endswith(".ckpt")]) == 2
+    assert len([n for n in names if n.endswith(".ckpt")]) == 3
     resolved = yaml.safe_load((run / "config.yaml").read_text())
     assert (resolved["data"]["seed"], resolved["data"]["eval_batch_size"]) == (3, 512)
     fitted = metrics(run)["fit"]
@@ -100,10 +107,7 @@ def test_validate_repeats_the_best_score(experiment: Path, tmp_path: Path) -> No
 def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
     for runs in ("one", "two"):
         assert main(["fit", "-c", str(experiment), "--runs", runs]) == 0
-    weights = [
-        torch.load(tmp_path / runs / "small" / "3" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for runs in ("one", "two")
-    ]
+    weights = [newest(tmp_path / runs / "small" / "3")["state_dict"] for runs in ("one", "two")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -120,8 +124,7 @@ def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(ex
     assert not (tmp_path / "cut" / "small" / "3" / "metrics.json").exists()
     assert main([*options, "--runs", "cut", "--ckpt_path", "last"]) == 0
     assert main([*options, "--runs", "whole"]) == 0
-    run = Path("small") / "3" / "checkpoints" / "last.ckpt"
-    states = [torch.load(tmp_path / runs / run, weights_only=True)["state_dict"] for runs in ("whole", "cut")]
+    states = [newest(tmp_path / runs / "small" / "3")["state_dict"] for runs in ("whole", "cut")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
@@ -185,7 +188,7 @@ BAD = {
         ["--model.init_args.backbone.init_args.pool", "sum"],
         "pool must be 'mean', 'max' or 'attention', found 'sum'",
     ),
-    "no checkpoint": (["--ckpt_path", "last"], "last.ckpt, found nothing"),
+    "no checkpoint": (["--ckpt_path", "last"], "step-*.ckpt, found nothing"),
     "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
 }
 
@@ -358,12 +361,11 @@ def test_a_scheduled_strength_is_in_the_checkpoint(experiment: Path, tmp_path: P
     config["trainer"]["max_epochs"] = 3
     experiment.write_text(yaml.safe_dump(config))
     assert main(["fit", "-c", str(experiment)]) == 0
-    checkpoint = tmp_path / "runs/small/3/checkpoints/last.ckpt"
-    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    callbacks = newest(tmp_path / "runs/small/3")["callbacks"]
     (state,) = [state for key, state in callbacks.items() if key.startswith("augmentation/1/GaussianNoise")]
     assert state == {"strength": pytest.approx(0.3)}  # epoch 2 of 0, 1, 2: three quarters of the scale
     assert main(["fit", "-c", str(experiment), "--ckpt_path", "last", "--trainer.max_epochs", "6"]) == 0
-    callbacks = torch.load(checkpoint, weights_only=True)["callbacks"]
+    callbacks = newest(tmp_path / "runs/small/3")["callbacks"]
     (state,) = [state for key, state in callbacks.items() if key.startswith("augmentation/1/GaussianNoise")]
     assert state == {"strength": pytest.approx(0.4)}
 

@@ -1,0 +1,104 @@
+"""Checkpoints from which a run goes on as if it had never been cut."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from weightspace.distributed import in_any_process
+from weightspace.errors import ConfigError, Terminated
+from weightspace.run_folder import RunFolder
+
+
+class Checkpoints(Checkpoint):
+    """Writes ``step-<optimiser steps>.ckpt`` at the end of every epoch, within epochs, and when told to end.
+
+    SIGTERM, in whichever process of the run it arrives, is answered at the end of a step: all processes agree, one
+    writes a checkpoint, and ``Terminated`` is raised in each. Within an epoch a checkpoint is written only after an
+    optimiser step that no validation follows, since there nothing is half done.
+
+    Args:
+        folder: of the run.
+        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: at the ends of epochs only.
+        keep: how many of the newest to keep, >= 1. That of the best epoch is kept besides.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, folder: RunFolder, every_n_steps: int | None = None, keep: int = 2) -> None:
+        for name, value in {"every_n_steps": every_n_steps, "keep": keep}.items():
+            if value is not None and value < 1:
+                raise ConfigError(f"checkpoints.{name} must be at least 1, found {value}")
+        self.folder, self.every_n_steps, self.keep = folder, every_n_steps, keep
+        self._step = 0
+        self._due = self._signalled = self._ending = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Takes over SIGTERM, which Lightning gives back at the end to whom it belonged before."""
+        if stage == "fit" and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, *_: Any) -> None:
+        self._signalled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Removes what an abandoned continuation has left: later checkpoints, and halves of files."""
+        self._step = trainer.global_step
+        if trainer.is_global_zero:
+            self.folder.remove_leftovers()
+            for path in self.folder.steps():
+                if path > self.folder.step(self._step):
+                    path.unlink()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Ends, where the epoch before was the last that was allowed."""
+        self._end_if_asked(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves where it is due, and possible."""
+        if trainer.global_step == self._step:  # gradients are still being accumulated
+            return
+        self._step = trainer.global_step
+        self._ending = in_any_process(self._signalled, pl_module.device)
+        self._due |= self._ending or (self.every_n_steps is not None and self._step % self.every_n_steps == 0)
+        if self._due and not trainer.is_last_batch and not _validation_follows(trainer, batch_idx):
+            self._save(trainer)
+            self._end_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves."""
+        self._ending = in_any_process(self._signalled, pl_module.device)
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._due = False
+        trainer.save_checkpoint(self.folder.step(self._step))
+        if trainer.is_global_zero:
+            for path in self.folder.steps()[: -self.keep]:
+                path.unlink()
+
+    def _end_if_asked(self, trainer: pl.Trainer) -> None:
+        if self._ending:
+            # Lightning kills the first process at once where one of those that it started does not end with 0
+            child = not trainer.is_global_zero and _started_by_lightning(trainer)
+            message = f"told to end (SIGTERM), and saved as {self.folder.step(self._step)}"
+            raise Terminated(message, 0) if child else Terminated(message)
+
+
+def _started_by_lightning(trainer: pl.Trainer) -> bool:
+    return isinstance(getattr(trainer.strategy, "cluster_environment", None), LightningEnvironment)
+
+
+def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether the trainer validates after this batch."""
+    total = trainer.check_val_every_n_epoch is None
+    number = trainer.fit_loop.total_batch_idx if total else batch_idx
+    return trainer.val_check_batch is not None and (number + 1) % trainer.val_check_batch == 0

@@ -1,0 +1,101 @@
+"""Steps whose loss or gradients are not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from weightspace.batch import WeightBatch
+from weightspace.distributed import in_any_process
+from weightspace.errors import ConfigError, NonFiniteError
+from weightspace.run_folder import RunFolder
+
+CHOICES = ("stop", "skip")
+
+
+class FiniteSteps(Callback):
+    """Looks at loss and gradients before each optimiser step, so that no weight becomes NaN.
+
+    A step that is not finite, in any process, stops the run with ``NonFiniteError``; or it is skipped and counted
+    (``train/skipped_steps``). Either way each process leaves ``nonfinite/step-<step>-process-<rank>.json``, which
+    names the networks of the step.
+
+    Args:
+        folder: of the run.
+        nonfinite: "stop" or "skip".
+
+    Raises:
+        ConfigError: another word.
+    """
+
+    def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
+        if nonfinite not in CHOICES:
+            raise ConfigError(f"nonfinite must be {' or '.join(CHOICES)}, found {nonfinite!r}")
+        self.folder, self.nonfinite, self.skipped = folder, nonfinite, 0
+        self._batches: list[WeightBatch] = []
+        self._losses: list[Tensor] = []
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Notes the networks."""
+        self._batches.append(batch[0] if isinstance(batch, tuple) else batch)
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Notes the loss."""
+        self._losses.append(loss.detach())
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Looks at the numbers of all batches of this step."""
+        numbers = list(self._losses)
+        if getattr(trainer.precision_plugin, "scaler", None) is None:  # that of 16-mixed skips steps by itself
+            numbers += [p.grad for p in pl_module.parameters() if p.grad is not None]
+        largest = get_total_norm(numbers, float("inf"))  # one number to wait for; NaN if there is one
+        if in_any_process(not bool(largest.isfinite()), pl_module.device):
+            self._answer(trainer, pl_module)
+        self._batches, self._losses = [], []
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many steps were skipped."""
+        return {"skipped": self.skipped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it from a checkpoint."""
+        self.skipped = state_dict["skipped"]
+
+    def _answer(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        step, losses = trainer.global_step, [float(loss) for loss in self._losses]
+        name = f"nonfinite/step-{step:08d}-process-{trainer.global_rank}.json"
+        self.folder.write_json(name, {
+            "step": step,
+            "epoch": trainer.current_epoch,
+            "losses": [str(loss) for loss in losses],
+            "networks": [
+                {"object": o, "view": v}
+                for batch in self._batches
+                for o, v in zip(_listed(batch.objects), _listed(batch.views), strict=True)
+            ],
+        })  # fmt: skip
+        if self.nonfinite == "stop":
+            good = self.folder.steps()
+            raise NonFiniteError(
+                f"step {step} (epoch {trainer.current_epoch}) is not finite: loss {', '.join(map(str, losses))}. Its "
+                f"networks are listed in {self.folder.path / name}. "
+                + (f"The last good checkpoint is {good[-1]}. " if good else "No checkpoint has been written yet. ")
+                + "Try a lower learning rate, or leave such steps out: --nonfinite skip"
+            )
+        self.skipped += 1
+        for parameter in pl_module.parameters():
+            parameter.grad = None
+        pl_module.log("train/skipped_steps", float(self.skipped), on_step=True, on_epoch=False)
+
+
+def _listed(numbers: Tensor | None) -> list[int]:
+    return [] if numbers is None else numbers.tolist()
