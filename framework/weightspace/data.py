@@ -9,11 +9,12 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
-from weightspace.loading import ZooLoader
+from weightspace.loading import LateLoader
 from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
@@ -76,6 +77,8 @@ class ZooDataModule(pl.LightningDataModule):
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
         self.chain.check(self.spec, target="class" if self.class_names else "value")
         self._train, self._internal = self._training_rows()
+        self._length: int | None = None
+        self._saved_length: int | None = None
         if positives not in (None, "augment") and not self._views(self._train).min() > 1:
             raise ConfigError(
                 f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
@@ -128,20 +131,23 @@ class ZooDataModule(pl.LightningDataModule):
         rows = self.zoo.rows("val", first_view_only=True)
         return self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows)
 
-    def train_dataloader(self) -> ZooLoader:
+    def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects; pairs of batches where there are positives."""
-        if self.positives is not None:
-            return self._pair_loader(self._train, shuffle=True)
-        return self._loader(self._train, self.batch_size, shuffle=True)
+        pairs = self.positives is not None
+        loader = (
+            self._pair_loader(self._train, True) if pairs else self._loader(self._train, self.batch_size, shuffle=True)
+        )
+        self._length = len(loader)
+        return loader
 
-    def val_dataloader(self) -> ZooLoader | list[Any]:
+    def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
         """The validation objects; no loader if the zoo has none."""
         if self.positives is not None and len(self.zoo.rows("val")):
             return self._pair_loader(self.zoo.rows("val"), shuffle=False)
         rows = self.zoo.rows("val", first_view_only=True)
         return self._loader(rows, self.eval_batch_size) if len(rows) else []
 
-    def test_dataloader(self) -> list[ZooLoader]:
+    def test_dataloader(self) -> list[DataLoader[WeightBatch]]:
         """The test objects, and the internal test if it was asked for.
 
         Raises:
@@ -153,7 +159,7 @@ class ZooDataModule(pl.LightningDataModule):
         tests = [rows] + ([self._internal] if len(self._internal) else [])
         return [self._loader(r, self.eval_batch_size) for r in tests]
 
-    def predict_dataloader(self) -> ZooLoader:
+    def predict_dataloader(self) -> DataLoader[WeightBatch]:
         """The test objects."""
         return self.test_dataloader()[0]
 
@@ -171,10 +177,10 @@ class ZooDataModule(pl.LightningDataModule):
         """How many of the rows each object has."""
         return self.zoo.objects[rows].unique(return_counts=True)[1]
 
-    def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> ZooLoader:
+    def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
         return self._load(rows, BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows))))
 
-    def _pair_loader(self, rows: Tensor, shuffle: bool) -> ZooLoader:
+    def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
         rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # all views of an object in a row
         views = self._views(rows)
         assert self.positives is not None
@@ -188,17 +194,37 @@ class ZooDataModule(pl.LightningDataModule):
             raise ConfigError(f"{count} networks of {self.zoo.path} cannot be shared by {world} processes")
         return rank, world
 
-    def _load(self, rows: Tensor, sampler: BatchSampler) -> ZooLoader:
-        return ZooLoader(
-            ZooDataset(self.zoo, rows),
-            self.trainer,
-            batch_size=None,  # the sampler yields whole batches
-            sampler=sampler,
-            num_workers=self.num_workers,
-            collate_fn=_as_is,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
+        options: dict[str, Any] = {
+            "dataset": ZooDataset(self.zoo, rows),
+            "batch_size": None,  # the sampler yields whole batches
+            "sampler": sampler,
+            "num_workers": self.num_workers,
+            "collate_fn": _as_is,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+        return LateLoader(self._position, **options) if sampler.shuffle else DataLoader(**options)
+
+    def _position(self) -> int:
+        """How many batches of this epoch were trained on before the run was resumed."""
+        if self.trainer is None or not (self.trainer.training and self.trainer.fit_loop.restarting):
+            return 0
+        done = int(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        if done and self._saved_length != self._length:
+            raise ConfigError(
+                f"the checkpoint stands after batch {done} of {self._saved_length} of an epoch, which now has "
+                f"{self._length}: go on with the same data options and number of processes, or from the end of an epoch"
+            )
+        return done
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches an epoch has: what a position within it means."""
+        return {"length": self._length}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes it from a checkpoint, to be compared."""
+        self._saved_length = state_dict["length"]
 
 
 def _as_is(batch: Any) -> Any:

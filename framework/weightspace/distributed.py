@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
+import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -80,3 +82,15 @@ class _Gather(torch.autograd.Function):
         gradient = gradients[0].contiguous().clone()
         dist.all_reduce(gradient)
         return gradient[ctx.begin : ctx.begin + ctx.count], None
+
+
+def end_together(trainer: pl.Trainer, error: Exception) -> NoReturn:
+    """Raises an error that every process of a run raises at the same place.
+
+    The processes that Lightning has started itself end quietly instead, with exit code 0: at another, Lightning would
+    kill the first process before it can say what happened.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if isinstance(environment, LightningEnvironment) and not trainer.is_global_zero:
+        raise SystemExit(0)
+    raise error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import signal
 from collections.abc import Iterable
 
 
@@ -43,16 +42,7 @@ class NonFiniteError(WeightspaceError):
 
 
 class Terminated(Exception):  # noqa: N818 - it is no error
-    """A run that was told to end (SIGTERM), and has saved where it stands.
-
-    Args:
-        message: where it stands.
-        code: with which the process is to exit.
-    """
-
-    def __init__(self, message: str, code: int = 128 + signal.SIGTERM) -> None:
-        super().__init__(message)
-        self.code = code
+    """A run that was told to end (SIGTERM), and has saved where it stands."""
 
 
 class MissingExtraError(WeightspaceError, ImportError):

@@ -110,5 +110,6 @@ class RunFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file so that it exists whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / name, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

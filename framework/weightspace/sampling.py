@@ -60,6 +60,10 @@ class BatchSampler(Sampler[BatchIndex]):
         shuffle: a new order each epoch, decided by (seed, epoch) alone.
         seed: of the order.
         rank, world: this process's number, and how many there are.
+
+    Attributes:
+        epoch: of the next pass; Lightning sets it.
+        begin: number of the batch with which passes begin.
     """
 
     def __init__(self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -70,10 +74,6 @@ class BatchSampler(Sampler[BatchIndex]):
         """Called by Lightning before each epoch."""
         self.epoch = epoch
 
-    def go_on(self, epoch: int, begin: int) -> None:
-        """Makes the next pass, and only that, begin with this batch of this epoch."""
-        self.epoch, self.begin = epoch, begin
-
     def __len__(self) -> int:
         whole, rest = divmod(self.length, self.batch_size * self.world)
         return whole + (rest >= self.world or whole == 0)
@@ -81,8 +81,7 @@ class BatchSampler(Sampler[BatchIndex]):
     def __iter__(self) -> Iterator[BatchIndex]:
         rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
         size, last = self.batch_size * self.world, len(self) - 1
-        begin, self.begin = self.begin, 0
-        for number in range(begin, last + 1):
+        for number in range(self.begin, last + 1):
             batch = rows[number * size : None if number == last else (number + 1) * size]
             yield number, batch[self.rank :: self.world]
 

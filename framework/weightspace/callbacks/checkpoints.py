@@ -8,9 +8,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from weightspace.distributed import in_any_process
+from weightspace.distributed import end_together, in_any_process
 from weightspace.errors import ConfigError, Terminated
 from weightspace.run_folder import RunFolder
 
@@ -39,17 +38,17 @@ class Checkpoints(Checkpoint):
         self._step = 0
         self._due = self._signalled = self._ending = False
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Takes over SIGTERM, which Lightning gives back at the end to whom it belonged before."""
-        if stage == "fit" and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._note)
-
     def _note(self, *_: Any) -> None:
         self._signalled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Removes what an abandoned continuation has left: later checkpoints, and halves of files."""
-        self._step = trainer.global_step
+        """Takes over SIGTERM, and removes what a killed run has left: checkpoints of later steps, halves of files.
+
+        Lightning gives the signal back, at the end, to whom it belonged before.
+        """
+        self._step, self._signalled = trainer.global_step, trainer.received_sigterm
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._note)
         if trainer.is_global_zero:
             self.folder.remove_leftovers()
             for path in self.folder.steps():
@@ -75,6 +74,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves."""
+        _ = trainer.callback_metrics  # a progress bar of the first process has had them computed: by all, before they talk
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._save(trainer)
 
@@ -87,14 +87,8 @@ class Checkpoints(Checkpoint):
 
     def _end_if_asked(self, trainer: pl.Trainer) -> None:
         if self._ending:
-            # Lightning kills the first process at once where one of those that it started does not end with 0
-            child = not trainer.is_global_zero and _started_by_lightning(trainer)
-            message = f"told to end (SIGTERM), and saved as {self.folder.step(self._step)}"
-            raise Terminated(message, 0) if child else Terminated(message)
-
-
-def _started_by_lightning(trainer: pl.Trainer) -> bool:
-    return isinstance(getattr(trainer.strategy, "cluster_environment", None), LightningEnvironment)
+            saved = self.folder.step(self._step)
+            end_together(trainer, Terminated(f"told to end (SIGTERM), and saved as {saved}"))
 
 
 def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:

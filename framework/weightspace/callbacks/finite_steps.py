@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
-from weightspace.distributed import in_any_process
+from weightspace.distributed import end_together, in_any_process
 from weightspace.errors import ConfigError, NonFiniteError
 from weightspace.run_folder import RunFolder
 
@@ -85,12 +85,13 @@ class FiniteSteps(Callback):
         })  # fmt: skip
         if self.nonfinite == "stop":
             good = self.folder.steps()
-            raise NonFiniteError(
+            error = NonFiniteError(
                 f"step {step} (epoch {trainer.current_epoch}) is not finite: loss {', '.join(map(str, losses))}. Its "
                 f"networks are listed in {self.folder.path / name}. "
                 + (f"The last good checkpoint is {good[-1]}. " if good else "No checkpoint has been written yet. ")
                 + "Try a lower learning rate, or leave such steps out: --nonfinite skip"
             )
+            end_together(trainer, error)
         self.skipped += 1
         for parameter in pl_module.parameters():
             parameter.grad = None

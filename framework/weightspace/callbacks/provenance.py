@@ -80,9 +80,9 @@ class Provenance(Callback):
             self._write(trainer, "validate", {})
 
     def _write(self, trainer: pl.Trainer, command: str, extra: dict[str, float]) -> None:
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}  # in all processes together
         if not trainer.is_global_zero:
             return
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.folder.write_json("metrics.json", {**self.folder.read_metrics(), command: {**measured, **extra}})
 
 

@@ -35,9 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(_escape(str(stop)) or "interrupted")
         return 130
     except Terminated as stop:
-        if stop.code:
-            _say(f"{_escape(str(stop))}: the same command with --ckpt_path last goes on")
-        return stop.code
+        _say(f"{_escape(str(stop))}: the same command with --ckpt_path last goes on")
+        return 143
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -201,7 +201,12 @@ class RunCLI(LightningCLI):
         if mode not in ("max", "min"):
             raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
         best = ModelCheckpoint(
-            self.folder.checkpoints, "best", monitor=monitor, mode=mode, enable_version_counter=False
+            self.folder.checkpoints,
+            "best",
+            monitor=monitor,
+            mode=mode,
+            save_on_train_epoch_end=False,  # after validation, whose metric it looks at
+            enable_version_counter=False,
         )
         return [best, last, *encoder_file]
 

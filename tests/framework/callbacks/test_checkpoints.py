@@ -1,0 +1,233 @@
+"""Runs that are killed, told to end, or given damaged files: real processes, real signals, real bytes."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from weightspace.checkpoint_io import AtomicCheckpointIO
+from weightspace.cli.main import main
+from weightspace.errors import ConfigError
+from weightspace.run_folder import RunFolder
+
+COMMAND = [sys.executable, "-m", "weightspace.cli.main", "fit", "-c", "cut.yaml"]
+LAST_STEP = 3 * 23  # 3 epochs of 180 networks in batches of 8
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Draws of every kind: order, augmentations with a state, dropout."""
+    monkeypatch.chdir(tmp_path)
+    backbone = {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1, "dropout": 0.3}}
+    config = {
+        "model": {"class_path": "weightspace.tasks.SupervisedTask", "init_args": {"backbone": backbone}},
+        "data": {
+            "zoo": str(digits_zoo),
+            "batch_size": 8,
+            "augmentations": ["sign_flip", {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 3}}, "mixup"],
+        },
+        "trainer": {"max_epochs": 3, "accelerator": "cpu"},
+        "checkpoints": {"every_n_steps": 5, "keep": 3},
+    }
+    path = tmp_path / "cut.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def weights(runs: str) -> dict[str, torch.Tensor]:
+    folder = RunFolder(Path(runs) / "cut" / "0")
+    assert folder.checkpoint("last") == folder.step(LAST_STEP)
+    state: dict[str, torch.Tensor] = torch.load(folder.checkpoint("last"), weights_only=True)["state_dict"]
+    return state
+
+
+def assert_equal_weights(first: str, second: str) -> None:
+    a, b = weights(first), weights(second)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def signalled(number: signal.Signals, when: Callable[[], bool], *options: str) -> tuple[int, str]:
+    """Runs the command, sends the signal as soon as ``when`` holds; returns exit code and what it said."""
+    with subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as running:
+        while running.poll() is None and not when():
+            time.sleep(0.0002)
+        assert running.poll() is None, f"ended before it could be cut: {running.communicate()[1]}"
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)
+    return running.returncode, said
+
+
+def step_is_there(runs: str, step: int) -> Callable[[], bool]:
+    """Whether a run has come so far."""
+    folder = RunFolder(Path(runs) / "cut" / "0")
+    return lambda: any(path >= folder.step(step) for path in folder.steps())
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_that_is_killed_several_times_comes_to_the_weights_of_one_that_is_not(
+    experiment: Path, workers: str
+) -> None:
+    options = ["--data.num_workers", workers, "--auto_resume", "true"]
+    for step in (5, 30, 46):  # in the first epoch, in the second, at an epoch's end
+        assert signalled(signal.SIGKILL, step_is_there("cut", step), *options, "--runs", "cut")[0] == -signal.SIGKILL
+        assert not Path("cut/cut/0/metrics.json").exists()
+    assert main(["fit", "-c", "cut.yaml", *options, "--runs", "cut"]) == 0
+    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0  # in this process, without workers
+    assert_equal_weights("whole", "cut")
+
+
+def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(experiment: Path) -> None:
+    folder = RunFolder(Path("cut/cut/0"))
+    options = ["--checkpoints.every_n_steps", "1", "--runs", "cut"]
+
+    def writes() -> bool:
+        return len(folder.steps()) > 1 and any(
+            name.endswith(".tmp") and name.startswith(".step") for name in os.listdir(folder.checkpoints)
+        )
+
+    for _ in range(20):  # the write may end between the look and the signal
+        assert signalled(signal.SIGKILL, writes, *options, "--overwrite", "true")[0] == -signal.SIGKILL
+        leftover = list(folder.checkpoints.glob(".step*.tmp"))
+        if leftover:
+            break
+    assert len(leftover) == 1
+    assert main(["fit", "-c", "cut.yaml", *options, "--ckpt_path", "last"]) == 0
+    assert not list(folder.checkpoints.glob(".*"))
+    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0
+    assert_equal_weights("whole", "cut")
+
+
+def test_sigterm_saves_and_exits_with_143(experiment: Path) -> None:
+    options = ["--checkpoints.every_n_steps", "null", "--runs", "cut"]
+    code, said = signalled(signal.SIGTERM, step_is_there("cut", 23), *options)
+    assert code == 143
+    (end,) = RunFolder(Path("cut/cut/0")).steps()[1:]
+    assert 23 < int(end.stem.removeprefix("step-")) < 46
+    assert f"told to end (SIGTERM), and saved as {end}" in " ".join(said.split())
+    assert main(["fit", "-c", "cut.yaml", *options, "--auto_resume", "true"]) == 0
+    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0
+    assert_equal_weights("whole", "cut")
+
+
+@pytest.mark.parametrize("process", ["first", "second"])
+def test_two_processes_answer_a_signal_to_one_of_them_together(experiment: Path, process: str) -> None:
+    options = ["--trainer.devices", "2", "--checkpoints.every_n_steps", "null"]
+    folder = RunFolder(Path("cut/cut/0"))
+    command = [*COMMAND, *options, "--runs", "cut"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+        while not folder.steps():
+            assert running.poll() is None
+            time.sleep(0.001)
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        second = next(int(c) for c in children if b"weightspace" in Path(f"/proc/{c}/cmdline").read_bytes())
+        os.kill(running.pid if process == "first" else second, signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 143, said
+    assert said.count("told to end (SIGTERM)") == 1
+    steps = [int(path.stem.removeprefix("step-")) for path in folder.steps()]
+    assert steps[0] == 12
+    assert 12 < steps[-1] < 24
+    assert main(["fit", "-c", "cut.yaml", "--runs", "cut", "--ckpt_path", "last"]) == 2  # one process: another order
+
+
+def test_damaged_checkpoints_are_refused_and_the_one_before_is_named(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "-c", "cut.yaml", "--trainer.max_epochs", "1", "--checkpoints.keep", "9"]) == 0
+    *_, before, last = RunFolder(Path("runs/cut/0")).steps()
+    whole = last.read_bytes()
+    with zipfile.ZipFile(last) as archive:
+        tensor = max(archive.infolist(), key=lambda entry: entry.file_size)
+    altered = bytearray(whole)
+    altered[tensor.header_offset + 200] ^= 1  # one bit of its numbers: torch alone would take it
+    go_on = ["fit", "-c", "cut.yaml", "--ckpt_path", "last"]
+    for content, message in [
+        (whole[: len(whole) // 2], "File is not a zip file"),
+        (bytes(altered), "has not the checksum"),
+        (b"", "File is not a zip file"),
+    ]:
+        last.write_bytes(content)
+        capsys.readouterr()
+        assert main(go_on) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert message in said
+        assert said.endswith(f"The one before it: --ckpt_path {before}")
+    assert main(["fit", "-c", "cut.yaml", "--ckpt_path", str(before)]) == 0
+    assert not last.exists() or last.read_bytes() != b""
+
+
+class Payload:
+    """What would be run by a loader that unpickles."""
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return os.mkdir, ("unpickled",)
+
+
+@pytest.fixture
+def address(experiment: Path):
+    """Serves the working directory."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(experiment.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_checkpoints_from_an_address_and_none_is_unpickled(
+    experiment: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "-c", "cut.yaml", "--trainer.max_epochs", "1"]) == 0
+    test = ["test", "-c", "cut.yaml", "--ckpt_path"]
+    assert main([*test, f"{address}/runs/cut/0/checkpoints/best.ckpt"]) == 0
+    torch.save({"state_dict": Payload()}, "evil.ckpt")
+    Path("old.ckpt").write_bytes(pickle.dumps({"state_dict": Payload()}))
+    for path, message in [
+        ("evil.ckpt", "It is not unpickled, since that can run any code"),
+        (f"{address}/evil.ckpt", "It is not unpickled, since that can run any code"),
+        ("old.ckpt", "File is not a zip file"),
+        (f"{address}/none.ckpt", "is not a readable checkpoint"),
+    ]:
+        capsys.readouterr()
+        assert main([*test, path]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+        with pytest.raises(ConfigError):  # what a Trainer in a script does
+            AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
+    assert not Path("unpickled").exists()
+
+
+def test_what_the_options_must_be(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, message in [
+        (["--checkpoints.every_n_steps", "0"], "checkpoints.every_n_steps must be at least 1, found 0"),
+        (["--checkpoints.keep", "0"], "checkpoints.keep must be at least 1, found 0"),
+        (["--nonfinite", "ignore"], "nonfinite must be stop or skip, found 'ignore'"),
+    ]:
+        assert main(["fit", "-c", "cut.yaml", *options]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert not Path("runs").exists()
+
+
+def test_only_the_newest_are_kept_and_those_of_an_abandoned_continuation_are_not(experiment: Path) -> None:
+    assert main(["fit", "-c", "cut.yaml", "--trainer.max_epochs", "2"]) == 0
+    folder = RunFolder(Path("runs/cut/0"))
+    assert [path.name for path in folder.steps()] == [folder.step(step).name for step in (40, 45, 46)]
+    back = ["--ckpt_path", str(folder.step(40)), "--trainer.max_steps", "42"]
+    assert main(["fit", "-c", "cut.yaml", "--trainer.max_epochs", "2", *back]) == 0
+    assert folder.checkpoint("last") == folder.step(42)
