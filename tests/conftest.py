@@ -105,6 +105,12 @@ def fit_networks(recipe: Recipe, coordinates: torch.Tensor, values: torch.Tensor
 
 
 @pytest.fixture
+def children() -> Callable[[int], list[int]]:
+    """Lists the processes that a process has started."""
+    return lambda pid: [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
 def idx_family() -> Callable[..., dict[str, bytes]]:
     """Writes four small files in the MNIST family's format; returns name -> content."""
     return write_family

@@ -1,20 +1,79 @@
-"""What processes of one training run tell each other; one process alone is told its own."""
+"""What the processes of one run tell each other; one process alone is told its own."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
-import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
 def processes() -> int:
-    """How many processes train together."""
+    """How many processes run together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def process() -> int:
+    """Number of this process among them."""
+    return dist.get_rank() if processes() > 1 else 0
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Joins the processes that torchrun or srun has started, over gloo; alone, does nothing.
+
+    They may wait for each other for a week: for a slow one, not for one that has ended, which is noticed at once.
+    """
+    if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & os.environ.keys():
+        yield
+        return
+    # imported here, because it takes seconds
+    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+    environment = TorchElasticEnvironment() if TorchElasticEnvironment.detect() else SLURMEnvironment()
+    if environment.world_size() == 1:
+        yield
+        return
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+    rank, world = environment.global_rank(), environment.world_size()
+    dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(weeks=1))
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def first_then_all(action: Callable[[], Any]) -> None:
+    """Runs an action in the first process, then in the others: what the first prepares, they find.
+
+    Raises:
+        SystemExit: in the others, with code 2, where the first raised an error; it says which.
+    """
+    error: Exception | None = None
+    if process() == 0:
+        try:
+            action()
+        except Exception as raised:
+            error = raised
+    failed = in_any_process(error is not None)
+    if error is not None:
+        raise error
+    if failed:
+        raise SystemExit(2)
+    if process() > 0:
+        action()
+
+
+def wait_for_all() -> None:
+    """Returns when all processes have come here."""
+    if processes() > 1:
+        dist.barrier()
 
 
 def share(count: int, loss: Tensor) -> Tensor:
@@ -29,7 +88,7 @@ def share(count: int, loss: Tensor) -> Tensor:
     return processes() * count / total.to(loss.dtype)
 
 
-def in_any_process(fact: bool, device: torch.device) -> bool:
+def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
     """Whether it is so in at least one process: all are told the same.
 
     Args:
@@ -82,15 +141,3 @@ class _Gather(torch.autograd.Function):
         gradient = gradients[0].contiguous().clone()
         dist.all_reduce(gradient)
         return gradient[ctx.begin : ctx.begin + ctx.count], None
-
-
-def end_together(trainer: pl.Trainer, error: Exception) -> NoReturn:
-    """Raises an error that every process of a run raises at the same place.
-
-    The processes that Lightning has started itself end quietly instead, with exit code 0: at another, Lightning would
-    kill the first process before it can say what happened.
-    """
-    environment = getattr(trainer.strategy, "cluster_environment", None)
-    if isinstance(environment, LightningEnvironment) and not trainer.is_global_zero:
-        raise SystemExit(0)
-    raise error

@@ -9,7 +9,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
-from weightspace.distributed import end_together, in_any_process
+from weightspace.callbacks.ending import end_together
+from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, Terminated
 from weightspace.run_folder import RunFolder
 
@@ -74,7 +75,9 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves."""
-        _ = trainer.callback_metrics  # a progress bar of the first process has had them computed: by all, before they talk
+        _ = (
+            trainer.callback_metrics
+        )  # a progress bar of the first process has had them computed: by all, before they talk
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._save(trainer)
 

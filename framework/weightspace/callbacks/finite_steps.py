@@ -11,7 +11,8 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
-from weightspace.distributed import end_together, in_any_process
+from weightspace.callbacks.ending import end_together
+from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, NonFiniteError
 from weightspace.run_folder import RunFolder
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
+from weightspace.distributed import in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting import job, verify
@@ -63,6 +64,8 @@ def fit(
 ) -> None:
     """Fits networks to the objects of a source. A run that was cut goes on with the same command.
 
+    Under torchrun or srun, all processes fit, and the zoo is that of one process.
+
     Args:
         source: name of the source: digits, fashion-mnist, idx, or one of a plugin.
         out: folder of the zoo.
@@ -78,18 +81,35 @@ def fit(
         path: folder of the source's files, where it needs one.
         set: changes of recipe fields, for instance steps=300 learning_rate=0.01.
     """
+    with joined():
+        console.quiet = process() > 0
+        _fit(source, out, ZooPlan(train, val, test, views, eval_views, seed), recipe, mode, device, path, set)
+
+
+def _fit(
+    source: str,
+    out: str,
+    plan: ZooPlan,
+    recipe: str,
+    mode: str,
+    device: str,
+    path: str | None,
+    changes: list[str] | None,
+) -> None:
     if mode not in ("auto", "compiled", "eager"):
         raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
+    if device == "cuda" and processes() > 1:
+        device = f"cuda:{process() % max(1, torch.cuda.device_count())}"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     objects = load_source(source, **({} if path is None else {"path": path}))
-    plan = ZooPlan(train, val, test, views, eval_views, seed)
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
-    chosen = load_recipe(recipe, key_values(set or []))
-    networks = train * views + (val + test) * eval_views
-    console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}")
+    chosen = load_recipe(recipe, key_values(changes or []))
+    networks = plan.train * plan.views + (plan.val + plan.test) * plan.eval_views
+    shared = f", shared by {processes()} processes: below is the first one's part" if processes() > 1 else ""
+    console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}{shared}")
     fitter = _fitter(chosen, objects, networks, mode, device, Path(out))
     finished = (Path(out) / FILE).exists()
     try:
@@ -116,12 +136,15 @@ def _fitter(recipe: Recipe, objects: ImageSource, networks: int, mode: str, devi
         wanted = mode
     fitter = BatchedFitter(recipe, spec, coordinates, wanted, device)
     if not finished:
+        failure: RecipeError | None = None
         try:
             fitter.compile()
         except RecipeError as error:
             if mode == "compiled":
                 raise
-            console.print(f"[yellow]fitting eagerly:[/] {escape(str(error))}")
+            failure = error
+        if in_any_process(failure is not None):  # all alike: the last bits differ between the modes
+            console.print(f"[yellow]fitting eagerly:[/] {escape(str(failure or 'a process cannot compile'))}")
             fitter = BatchedFitter(recipe, spec, coordinates, "eager", device)
     cost = f" (in {fitter.compile_seconds:.1f} s)" if fitter.compile_seconds else ""
     console.print(

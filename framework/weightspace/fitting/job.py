@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.distributed import first_then_all, process, processes, wait_for_all
 from weightspace.errors import ZooError
 from weightspace.fitting.fitter import BatchedFitter, Fitted
 from weightspace.fitting.initialise import initialise
@@ -101,12 +103,14 @@ class ZooFit:
         plan: which networks.
         fitter: recipe, and numeric mode: part of the zoo's identity, because the last bits differ.
         out: the folder.
+
+    Where several processes have joined (``weightspace.distributed.joined``), each fits its share of the shards.
     """
 
     def __init__(self, source: ImageSource, plan: ZooPlan, fitter: BatchedFitter, out: str | Path) -> None:
         self.source, self.plan, self.fitter = source, plan, fitter
         self.rows = plan.rows(source)
-        self.writer = ZooWriter(out, self._job(), self._header())
+        self.writer = ZooWriter(out, self._job(), self._header(), process())
 
     def __len__(self) -> int:
         return len(self.rows["object"])
@@ -115,23 +119,36 @@ class ZooFit:
         """Fits what is missing.
 
         Args:
-            report: called first with what is there already, then after every block.
+            report: called first with what is there already, then after every block of this process.
 
         Raises:
             ZooError: the folder cannot be written, or holds something else.
         """
-        with self.writer as writer:
-            tally = _Tally(len(self), len(writer.failed), report)
-            if writer.finished:
-                tally.skip(len(self))
-                return ZooHeader.read(writer.path)
-            first = len(writer.done) * SHARD_ROWS
-            tally.skip(min(first, len(self)))
-            if first < len(self):
-                self.fitter.compile()
-                for start in range(first, len(self), SHARD_ROWS):
-                    writer.write(*self._shard(slice(start, start + SHARD_ROWS), tally))
-            return writer.finish()
+        first_then_all(self.writer.__enter__)
+        with ExitStack() as stack:
+            stack.push(self.writer)
+            return self._run(report)
+
+    def _run(self, report: Callable[[Progress], None]) -> ZooHeader:
+        writer, planned = self.writer, len(self)
+        if writer.finished:
+            _Tally(planned, 0, report).skip(planned)
+            return ZooHeader.read(writer.path)
+        missing = [n for n in range(-(-planned // SHARD_ROWS)) if n not in writer.done]
+        own = missing[process() :: processes()]
+        sizes = {n: min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in own}
+        there = planned - sum(min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in missing)
+        tally = _Tally(there + sum(sizes.values()), sum(map(len, writer.failed.values())), report)
+        tally.skip(there)
+        if own:
+            self.fitter.compile()
+        for number in own:
+            writer.write(*self._shard(slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS), tally), number)
+        wait_for_all()
+        if process() == 0:
+            writer.finish()
+        wait_for_all()
+        return ZooHeader.read(writer.path)
 
     def _shard(self, rows: slice, tally: _Tally) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         objects, views, splits = (self.rows[name][rows] for name in ("object", "view", "split"))

@@ -26,6 +26,11 @@ class ShardEntry:
     bytes: int
     sha256: str
 
+    @property
+    def number(self) -> int:
+        """Its place among the shards: the file is named after it."""
+        return int(Path(self.file).stem)
+
 
 @dataclass(frozen=True)
 class ZooHeader:

@@ -28,20 +28,29 @@ class ZooWriter:
     The journal's first line says what the zoo is to be, every other line lists a whole shard. A writer of the same
     job on the same folder takes over the shards of the journal; a writer of another job is refused.
 
+    Several processes can write one zoo, each its own shards, into a journal of its own. The first prepares the folder
+    before the others open it, and finishes it after them.
+
     Args:
         path: the folder; made if it does not exist.
         job: JSON-like description of everything that decides the zoo's bytes.
         header: what ``zoo.json`` will hold, still without shards.
+        process: number of this process among those that write the zoo.
+
+    Attributes:
+        done: shards that are whole, by number.
+        failed: the networks that were left out, by number of the shard.
 
     Raises:
-        ZooError: the folder cannot be written, holds something else, or another process writes it.
+        ZooError: the folder cannot be written, holds something else, or another run writes it.
     """
 
-    def __init__(self, path: str | Path, job: dict[str, Any], header: ZooHeader) -> None:
+    def __init__(self, path: str | Path, job: dict[str, Any], header: ZooHeader, process: int = 0) -> None:
         self.path = Path(path).expanduser()
-        self.job, self.header = job, header
-        self.done: list[ShardEntry] = []
-        self.failed: list[dict[str, Any]] = []
+        self.job, self.header, self.process = job, header, process
+        self.done: dict[int, ShardEntry] = {}
+        self.failed: dict[int, list[dict[str, Any]]] = {}
+        self._lock: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -49,85 +58,106 @@ class ZooWriter:
         return (self.path / FILE).exists()
 
     def __enter__(self) -> ZooWriter:
-        with self._named("written"):
-            foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
-            if foreign and not self.finished and not (self.path / JOURNAL).exists():
-                raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
-            (self.path / "shards").mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "shards", os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise ZooError(f"another process is writing the zoo at {self.path}: wait for it, or stop it") from error
+        if self.process == 0:
+            self._prepare()
         try:
             self._take_over()
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._lock)
+        self._unlock()
 
-    def write(self, tensors: dict[str, Tensor], failed: list[dict[str, Any]]) -> None:
-        """Adds the next shard, and the networks that were left out of it."""
+    def write(self, tensors: dict[str, Tensor], failed: list[dict[str, Any]], number: int | None = None) -> None:
+        """Adds a shard (the next one, if no number is given), and the networks that were left out of it."""
+        number = len(self.done) if number is None else number
         with self._named("written"):
-            entry = write_shard(self.path, len(self.done), tensors)
+            entry = write_shard(self.path, number, tensors)
             self._append({**asdict(entry), "failed": failed})
-        self.done.append(entry)
-        self.failed += failed
+        self.done[number], self.failed[number] = entry, failed
 
     def finish(self) -> ZooHeader:
-        """Writes ``zoo.json`` and removes the journal."""
-        header = ZooHeader(**{**vars(self.header), "shards": self.done, "failed": self.failed})
+        """Writes ``zoo.json``, with the shards of all processes, and removes the journals."""
+        for path in self._journals():
+            self._read_shards(self._read(path))
+        shards = [self.done[number] for number in sorted(self.done)]
+        failed = [network for number in sorted(self.failed) for network in self.failed[number]]
+        header = ZooHeader(**{**vars(self.header), "shards": shards, "failed": failed})
         if not header.rows:
-            raise ZooError(f"no network is left for {self.path}: all {len(self.failed)} diverged twice")
+            raise ZooError(f"no network is left for {self.path}: all {len(failed)} diverged twice")
         with self._named("finished"):
             write_whole(self.path / FILE, header.to_text().encode())
-            (self.path / JOURNAL).unlink(missing_ok=True)
+            for path in self._journals():
+                path.unlink()
         return header
+
+    def _prepare(self) -> None:
+        """Makes the folder this run's own, and removes what a cut has left half written."""
+        with self._named("written"):
+            foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
+            if foreign and not self.finished and not self._journals():
+                raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
+            (self.path / "shards").mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "shards", os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unlock()
+            raise ZooError(f"another process is writing the zoo at {self.path}: wait for it, or stop it") from error
+        with self._named("written"):
+            for leftover in self.path.glob("**/.*.tmp"):
+                leftover.unlink()
+            for path in self._journals():
+                whole, _, cut = path.read_bytes().rpartition(b"\n")
+                if cut:  # the process was killed while it wrote the last line
+                    write_whole(path, whole + b"\n" if whole else b"")
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _take_over(self) -> None:
         if self.finished:
             header = ZooHeader.read(self.path)
             self._same_job({key: header.provenance.get(key) for key in self.job}, "a finished zoo")
-            self.done, self.failed = header.shards, header.failed
+            self.done, self.failed = dict(enumerate(header.shards)), {0: header.failed}
             return
-        lines = self._read_journal()
-        with self._named("written"):
-            for leftover in self.path.glob("**/.*.tmp"):
-                leftover.unlink()
-            if not lines:
-                write_whole(self.path / JOURNAL, (json.dumps(self.job, sort_keys=True) + "\n").encode())
-                return
-        self._same_job(lines[0], "an unfinished zoo")
-        for line in lines[1:]:
-            entry = ShardEntry(**{k: v for k, v in line.items() if k != "failed"})
-            shard = self.path / "shards" / entry.file
-            check_size(shard, entry)
-            check_sum(shard, entry)
-            self.done.append(entry)
-            self.failed += line["failed"]
+        first = self.path / JOURNAL
+        head = self._read(first)[:1] if first.exists() else []
+        if head:
+            self._same_job(head[0], "an unfinished zoo")
+            for path in self._journals():
+                self._read_shards(self._read(path))
+            for entry in self.done.values():
+                check_size(self.path / "shards" / entry.file, entry)
+                check_sum(self.path / "shards" / entry.file, entry)
+        elif self.process == 0:
+            with self._named("written"):
+                write_whole(first, (json.dumps(self.job, sort_keys=True) + "\n").encode())
 
-    def _read_journal(self) -> list[dict[str, Any]]:
-        path = self.path / JOURNAL
-        if not path.exists():
-            return []
-        whole, _, cut = path.read_bytes().rpartition(b"\n")
+    def _journals(self) -> list[Path]:
+        return sorted(self.path.glob("journal*.jsonl"))
+
+    def _read(self, path: Path) -> list[dict[str, Any]]:
         try:
-            lines = [json.loads(line) for line in whole.splitlines()]
+            return [json.loads(line) for line in path.read_bytes().splitlines()]
         except ValueError as error:
             raise ZooError(f"{path} is damaged ({error}): remove the folder and fit again") from error
-        if cut:  # the process was killed while it wrote the last line
-            with self._named("written"):
-                write_whole(path, whole + b"\n")
-        return lines
+
+    def _read_shards(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            if "file" in line:  # the first line of the first journal is the job
+                entry = ShardEntry(**{k: v for k, v in line.items() if k != "failed"})
+                self.done[entry.number], self.failed[entry.number] = entry, line["failed"]
 
     def _append(self, line: dict[str, Any]) -> None:
-        with (self.path / JOURNAL).open("ab") as journal:
+        name = f"journal-{self.process}.jsonl" if self.process else JOURNAL
+        with (self.path / name).open("ab") as journal:
             journal.write((json.dumps(line, sort_keys=True) + "\n").encode())
             journal.flush()
             os.fsync(journal.fileno())

@@ -126,7 +126,9 @@ def test_sigterm_saves_and_exits_with_143(experiment: Path) -> None:
 
 
 @pytest.mark.parametrize("process", ["first", "second"])
-def test_two_processes_answer_a_signal_to_one_of_them_together(experiment: Path, process: str) -> None:
+def test_two_processes_answer_a_signal_to_one_of_them_together(
+    experiment: Path, process: str, children: Callable[[int], list[int]]
+) -> None:
     options = ["--trainer.devices", "2", "--checkpoints.every_n_steps", "null"]
     folder = RunFolder(Path("cut/cut/0"))
     command = [*COMMAND, *options, "--runs", "cut"]
@@ -134,8 +136,8 @@ def test_two_processes_answer_a_signal_to_one_of_them_together(experiment: Path,
         while not folder.steps():
             assert running.poll() is None
             time.sleep(0.001)
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        second = next(int(c) for c in children if b"weightspace" in Path(f"/proc/{c}/cmdline").read_bytes())
+        started = children(running.pid)
+        second = next(c for c in started if b"weightspace" in Path(f"/proc/{c}/cmdline").read_bytes())
         os.kill(running.pid if process == "first" else second, signal.SIGTERM)
         _, said = running.communicate(timeout=60)
     assert running.returncode == 143, said
