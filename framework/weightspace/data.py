@@ -187,11 +187,22 @@ class ZooDataModule(pl.LightningDataModule):
         place = self._place(len(views))
         return self._load(rows, PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place))
 
-    def _place(self, count: int) -> tuple[int, int]:
+    def check_processes(self, count: int) -> None:
+        """Raises ConfigError where so many processes cannot share the training or the validation objects."""
+        for rows in (self._train, self.zoo.rows("val")):
+            self._check_share(len(self.zoo.objects[rows].unique()), count)
+
+    def _check_share(self, objects: int, processes: int) -> None:
+        if 0 < objects < processes:
+            raise ConfigError(
+                f"{processes} processes cannot share {objects} objects of {self.zoo.path}, since each needs one: take "
+                "fewer processes (trainer.devices, trainer.num_nodes)"
+            )
+
+    def _place(self, objects: int) -> tuple[int, int]:
         """Number of this process, and of all, which share so many objects."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        if count < world:
-            raise ConfigError(f"{count} networks of {self.zoo.path} cannot be shared by {world} processes")
+        self._check_share(objects, world)
         return rank, world
 
     def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:

@@ -244,7 +244,7 @@ class RunCLI(LightningCLI):
     def before_fit(self) -> None:
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
         if isinstance(self.model, Task):
-            self.model.check(self.datamodule)
+            self.model.check(self.datamodule, self.trainer)
         if not self._begins_run:
             return
         self.folder.prepare(resuming=self.config_init["fit"]["ckpt_path"] is not None)

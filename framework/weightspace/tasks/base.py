@@ -45,8 +45,9 @@ class Task(pl.LightningModule, ABC):
             raise ConfigError(f"{name} needs a ZooDataModule: it takes the architecture from the zoo")
         return data
 
-    def check(self, data: ZooDataModule) -> None:
+    def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
+        data.check_processes(trainer.world_size)
 
     @property
     def encoder(self) -> Backbone:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
@@ -85,27 +86,28 @@ class ContrastiveTask(Task):
         if hasattr(self, "backbone"):
             return
         data = self.data
-        self.check(data)
+        self.check(data, self.trainer)
         if self.norm == "batch" and self.trainer.world_size > 1:
-            if self.trainer.strategy.root_device.type != "cuda":
-                raise ConfigError(
-                    "ContrastiveTask: norm 'batch' in several processes needs GPUs: torch's SyncBatchNorm takes no CPU "
-                    "tensors, and statistics of each process by itself are not those of the batch. Take norm: layer"
-                )
             self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
         self.backbone = self.make_backbone(data.spec, self.embedding)
         self.backbone.fit_normaliser(data.training_batch())
         if self.compile_backbone:
             self.backbone.compile()
 
-    def check(self, data: ZooDataModule) -> None:
-        """Raises ConfigError where the data has no pairs, or a batch no negatives."""
+    def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
+        """Raises ConfigError where the data has no pairs, a batch no negatives, or its statistics cannot be shared."""
+        super().check(data, trainer)
         if data.positives is None:
             raise ConfigError("ContrastiveTask learns from pairs: set data.positives to augment, views or both")
         if data.batch_size < 2:
             raise ConfigError(
                 "ContrastiveTask needs other networks in a batch: data.batch_size must be at least 2, "
                 f"found {data.batch_size}"
+            )
+        if self.norm == "batch" and trainer.world_size > 1 and trainer.strategy.root_device.type != "cuda":
+            raise ConfigError(
+                "ContrastiveTask: norm 'batch' in several processes needs GPUs: torch's SyncBatchNorm takes no CPU "
+                "tensors, and statistics of each process by itself are not those of the batch. Take norm: layer"
             )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
@@ -61,9 +62,9 @@ class FineTuneTask(SupervisedTask):
         self.path, self.embedding, self.mode = encoder, embedding, mode
         self.encoder_rate = encoder_rate if encoder is not None else 1.0
 
-    def check(self, data: ZooDataModule) -> None:
+    def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the encoder is of other networks, another class or other arguments."""
-        super().check(data)
+        super().check(data, trainer)
         if self.path is not None:
             load_weights(self.path, self.make_backbone(data.spec, self.embedding))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -65,7 +66,7 @@ class SupervisedTask(Task):
         if hasattr(self, "backbone"):
             return
         data = self.data
-        self.check(data)
+        self.check(data, self.trainer)
         assert data.class_names is not None
         classes = len(data.class_names)
         self.backbone = self.build(data, classes)
@@ -81,8 +82,9 @@ class SupervisedTask(Task):
         self.val_metrics = metrics.clone()
         self.test_metrics = torch.nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
 
-    def check(self, data: ZooDataModule) -> None:
+    def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the data has pairs, or no classes."""
+        super().check(data, trainer)
         if data.positives is not None:
             raise ConfigError(f"{type(self).__name__} does not learn from pairs: leave data.positives out")
         if data.class_names is None:

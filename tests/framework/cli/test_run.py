@@ -189,6 +189,8 @@ BAD = {
         "pool must be 'mean', 'max' or 'attention', found 'sum'",
     ),
     "no checkpoint": (["--ckpt_path", "last"], "step-*.ckpt, found nothing"),
+    "more processes than objects": (["--trainer.devices", "21"], "21 processes cannot share 20 objects"),
+    "a class without labels": (["--data.label_fraction", "0.05"], "label"),
     "bad rate": (["--model.init_args.learning_rate", "0"], "learning_rate must be > 0"),
 }
 
@@ -434,6 +436,7 @@ def test_pretraining_leaves_an_encoder_that_embeds_and_is_finetuned(
         (["--data.positives", "views", "--data.n_views", "1"], "'views' needs two views of every training object"),
         (["--model.init_args.temperature", "0"], "temperature must be > 0, found 0.0"),
         (["--data.batch_size", "1"], "data.batch_size must be at least 2"),
+        (["--model.init_args.norm", "batch", "--trainer.devices", "2"], "norm 'batch' in several processes needs GPUs"),
         (["--probe.every_n_epochs", "0"], "OnlineProbe: every_n_epochs must be at least 1, found 0"),
     ],
 )
