@@ -55,7 +55,7 @@ class OnlineProbe(Callback):
         encoder = cast(Task, pl_module).encoder
         scores = probe(_labelled(embed(encoder, train), train), _labelled(embed(encoder, val), val), self.neighbours)
         for name, score in scores.items():
-            pl_module.log(f"val/{name}_accuracy", score, rank_zero_only=True)
+            pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Shows the validation embeddings in TensorBoard's projector."""

@@ -75,7 +75,7 @@ class ContrastiveTask(Task):
             raise ConfigError(f"ContrastiveTask: temperature must be > 0, found {temperature}")
         self.make_backbone, self.embedding, self.temperature = backbone, embedding, temperature
         self.norm, self.compile_backbone = norm, compile
-        self.projector = _projector([embedding, *[hidden] * (layers - 1), projection], norm)
+        self.widths = [embedding, *[hidden] * (layers - 1), projection]
 
     def configure_model(self) -> None:
         """Builds the encoder for the zoo of the trainer's data module (once it is known).
@@ -87,10 +87,12 @@ class ContrastiveTask(Task):
             return
         data = self.data
         self.check(data, self.trainer)
-        if self.norm == "batch" and self.trainer.world_size > 1:
-            self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
         self.backbone = self.make_backbone(data.spec, self.embedding)
         self.backbone.fit_normaliser(data.training_batch())
+        # here, and not in the constructor: in several processes Lightning seeds once more in between
+        self.projector = _projector(self.widths, self.norm)
+        if self.norm == "batch" and self.trainer.world_size > 1:
+            self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
         if self.compile_backbone:
             self.backbone.compile()
 
@@ -125,7 +127,7 @@ class ContrastiveTask(Task):
         loss, measures = self._measure(batch)
         self.log("train/loss", loss, batch_size=len(batch[0]), prog_bar=True)
         self.log_dict({f"train/{name}": value for name, value in measures.items()}, on_step=False, on_epoch=True,
-                      batch_size=len(batch[0]))  # fmt: skip
+                      batch_size=len(batch[0]), sync_dist=True)  # fmt: skip
         return loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:

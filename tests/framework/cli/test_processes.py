@@ -1,0 +1,56 @@
+"""Whole tasks in several real processes, against one process with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from weightspace.cli.main import main
+from weightspace.run_folder import RunFolder
+
+TASKS = {"SupervisedTask": None, "ContrastiveTask": "views"}
+
+
+@pytest.fixture(scope="module")
+def odd_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """61 training objects, two views each: batches that two or three processes cannot share evenly."""
+    out = tmp_path_factory.mktemp("zoos") / "odd"
+    options = ["--source", "digits", "--recipe", "siren", "--set", "steps=60", "hidden=[8, 8]", "--views", "2"]
+    assert main(["zoo", "fit", *options, "--train", "61", "--val", "20", "--test", "20", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.parametrize(("task", "world"), [("SupervisedTask", 2), ("ContrastiveTask", 3)])
+def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
+    task: str, world: int, odd_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backbone = {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1}}
+    data = {"zoo": str(odd_zoo), "positives": TASKS[task], "n_views": None if TASKS[task] else 1}
+    config = {
+        "model": {"class_path": f"weightspace.tasks.{task}", "init_args": {"backbone": backbone}},
+        "data": data,
+        "trainer": {"max_epochs": 2, "accelerator": "cpu", "precision": "64-true"},
+    }
+    Path("x.yaml").write_text(yaml.safe_dump(config))
+    command = ["fit", "-c", "x.yaml", "--data.batch_size"]
+    several = [*command, str(12), "--runs", "several", "--trainer.devices", str(world)]
+    done = subprocess.run(
+        [sys.executable, "-m", "weightspace.cli.main", *several], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert main([*command, str(12 * world), "--runs", "one"]) == 0
+    folders = [RunFolder(Path(runs) / "x" / "0") for runs in ("one", "several")]
+    one, other = (torch.load(folder.checkpoint("last"), weights_only=True)["state_dict"] for folder in folders)
+    for name, tensor in one.items():
+        if isinstance(tensor, torch.Tensor):
+            assert torch.allclose(tensor, other[name], atol=1e-8), name
+    measured = [json.loads(folder.metrics_file.read_text())["fit"] for folder in folders]
+    for name in ("val/loss", "train/accuracy", "val/accuracy"):
+        if name in measured[0]:  # of the whole set, and no network counted twice
+            assert measured[1][name] == pytest.approx(measured[0][name], abs=1e-7), name
