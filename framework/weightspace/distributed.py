@@ -82,10 +82,15 @@ def share(count: int, loss: Tensor) -> Tensor:
     The mean over processes of the products is the mean over all entries: gradients, which are averaged over
     processes, are those of the whole batch. Exactly 1 in one process.
     """
-    total = torch.tensor(count, device=loss.device)
+    return processes() * count / total(count, loss.device).to(loss.dtype)
+
+
+def total(count: int, device: torch.device | str = "cpu") -> Tensor:
+    """The sum of all processes' counts."""
+    result = torch.tensor(count, device=device)
     if processes() > 1:
-        dist.all_reduce(total)
-    return processes() * count / total.to(loss.dtype)
+        dist.all_reduce(result)
+    return result
 
 
 def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:

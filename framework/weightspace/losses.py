@@ -58,8 +58,10 @@ def uniformity(embeddings: Tensor) -> Tensor:
     From Wang and Isola (arXiv 2005.10242).
 
     Args:
-        embeddings: (n, D), normalised here, n >= 2.
+        embeddings: (n, D), normalised here; 0 for a single row, which has no pairs.
     """
+    if len(embeddings) < 2:
+        return embeddings.new_zeros(())
     distances = torch.pdist(F.normalize(embeddings, dim=1)).square()
     return torch.logsumexp(-2 * distances, dim=0) - math.log(len(distances))
 

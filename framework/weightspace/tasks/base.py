@@ -6,9 +6,11 @@ from abc import ABC
 from typing import Any, ClassVar, cast
 
 import lightning.pytorch as pl
+from torch import Tensor
 
 from weightspace.backbones.base import Backbone
 from weightspace.data import ZooDataModule
+from weightspace.distributed import processes, total
 from weightspace.errors import ConfigError
 from weightspace.tasks.optim import Optimisation
 
@@ -53,6 +55,21 @@ class Task(pl.LightningModule, ABC):
     def encoder(self) -> Backbone:
         """The backbone that downstream tasks can use."""
         raise NotImplementedError(f"{type(self).__name__} trains no encoder")
+
+    def log_means(self, means: dict[str, Tensor], count: int, prog_bar: bool = False) -> None:
+        """Logs means over a batch's networks, as means over the networks of all processes and of the epoch.
+
+        Args:
+            means: by name, of this process's part of the batch.
+            count: of the networks in it.
+            prog_bar: whether to show them while training.
+        """
+        # Lightning, left to itself, averages the counts of the processes and rounds the average down
+        everywhere = total(count, self.device)
+        for name, mean in means.items():
+            part = mean * (processes() * count / everywhere)
+            self.log(name, part, on_step=False, on_epoch=True, batch_size=int(everywhere), sync_dist=True,
+                     prog_bar=prog_bar)  # fmt: skip
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine over all steps of the run."""

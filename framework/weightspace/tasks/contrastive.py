@@ -126,25 +126,25 @@ class ContrastiveTask(Task):
         """NT-Xent of one batch of pairs."""
         loss, measures = self._measure(batch)
         self.log("train/loss", loss, batch_size=len(batch[0]), prog_bar=True)
-        self.log_dict({f"train/{name}": value for name, value in measures.items()}, on_step=False, on_epoch=True,
-                      batch_size=len(batch[0]), sync_dist=True)  # fmt: skip
+        self.log_means({f"train/{name}": value for name, value in measures.items()}, len(batch[0]))
         return loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
         """The same of validation networks, whose augmentations are drawn alike in every epoch."""
         count = len(batch[0])
         loss, measures = self._measure(batch)
-        values = {"loss": loss / share(count, loss), **measures}
-        for name, value in values.items():
-            self.log(f"val/{name}", value, batch_size=count, sync_dist=True, prog_bar=name == "loss")
+        self.log_means({"val/loss": loss / share(count, loss)}, count, prog_bar=True)
+        self.log_means({f"val/{name}": value for name, value in measures.items()}, count)
 
     def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, dict[str, Tensor]]:
         first, second = self.projector(self(_joined(*batch))).split(len(batch[0]))
         loss = nt_xent(first, second, self.temperature)
         with torch.no_grad():
-            measures = {"alignment": alignment(first, second), "spread": spread(first)}
-            if len(first) > 1:
-                measures["uniformity"] = uniformity(first)
+            measures = {
+                "alignment": alignment(first, second),
+                "spread": spread(first),
+                "uniformity": uniformity(first),
+            }
         return loss, measures
 
 

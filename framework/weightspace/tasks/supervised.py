@@ -115,7 +115,7 @@ class SupervisedTask(Task):
         logits, targets = self(batch), _targets(batch)
         loss = F.cross_entropy(logits, _like(targets, logits))
         self.val_metrics.update(logits, _classes(targets))
-        self.log("val/loss", loss, batch_size=len(batch), sync_dist=True)
+        self.log_means({"val/loss": loss}, len(batch))
         self.log("val/accuracy", self.val_metrics["accuracy"], batch_size=len(batch), prog_bar=True)
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
