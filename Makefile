@@ -50,6 +50,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/barrier.py
 	$(BIN)/python benchmarks/augmentations.py
 	$(BIN)/python benchmarks/backbones.py
+	$(BIN)/python benchmarks/scaling.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
