@@ -18,6 +18,9 @@ from weightspace.entry_points import distribution
 from weightspace.run_folder import RunFolder
 from weightspace.version import __version__
 
+#: Entry points by which a run finds code of others.
+GROUPS = ("weightspace.augmentations", "weightspace.backbones", "weightspace.sources")
+
 
 class Provenance(Callback):
     """Writes ``provenance.json`` when training starts, and ``metrics.json`` when a command ends.
@@ -25,11 +28,14 @@ class Provenance(Callback):
     Args:
         folder: of the run.
         seed: of the run.
+
+    Attributes:
+        trained: whether there was something left to train.
     """
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed
-        self._began, self._trained = 0.0, False
+        self._began, self.trained = 0.0, False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes ``provenance.json``."""
@@ -50,18 +56,18 @@ class Provenance(Callback):
                 "lightning": pl.__version__,
                 "weightspace": __version__,
             },
-            "plugins": sorted({distribution(point) for point in entry_points(group="weightspace.augmentations")}),
+            "plugins": sorted({distribution(point) for group in GROUPS for point in entry_points(group=group)}),
             "command": sys.argv,
         }
         self.folder.write_json("provenance.json", content)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Notes that there was something left to train."""
-        self._trained = True
+        self.trained = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the last epoch's metrics, the best score, and the time (of the last part, if the run was resumed)."""
-        if not self._trained:
+        if not self.trained:
             return
         checkpoint = cast(Any, trainer.checkpoint_callback)
         extra = {"seconds": time.perf_counter() - self._began, "epochs": trainer.current_epoch}

@@ -272,6 +272,9 @@ class RunCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Says what came out, and where it lies."""
+        kept = [callback for callback in cast(Any, self.trainer).callbacks if isinstance(callback, Provenance)]
+        if kept and not kept[0].trained and self.trainer.is_global_zero:
+            make_console().print(f"finished already, after {self.trainer.current_epoch} epochs: nothing to do")
         self._print_metrics()
 
     def after_validate(self) -> None:

@@ -263,10 +263,14 @@ def test_a_checkpoint_of_another_zoo_is_refused(
     assert "this backbone is a Probe, the saved one a DWS" in capsys.readouterr().err
 
 
-def test_going_on_with_a_finished_run_keeps_its_metrics(experiment: Path, tmp_path: Path) -> None:
+def test_going_on_with_a_finished_run_keeps_its_metrics(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["fit", "-c", str(experiment)]) == 0
     before = metrics(tmp_path / "runs" / "small" / "3")
-    assert main(["fit", "-c", str(experiment), "--ckpt_path", "last"]) == 0
+    assert "finished already" not in capsys.readouterr().out
+    assert main(["fit", "-c", str(experiment), "--auto_resume", "true"]) == 0
+    assert "finished already, after 2 epochs: nothing to do" in capsys.readouterr().out
     assert metrics(tmp_path / "runs" / "small" / "3") == before
 
 
