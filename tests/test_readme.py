@@ -57,7 +57,7 @@ def test_quickstart(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "docs/zoo.md", "docs/augmentations.md"])
 def test_commands(file: str, tmp_path: Path) -> None:
     folder = clone(tmp_path / "clone")
