@@ -15,7 +15,7 @@ PACKAGE = ROOT / "framework" / "weightspace"
 LAYERS = [
     "errors", "files", "version", "entry_points", "distributed", "spec", "batch", "network", "symmetry", "sources",
     "zoo", "fitting", "augment", "drawing", "losses", "sampling", "loading", "data", "backbones", "encoder", "tasks",
-    "checkpoint_io", "run_folder", "curves", "callbacks", "testing", "cli",
+    "checkpoint_io", "run_folder", "curves", "callbacks", "testing", "cli", "__main__",
 ]  # fmt: skip
 
 
