@@ -75,9 +75,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Saves."""
-        _ = (
-            trainer.callback_metrics
-        )  # a progress bar of the first process has had them computed: by all, before they talk
+        # a progress bar has had the metrics computed in the first process: the others follow, before they talk
+        _ = trainer.callback_metrics
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._save(trainer)
 
