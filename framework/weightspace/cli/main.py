@@ -12,7 +12,7 @@ from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
 
-  zoo fit|info|verify|show       make, describe, check and draw sets of fitted networks
+  zoo fit|import|export|info|verify|show  make, take over, describe, check and draw sets of fitted networks
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
   embed --encoder E --zoo Z --out F  write a zoo's embeddings by a pretrained encoder

@@ -1,4 +1,4 @@
-"""``weightspace zoo fit|info|verify|show``."""
+"""``weightspace zoo fit|import|export|info|verify|show``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
+from weightspace.cli.zoo_exchange import export, import_
 from weightspace.distributed import in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
@@ -29,16 +30,21 @@ console = make_console()
 
 def zoo_cli(arguments: list[str]) -> None:
     """Parses and runs one ``zoo`` command."""
-    commands: dict[str, Callable[..., None]] = {"fit": fit, "info": info, "verify": check, "show": show}
+    commands: dict[str, Callable[..., None]] = {
+        "fit": fit, "import": import_, "export": export, "info": info, "verify": check, "show": show,
+    }  # fmt: skip
     parser = Parser(prog="weightspace zoo", description="Sets of fitted networks.")
     subcommands = parser.add_subcommands()
     for name, function in commands.items():
         subparser = Parser(description=(function.__doc__ or "").split("\n", 1)[0])
-        subparser.add_function_arguments(function, skip={"zoo", "set"}, as_group=False)
+        positional = {"fit": "set", "import": "source"}.get(name, "zoo")
+        subparser.add_function_arguments(function, skip={positional}, as_group=False)
         if name == "fit":
             subparser.add_argument(
                 "--set", nargs="+", metavar="FIELD=VALUE", help="changes of recipe fields: --set steps=300"
             )
+        elif name == "import":
+            subparser.add_argument("source", type=str, help="folder (or .npz file) of the networks")
         else:
             subparser.add_argument("zoo", type=str, help="folder of the zoo")
         subcommands.add_subcommand(name, subparser, help=subparser.description)

@@ -40,7 +40,9 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
         if len(bad):
             raise ZooError(f"{zoo.path}: network {int(bad[0])} (object {int(zoo.objects[bad[0]])}) is not finite")
     yield f"{len(zoo)} networks: all finite"
-    if sample > 0:
+    if sample > 0 and "source" not in zoo.header.provenance:
+        yield "PSNR not checked: the zoo was not fitted here, and does not say to which objects"
+    elif sample > 0:
         rows = spread(len(zoo), sample)
         worst = _check_psnr(zoo, source_of(zoo, path), rows)
         yield f"{len(rows)} networks: PSNR as computed from the source again (errors differ by up to {worst:.1e})"
@@ -83,4 +85,5 @@ def source_of(zoo: Zoo, path: str | None = None) -> ImageSource:
 def value_range_of(zoo: Zoo) -> tuple[float, float]:
     """What the values 0 and 1 of the objects are in the networks' outputs; (0, 1) if the zoo does not say."""
     recipe = zoo.header.provenance.get("recipe")
-    return Recipe(**recipe).value_range if recipe else (0.0, 1.0)
+    low, high = Recipe(**recipe).value_range if recipe else zoo.header.provenance.get("value_range", (0.0, 1.0))
+    return float(low), float(high)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Group
 from rich.table import Table
 
@@ -22,18 +24,27 @@ def _facts(zoo: Zoo) -> Table:
     for name, value in (
         ("networks", f"{len(zoo)} of {len(zoo.objects.unique())} objects, {len(zoo.header.shards)} shards"),
         ("architecture", f"{zoo.spec}, {zoo.spec.num_params} parameters"),
-        ("source", provenance.get("source", {}).get("name", "unknown")),
+        ("source", _source(provenance)),
         (
             "recipe",
             f"{recipe['name']}: {recipe['steps']} steps, initialisation {recipe['init']}" if recipe else "unknown",
         ),
         ("seed, mode", f"{provenance.get('plan', {}).get('seed')}, {provenance.get('mode')}"),
         ("made with", made_with),
-        ("left out", f"{len(zoo.header.failed)} networks that diverged" if zoo.header.failed else "none"),
+        (
+            "left out",
+            f"{len(zoo.header.failed)} networks: the reasons are in zoo.json" if zoo.header.failed else "none",
+        ),
         ("digest", zoo.digest),
     ):
         table.add_row(name, value)
     return table
+
+
+def _source(provenance: dict[str, Any]) -> str:
+    if "imported" in provenance:
+        return f"imported ({provenance['imported']['format']}) from {provenance.get('import_path')}"
+    return str(provenance.get("source", {}).get("name", "unknown"))
 
 
 def _splits(zoo: Zoo) -> Table:

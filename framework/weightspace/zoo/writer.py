@@ -88,7 +88,9 @@ class ZooWriter:
         failed = [network for number in sorted(self.failed) for network in self.failed[number]]
         header = ZooHeader(**{**vars(self.header), "shards": shards, "failed": failed})
         if not header.rows:
-            raise ZooError(f"no network is left for {self.path}: all {len(failed)} diverged twice")
+            raise ZooError(
+                f"no network is left for {self.path}: all {len(failed)} were left out, the first: {failed[:1]}"
+            )
         with self._named("finished"):
             write_whole(self.path / FILE, header.to_text().encode())
             for path in self._journals():

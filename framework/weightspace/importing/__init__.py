@@ -1,0 +1,6 @@
+"""Bringing networks that others have fitted into a zoo, and taking them out again."""
+
+from weightspace.importing.formats import FORMATS
+from weightspace.importing.listing import Entry, Left, Listing
+
+__all__ = ["FORMATS", "Entry", "Left", "Listing"]

@@ -1,0 +1,84 @@
+"""The format numpy: arrays of flat vectors with a spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from weightspace.errors import ZooError
+from weightspace.importing.listing import Contents, Entry, Listing, split_name
+from weightspace.importing.spec_file import read_spec
+from weightspace.spec import NetworkSpec
+from weightspace.zoo.header import SPLITS
+
+#: The arrays, all with n rows: params (n, P), and perhaps target (n), object (n), view (n), split (n).
+NAMES = ("params", "target", "object", "view", "split")
+
+
+class ArrayListing(Listing):
+    """Rows of an array, which is memory-mapped where it is a file of its own."""
+
+    def __init__(self, root: Path, params: np.ndarray, spec: NetworkSpec) -> None:
+        super().__init__(root)
+        self.params, self.spec = params, spec
+
+    def read(self, entry: Entry) -> Contents:
+        """Takes one row."""
+        vector = torch.from_numpy(np.array(self.params[int(entry.name.removeprefix("row "))]))
+        return Contents(list(self.spec.unpack(vector).values()))
+
+
+def arrays(root: Path, spec: str | None = None) -> Listing:
+    """``params.npy`` (n, P) in the order of nn.Linear, and ``target.npy``, ``object.npy``, ``view.npy``, ``split.npy``.
+
+    Args:
+        root: a folder with these files, or an .npz file with arrays of these names.
+        spec: the JSON file of the architecture; default ``spec.json`` in the folder, or beside the .npz file.
+
+    Raises:
+        ZooError: files that are missing, damaged, pickled, or do not fit one another.
+    """
+    base = root if root.is_dir() else root.parent
+    architecture = read_spec(Path(spec).expanduser() if spec else base / "spec.json")
+    found = _load(root)
+    params = found.get("params")
+    if params is None or params.ndim != 2 or params.dtype.kind != "f":
+        shape = "none" if params is None else f"{params.dtype} {params.shape}"
+        raise ZooError(f"{root}: expected an array params (n, P) of real numbers, found {shape}")
+    if params.shape[1] != architecture.num_params:
+        raise ZooError(f"{root}: {architecture} has {architecture.num_params} parameters, found params {params.shape}")
+    for name, array in found.items():
+        if name != "params" and array.shape != (len(params),):
+            raise ZooError(f"{root}: expected {name} ({len(params)},), found {array.shape}")
+    if "target" not in found:
+        raise ZooError(f"{root}: expected an array target, the label of each network; found {', '.join(found)}")
+    listing = ArrayListing(root, params, architecture)
+    columns = {name: _texts(array, name, root) for name, array in found.items() if name != "params"}
+    for row in range(len(params)):
+        fields = {name: column[row] for name, column in columns.items()}
+        key, view = fields.get("object", str(row)), fields.get("view", "0")
+        listing.entries.append(Entry(f"row {row}", key, view, fields["target"], fields.get("split")))
+    return listing
+
+
+def _load(root: Path) -> dict[str, np.ndarray]:
+    try:
+        if root.is_dir():
+            paths = {name: root / f"{name}.npy" for name in NAMES}
+            return {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in paths.items() if p.is_file()}
+        with np.load(root, allow_pickle=False) as file:
+            return {name: file[name] for name in NAMES if name in file}
+    except Exception as error:  # numpy raises many kinds for a damaged file
+        raise ZooError(f"{root} cannot be read as arrays ({type(error).__name__}: {error})") from error
+
+
+def _texts(array: np.ndarray, name: str, root: Path) -> list[str]:
+    if name == "split":
+        if array.dtype.kind in "iu":
+            if len(array) and not 0 <= array.min() <= array.max() < len(SPLITS):
+                raise ZooError(f"{root}: split should be in 0..{len(SPLITS) - 1}, found {array.min()}..{array.max()}")
+            return [SPLITS[int(number)] for number in array]
+        return [split_name(str(text), root) for text in array]
+    return [str(value) for value in array.tolist()]

@@ -1,0 +1,200 @@
+"""Formats with one file per network: dwsnets, nfn and folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from weightspace.errors import ConfigError, ZooError
+from weightspace.importing.listing import Contents, Entry, Listing, split_name
+from weightspace.importing.names import network_files, view_splitter
+from weightspace.importing.state_dict import read_state_dict
+
+
+class FileListing(Listing):
+    """Networks in files below a folder."""
+
+    def read(self, entry: Entry) -> Contents:
+        """Reads one file."""
+        return read_state_dict(self.root / entry.name)
+
+
+def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None) -> Listing:
+    """State_dicts in a tree, with a JSON file: {split: [path, ...]} or {split: {"path": [...], "label": [...]}}.
+
+    Args:
+        root: the folder.
+        view_from: where the view is in a path below the folder, see ``view_splitter``; default its first component.
+        splits: the JSON file; default the one below the folder whose name has "splits" in it.
+
+    Raises:
+        ZooError: no such file, or one that cannot be understood.
+    """
+    listing, table = FileListing(root), _splits_file(root, splits)
+    split_of = view_splitter(view_from)
+    rows = [
+        (split_name(name, table), path, label)
+        for name, part in _read_json(table).items()
+        for path, label in _paths_and_labels(part, table, name)
+    ]
+    relative = _reroot([path for _, path, _ in rows], root)
+    for (split, path, label), name in zip(rows, relative, strict=True):
+        where = split_of(name)
+        if not _inside(name) or not (root / name).is_file():
+            listing.leave(path, f"no such file below {root}")
+        elif where is None:
+            listing.leave(name, f"its path has no view as in {view_from!r}")
+        else:
+            listing.entries.append(Entry(name, *where, None if label is None else str(label), split))
+    return listing
+
+
+def nfn(root: Path, prefix: str | None = None) -> Listing:
+    """One file per network, ``<prefix>_<class>s/net<number>.pth``; copies in ``<prefix>_aug<i>_<class>s`` are views.
+
+    Args:
+        root: the folder.
+        prefix: of the folders; default the only one there.
+
+    Raises:
+        ZooError: folders of several prefixes, and none asked for.
+    """
+    listing = FileListing(root)
+    listing.ordered = True
+    folder_name = re.compile(r"(?P<prefix>.+?)(?:_aug(?P<copy>\d+))?_(?P<label>[^_]+?)s?")
+    prefixes = set()
+    for name in network_files(root):
+        parts = PurePosixPath(name).parts
+        folder = folder_name.fullmatch(parts[-2]) if len(parts) == 2 else None
+        number = re.fullmatch(r"net(\d+)", PurePosixPath(name).stem)
+        if folder is None or number is None:
+            listing.leave(name, "its path is not like <prefix>_<class>s/net<number>.pth")
+        elif prefix is None or folder["prefix"] == prefix:
+            prefixes.add(folder["prefix"])
+            view = "0" if folder["copy"] is None else str(int(folder["copy"]) + 1)
+            listing.entries.append(Entry(name, str(int(number[1])), view, folder["label"]))
+    if len(prefixes) > 1:
+        raise ZooError(
+            f"{root} has folders of several prefixes: choose one by --prefix {' or '.join(sorted(prefixes))}"
+        )
+    return listing
+
+
+def folder(root: Path, labels: str | None = None, label_regex: str | None = None, view_from: str = "none") -> Listing:
+    """All files below a folder.
+
+    Args:
+        root: the folder.
+        labels: a CSV with the columns path and label, and perhaps object, view and split; default ``labels.csv`` in the
+            folder, if it is there. Without one, the name of the folder in which a file lies is its label.
+        label_regex: a regular expression for the path, whose first group is the label.
+        view_from: where the view is in a path, see ``view_splitter``.
+
+    Raises:
+        ConfigError: an expression that is not one.
+        ZooError: a CSV that cannot be read, or lacks a column.
+    """
+    listing, split_of = FileListing(root), view_splitter(view_from)
+    if labels is not None and label_regex is not None:
+        raise ConfigError("labels and label_regex are two ways to the same: give one of them")
+    table = Path(labels).expanduser() if labels else root / "labels.csv"
+    listed = labels is not None or (label_regex is None and table.is_file())
+    rows = _read_csv(table) if listed else {}
+    try:
+        expression = re.compile(label_regex or r"(?:.*/)?([^/]+)/[^/]+")
+    except re.error as error:
+        raise ConfigError(f"label_regex: {label_regex!r} is not a regular expression ({error})") from error
+    if expression.groups < 1:
+        raise ConfigError(f"label_regex: {label_regex!r} has no group for the label")
+    for name in network_files(root):
+        where, row, match = split_of(name), rows.pop(name, None), expression.match(name)
+        if where is None:
+            listing.leave(name, f"its path has no view as in {view_from!r}")
+        elif row is not None and row["label"]:
+            split = split_name(row["split"], table) if row.get("split") else None
+            key, view = row.get("object") or where[0], row.get("view") or where[1]
+            listing.entries.append(Entry(name, key, view, row["label"], split))
+        elif not listed and match:
+            listing.entries.append(Entry(name, *where, match[1]))
+        else:
+            listing.leave(name, "no label")
+    for name in rows:
+        listing.leave(name, f"listed in {table.name}, but there is no such file")
+    return listing
+
+
+def _splits_file(root: Path, given: str | None) -> Path:
+    if given is not None:
+        return Path(given).expanduser()
+    found = sorted(path for path in root.glob("*.json") if "split" in path.name)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise ZooError(
+            f"expected one JSON file with 'splits' in its name in {root}, found {names}: give it by --splits"
+        )
+    return found[0]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ZooError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(data, dict) or not data:
+        raise ZooError(f"{path}: expected {{split: paths}}, found {str(data)[:80]}")
+    return data
+
+
+def _paths_and_labels(part: Any, path: Path, split: str) -> list[tuple[str, Any]]:
+    paths, labels = (part.get("path"), part.get("label")) if isinstance(part, dict) else (part, None)
+    if not isinstance(paths, list) or not all(isinstance(item, str) for item in paths):
+        raise ZooError(f"{path}: {split!r} should be a list of paths, or have one under 'path'")
+    if labels is None:
+        return [(item, None) for item in paths]
+    if not isinstance(labels, list) or len(labels) != len(paths):
+        raise ZooError(f"{path}: {split!r} should have as many labels as paths ({len(paths)})")
+    return list(zip(paths, labels, strict=True))
+
+
+def _reroot(paths: list[str], root: Path) -> list[str]:
+    """Paths of another machine, or another folder, as paths below ``root``: the part that all share is cut where most
+    files are found.
+    """
+    pure = [PurePosixPath(path.replace("\\", "/")) for path in paths]
+    common = PurePosixPath(os.path.commonpath(p.parent for p in pure)).parts if _alike(pure) else ()
+    sample = pure[:: max(1, len(pure) // 200)]
+    cuts = range(1 if common and pure[0].is_absolute() else 0, len(common) + 1)
+
+    def found(cut: int) -> int:
+        return sum((root / PurePosixPath(*p.parts[cut:])).is_file() for p in sample)
+
+    best = max(cuts, key=lambda cut: (found(cut), -cut))
+    return [PurePosixPath(*p.parts[best:]).as_posix() for p in pure]
+
+
+def _alike(paths: list[PurePosixPath]) -> bool:
+    return bool(paths) and len({path.is_absolute() for path in paths}) == 1
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _read_csv(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ZooError(f"{path} cannot be read as CSV: {error}") from error
+    missing = {"path", "label"} - set(reader.fieldnames or ())
+    if missing:
+        raise ZooError(
+            f"{path}: expected the columns path and label, found {', '.join(reader.fieldnames or ()) or 'none'}"
+        )
+    return {row["path"]: row for row in rows}

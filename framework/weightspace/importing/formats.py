@@ -1,0 +1,39 @@
+"""The formats that can be imported, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from weightspace.importing.arrays import arrays
+from weightspace.importing.files import dwsnets, folder, nfn
+from weightspace.importing.listing import Listing
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to list a format's networks, and what its networks are where they do not say it themselves.
+
+    Args:
+        make: (root, **options) -> listing.
+        activation: of the hidden layers; None: it must be given.
+        omega: of sine layers.
+        output_offset: added to the output.
+        value_range: what the values 0 and 1 of an object are in the outputs.
+    """
+
+    make: Callable[..., Listing]
+    activation: str | None = None
+    omega: float = 30.0
+    output_offset: float = 0.0
+    value_range: tuple[float, float] = (0.0, 1.0)
+
+
+FORMATS = {
+    # Navon et al., arXiv 2301.12780, and the data of the paper: sin(30 (W x + b)), output + 0.5
+    "dwsnets": Format(dwsnets, "sine", output_offset=0.5),
+    # Zhou et al., arXiv 2302.14040: images scaled to [-1, 1]
+    "nfn": Format(nfn, "sine", value_range=(-1.0, 1.0)),
+    "folder": Format(folder),
+    "numpy": Format(arrays),
+}

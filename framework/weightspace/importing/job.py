@@ -1,0 +1,226 @@
+"""From a listing to a zoo on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+from weightspace.errors import ZooError
+from weightspace.importing.listing import Contents, Entry, Listing
+from weightspace.importing.names import natural
+from weightspace.importing.state_dict import widths_of
+from weightspace.spec import NetworkSpec
+from weightspace.version import __version__
+from weightspace.zoo.header import SPLITS, ZooHeader
+from weightspace.zoo.splits import spread
+from weightspace.zoo.writer import ZooWriter
+
+#: Bytes of parameters in a shard, about: what a cut can lose, and what is in memory at once.
+SHARD_BYTES = 16_000_000
+#: How many networks are looked at to find the architecture of most.
+SAMPLE = 15
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Networks that were read, and those planned; how many were left out so far."""
+
+    done: int
+    total: int
+    left: int
+
+
+class ZooImport:
+    """Reads the networks of a listing into a zoo, shard by shard.
+
+    Args:
+        listing: settled and divided.
+        spec: architecture of the networks; those of another are left out.
+        out: folder of the zoo.
+        kind: of the targets: "class", or "value" for numbers.
+        facts: what provenance says of the import, and decides its bytes.
+        notes: what provenance says besides.
+        strict: make the first network that does not fit an error.
+    """
+
+    def __init__(
+        self,
+        listing: Listing,
+        spec: NetworkSpec,
+        out: str | Path,
+        kind: str,
+        facts: dict[str, Any],
+        notes: dict[str, Any],
+        strict: bool = False,
+    ) -> None:
+        self.listing, self.spec, self.kind, self.strict = listing, spec, kind, strict
+        labels = {entry.label for entry in listing.entries}
+        self.labels_in_files = None in labels
+        names = [] if self.labels_in_files or kind == "value" else sorted((str(label) for label in labels), key=natural)
+        self._classes = {name: number for number, name in enumerate(names)}
+        self._seen: dict[bytes, str] = {}
+        target = {"kind": kind, "names": ["label"] if kind == "value" else names}
+        job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
+               "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
+        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], {**job, **notes}, shards=[]))
+        self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
+
+    def __len__(self) -> int:
+        return len(self.listing.entries)
+
+    def run(self, report: Callable[[Progress], None]) -> ZooHeader:
+        """Imports what is missing.
+
+        Args:
+            report: called first with what is there already, then after every few networks.
+
+        Raises:
+            ZooError: the folder cannot be written, or holds something else; with ``strict``: a network does not fit.
+        """
+        if self.strict and self.listing.left:
+            first = self.listing.left[0]
+            raise ZooError(
+                f"--strict: {len(self.listing.left)} networks do not fit, first {first.name}: {first.reason}"
+            )
+        with self.writer as writer:
+            if writer.finished:
+                report(Progress(len(self), len(self), 0))
+                return ZooHeader.read(writer.path)
+            for number, entries in enumerate(self._parts()):
+                if number in writer.done:
+                    self._remember(number)
+                else:
+                    writer.write(*self._shard(number, entries, report), number)
+                left = sum(map(len, writer.failed.values()))
+                report(Progress(min(len(self), (number + 1) * self.shard_rows), len(self), left))
+            if self.labels_in_files and self.kind == "class":
+                names = [str(number) for number in range(1 + max(map(self._largest_target, writer.done)))]
+                writer.header = replace(writer.header, target={"kind": "class", "names": names})
+            return writer.finish()
+
+    def _parts(self) -> Iterator[list[Entry]]:
+        for begin in range(0, len(self), self.shard_rows):
+            yield self.listing.entries[begin : begin + self.shard_rows]
+
+    def _shard(
+        self, number: int, entries: list[Entry], report: Callable[[Progress], None]
+    ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+        failed = [{"path": left.name, "reason": left.reason} for left in self.listing.left if number == 0]
+        kept: list[tuple[Tensor, float, Entry]] = []
+        for place, entry in enumerate(entries):
+            try:
+                kept.append((*self._network(entry), entry))
+            except ValueError as error:
+                failed.append({"path": entry.name, "reason": str(error)})
+                if self.strict:
+                    raise ZooError(f"--strict: {entry.name} does not fit: {error}") from error
+            if place % 256 == 255:
+                earlier = sum(map(len, self.writer.failed.values()))
+                report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(failed)))
+        return self._tensors(kept), failed
+
+    def _network(self, entry: Entry) -> tuple[Tensor, float]:
+        """Parameters and target.
+
+        Raises:
+            ValueError: why the network does not fit.
+        """
+        contents = self.listing.read(entry)
+        widths = widths_of(contents.tensors)
+        if widths != self.spec.widths:
+            raise ValueError(f"another architecture: {'-'.join(map(str, widths))}")
+        params = torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in contents.tensors])
+        if not params.isfinite().all():
+            raise ValueError("weights that are not finite")
+        target = self._target(entry, contents)
+        place = f"object {self.listing.object_ids[entry.object]}, view {self.listing.view_ids[entry.view]}"
+        first = self._seen.setdefault(_fingerprint(params), place)
+        if first != place:
+            raise ValueError(f"duplicate: the same weights as {first}")
+        return params, target
+
+    def _target(self, entry: Entry, contents: Contents) -> float:
+        label: Any = entry.label
+        if label is None:
+            label = (
+                contents.label.item()
+                if isinstance(contents.label, Tensor) and contents.label.numel() == 1
+                else contents.label
+            )
+            if label is None:
+                raise ValueError("no label, neither in a list nor in the file")
+        if self.kind == "value":
+            return _number(label)
+        if not self.labels_in_files:
+            return self._classes[str(label)]
+        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < 1_000_000:
+            raise ValueError(f"its label should be a class's number, found {str(label)[:50]!r}")
+        return label
+
+    def _tensors(self, kept: list[tuple[Tensor, float, Entry]]) -> dict[str, Tensor]:
+        objects, views = self.listing.object_ids, self.listing.view_ids
+        targets = [target for _, target, _ in kept]
+        return {
+            "params": torch.stack([p for p, _, _ in kept]) if kept else torch.empty(0, self.spec.num_params),
+            "target": torch.tensor(targets).long() if self.kind == "class" else torch.tensor(targets).reshape(-1, 1),
+            "object": torch.tensor([objects[e.object] for _, _, e in kept], dtype=torch.int64),
+            "view": torch.tensor([views[e.view] for _, _, e in kept], dtype=torch.int64),
+            "split": torch.tensor([SPLITS.index(str(e.split)) for _, _, e in kept], dtype=torch.uint8),
+            "quality": torch.empty(len(kept), 0),
+        }
+
+    def _remember(self, number: int) -> None:
+        """Takes note of the networks of a shard that an earlier run has written."""
+        params, objects, views = self._columns(number, "params", "object", "view")
+        for row, item, view in zip(params, objects.tolist(), views.tolist(), strict=True):
+            self._seen[_fingerprint(row)] = f"object {item}, view {view}"
+
+    def _largest_target(self, number: int) -> int:
+        (targets,) = self._columns(number, "target")
+        return int(targets.max()) if len(targets) else 0
+
+    def _columns(self, number: int, *names: str) -> list[Tensor]:
+        path = self.writer.path / "shards" / self.writer.done[number].file
+        with safetensors.safe_open(path, framework="pt") as file:
+            return [file.get_tensor(name) for name in names]
+
+
+def common_widths(listing: Listing) -> tuple[int, ...]:
+    """Widths of most networks of a sample.
+
+    Raises:
+        ZooError: none of them can be read; the message tells why.
+    """
+    found: Counter[tuple[int, ...]] = Counter()
+    reason = ""
+    for row in spread(len(listing.entries), SAMPLE).tolist():
+        try:
+            found[widths_of(listing.read(listing.entries[row]).tensors)] += 1
+        except ValueError as error:
+            reason = f"{listing.entries[row].name}: {error}"
+    if not found:
+        raise ZooError(f"none of {SAMPLE} networks of {listing.root} can be read, for instance {reason}")
+    return found.most_common(1)[0][0]
+
+
+def _fingerprint(params: Tensor) -> bytes:
+    return hashlib.blake2b(params.numpy().tobytes(), digest_size=16).digest()
+
+
+def _number(label: Any) -> float:
+    try:
+        number = float(label)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"its label should be a finite number, found {str(label)[:50]!r}")
+    return number

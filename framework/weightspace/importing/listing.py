@@ -1,0 +1,196 @@
+"""What is to be imported: one entry per network, known before any weights are read."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from weightspace.errors import ZooError
+from weightspace.importing.names import natural
+from weightspace.zoo.header import SPLITS
+
+#: Other names of splits in published files.
+SYNONYMS = {"training": "train", "valid": "val", "validation": "val", "testing": "test", "internal_test": "internal"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network.
+
+    Args:
+        name: where it is, below what is imported: what messages call it.
+        object: key of the object that it stores.
+        view: key of its neural view.
+        label: text of its class, or its value; None: the file itself tells it.
+        split: one of ``SPLITS``; None: not decided.
+    """
+
+    name: str
+    object: str
+    view: str = "0"
+    label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """A network that does not come into the zoo, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was read of one network: its layers' tensors, W_1, b_1, W_2, ..., and the label within the file."""
+
+    tensors: list[Tensor]
+    label: Any = None
+
+
+class Listing(ABC):
+    """A set of networks in a foreign format.
+
+    Attributes:
+        entries: those that look right so far.
+        left: those that do not.
+    """
+
+    #: Whether a split by counts takes objects in their order (last ones for the test), or at random.
+    ordered = False
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.entries: list[Entry] = []
+        self.left: list[Left] = []
+
+    @abstractmethod
+    def read(self, entry: Entry) -> Contents:
+        """Reads one network.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
+
+    def leave(self, name: str, reason: str) -> None:
+        """Notes that a network is left out."""
+        self.left.append(Left(name, reason))
+
+    def divide(self, val: int, test: int, seed: int) -> None:
+        """Decides the splits by counts of objects, where the files do not.
+
+        Raises:
+            ZooError: there is no network; counts that do not fit, or splits that are there already.
+        """
+        if not self.entries:
+            reasons = Counter(left.reason for left in self.left).most_common(3)
+            told = "; ".join(f"{count} of them: {reason}" for reason, count in reasons) or "there are none"
+            raise ZooError(f"no network to import at {self.root}: {told}")
+        named = sum(entry.split is not None for entry in self.entries)
+        if named == len(self.entries):
+            if val or test:
+                raise ZooError(
+                    f"{self.root} says which networks are for test and validation: leave --val and --test out"
+                )
+            return
+        if named:
+            raise ZooError(f"{self.root}: {len(self.entries) - named} of {len(self.entries)} networks have no split")
+        objects = sorted({entry.object for entry in self.entries}, key=natural)
+        if val < 0 or test < 0 or val + test >= len(objects):
+            raise ZooError(f"--val {val} and --test {test} leave none of {len(objects)} objects for training")
+        if not self.ordered:
+            objects = [objects[i] for i in np.random.default_rng(seed).permutation(len(objects))]
+        train = len(objects) - val - test
+        parts = {"train": objects[:train], "val": objects[train : train + val], "test": objects[train + val :]}
+        split = {key: name for name, keys in parts.items() for key in keys}
+        self.entries = [replace(entry, split=split[entry.object]) for entry in self.entries]
+
+    def settle(self) -> None:
+        """Orders the entries by object and view, and leaves out all but the first of one view of one object.
+
+        Raises:
+            ZooError: an object is in two splits, or has two labels.
+        """
+        self._check_objects()
+        seen: dict[tuple[str, str], Entry] = {}
+        for entry in self.entries:
+            first = seen.setdefault((entry.object, entry.view), entry)
+            if first is not entry:
+                twice = "listed twice" if first.name == entry.name else f"the same object and view as {first.name}"
+                self.leave(entry.name, f"duplicate: {twice}")
+        objects, views = self.object_ids, self.view_ids
+        self.entries = sorted(
+            seen.values(), key=lambda e: (SPLITS.index(e.split or "train"), objects[e.object], views[e.view])
+        )
+
+    def _check_objects(self) -> None:
+        first: dict[str, Entry] = {}
+        for entry in self.entries:
+            other = first.setdefault(entry.object, entry)
+            for what in ("split", "label"):
+                values = getattr(other, what), getattr(entry, what)
+                if values[0] != values[1]:
+                    both = f"with the {what}s {values[0]!r} and {values[1]!r}"
+                    if other.name == entry.name:
+                        raise ZooError(f"{entry.name} is listed twice, {both}")
+                    raise ZooError(
+                        f"{other.name} and {entry.name} would be of one object, {both}: tell where the view is in the "
+                        "path, as --view_from 'view_{view}/', or --view_from none, if each network is of another object"
+                    )
+
+    @cached_property
+    def object_ids(self) -> dict[str, int]:
+        """Number of each object: its key, if all keys are numbers, else its place in natural order."""
+        return numbered(entry.object for entry in self.entries)
+
+    @cached_property
+    def view_ids(self) -> dict[str, int]:
+        """Number of each view, in the same way."""
+        return numbered(entry.view for entry in self.entries)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the entries: another one is another import."""
+        content = hashlib.sha256()
+        for entry in self.entries:
+            content.update(repr(entry).encode())
+        return content.hexdigest()
+
+
+def numbered(keys: Iterable[str]) -> dict[str, int]:
+    """Numbers keys: by themselves, if all are whole numbers and stay different, else in natural order.
+
+    >>> numbered(["7", "12"]), numbered(["view_10", "view_9"])
+    ({'7': 7, '12': 12}, {'view_9': 0, 'view_10': 1})
+    """
+    ordered = sorted(set(keys), key=natural)
+    if all(key.isascii() and key.isdigit() and len(key) < 19 for key in ordered):
+        own = {key: int(key) for key in ordered}
+        if len(set(own.values())) == len(own):
+            return own
+    return {key: number for number, key in enumerate(ordered)}
+
+
+def split_name(name: str, where: Path) -> str:
+    """One of ``SPLITS``.
+
+    Raises:
+        ZooError: a name that means none of them.
+    """
+    found = SYNONYMS.get(name.lower(), name.lower())
+    if found not in SPLITS:
+        raise ZooError(f"{where}: unknown split {name!r}, expected {', '.join(SPLITS)}")
+    return found
+
+
+#: Makes the listing of a format: (root, options) -> Listing
+MakeListing = Callable[..., Listing]
