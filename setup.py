@@ -17,7 +17,8 @@ CORE = [
     "rich>=13",
     "matplotlib>=3.8",
 ]
-DATA = ["scikit-learn>=1.4", "pooch>=1.8"]
+DATA = ["scikit-learn>=1.4", "pooch>=1.8", "pillow>=10"]
+SHAPES = ["scikit-image>=0.22"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -47,7 +48,7 @@ setup(
         "weightspace_plugins": ["py.typed"],
     },
     install_requires=CORE,
-    extras_require={"data": DATA, "test": DATA + TEST},
+    extras_require={"data": DATA, "shapes": SHAPES, "test": DATA + SHAPES + TEST},
     entry_points={
         "console_scripts": ["weightspace = weightspace.cli.main:main"],
         "weightspace.augmentations": [
@@ -80,6 +81,9 @@ setup(
         "weightspace.sources": [
             "digits = weightspace.sources.digits:digits",
             "idx = weightspace.sources.idx:idx",
+            "cifar10 = weightspace.sources.cifar10:cifar10",
+            "images = weightspace.sources.images:images",
+            "shapes = weightspace.sources.shapes:shapes",
             "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",
         ],
     },

@@ -11,10 +11,15 @@ from torch import Tensor
 from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
-from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.quality import decode
 from weightspace.fitting.verify import value_range_of
-from weightspace.sources.base import ImageSource, grid
+from weightspace.solids import decoded_solids, solid_grid, true_solids
+from weightspace.sources.base import Source
+from weightspace.sources.image_source import ImageSource, grid
 from weightspace.zoo import Zoo
+
+#: Pixels along a picture of a network whose object's size is not known.
+SIDE = 64
 
 
 def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = None) -> Figure:
@@ -40,28 +45,38 @@ def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = 
     return figure
 
 
-def zoo_figure(zoo: Zoo, source: ImageSource, count: int, split: str) -> Figure:
-    """The first networks of a split: the original image above the decoded network, with its class and PSNR.
+def zoo_figure(zoo: Zoo, source: Source | None, count: int, split: str) -> Figure:
+    """The first networks of a split: the original above the decoded network, with its class and PSNR; or, without a
+    source, the networks alone.
 
     Raises:
-        ZooError: the zoo has no networks in this split.
+        ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
     """
     if count < 1:
         raise ZooError(f"--count must be at least 1, found {count}")
     if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]
-    batch = zoo.batch(rows)
-    values = source.values(zoo.objects[rows])
-    decoded = decode(batch, source.coordinates(), value_range_of(zoo))
-    shape = source.image_shape
-    names = zoo.class_names or [""] * len(rows)
-    captions = {
-        "object": [names[int(t)] for t in zoo.targets[rows]],
-        "network": [f"{float(q):.1f} dB" for q in psnr(decoded, values)],
-    }
-    images = {"object": _images(values, shape), "network": _images(decoded, shape)}
-    return image_grid(images, captions)
+    batch, low_high = zoo.batch(rows), value_range_of(zoo)
+    names = [zoo.class_names[int(t)] for t in zoo.targets[rows]] if zoo.class_names else [""] * len(rows)
+    quality = [
+        "\n".join(_quality(n, q) for n, q in zip(zoo.header.quality, row, strict=True)) for row in zoo.quality[rows]
+    ]
+    captions = {"object": names, "network": quality if source else names}
+    if batch.spec.in_dim == 3:
+        solids = {} if source is None else {"object": true_solids(source, zoo.objects[rows])}
+        return solid_grid({**solids, "network": decoded_solids(batch, low_high)}, captions)
+    if batch.spec.in_dim != 2:
+        raise ZooError(f"{zoo.path}: networks of {batch.spec.in_dim} inputs cannot be drawn, only of 2 or 3")
+    if not isinstance(source, ImageSource):
+        return image_grid({"network": decoded_images(batch, SIDE, low_high).movedim(1, 3).squeeze(3)}, captions)
+    values, shape = source.values(zoo.objects[rows]), source.image_shape
+    decoded = decode(batch, source.coordinates(), low_high)
+    return image_grid({"object": _images(values, shape), "network": _images(decoded, shape)}, captions)
+
+
+def _quality(name: str, value: Tensor) -> str:
+    return f"{float(value):.1f} dB" if name == "psnr" else f"{name.replace('iou', 'IoU')} {float(value):.2f}"
 
 
 def chain_figure(before: WeightBatch, after: WeightBatch, side: int, value_range: tuple[float, float]) -> Figure:

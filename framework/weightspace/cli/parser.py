@@ -62,8 +62,8 @@ _TYPE = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*\]))
 _CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 
 
-def key_values(items: list[str]) -> dict[str, Any]:
-    """Reads the values of an option like ``--set steps=300 init=shared``.
+def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
+    """Reads the values of an option like ``--set steps=300 init=shared``, or of another of this ``option``'s name.
 
     Raises:
         ConfigError: an item has no equals sign, or a value that is not YAML.
@@ -72,9 +72,9 @@ def key_values(items: list[str]) -> dict[str, Any]:
     for item in items:
         key, equals, value = item.partition("=")
         if not equals:
-            raise ConfigError(f"set: expected items like name=value, found {item!r}")
+            raise ConfigError(f"{option}: expected items like name=value, found {item!r}")
         try:
             changes[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ConfigError(f"set: {item!r} has no readable value") from error
+            raise ConfigError(f"{option}: {item!r} has no readable value") from error
     return changes

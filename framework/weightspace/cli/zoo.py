@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.markup import escape
@@ -20,7 +21,7 @@ from weightspace.fitting import job, verify
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
-from weightspace.sources import ImageSource, load_source
+from weightspace.sources import Source, load_source
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 from weightspace.zoo.statistics import zoo_table
@@ -37,11 +38,14 @@ def zoo_cli(arguments: list[str]) -> None:
     subcommands = parser.add_subcommands()
     for name, function in commands.items():
         subparser = Parser(description=(function.__doc__ or "").split("\n", 1)[0])
-        positional = {"fit": "set", "import": "source"}.get(name, "zoo")
-        subparser.add_function_arguments(function, skip={positional}, as_group=False)
+        by_hand: Any = {"fit": {"set", "source_set"}, "import": {"source"}}.get(name, {"zoo"})
+        subparser.add_function_arguments(function, skip=by_hand, as_group=False)
         if name == "fit":
             subparser.add_argument(
                 "--set", nargs="+", metavar="FIELD=VALUE", help="changes of recipe fields: --set steps=300"
+            )
+            subparser.add_argument(
+                "--source_set", nargs="+", metavar="NAME=VALUE", help="arguments of the source: --source_set size=32"
             )
         elif name == "import":
             subparser.add_argument("source", type=str, help="folder (or .npz file) of the networks")
@@ -66,6 +70,7 @@ def fit(
     mode: str = "auto",
     device: str = "cpu",
     path: str | None = None,
+    source_set: list[str] | None = None,
     set: list[str] | None = None,
 ) -> None:
     """Fits networks to the objects of a source. A run that was cut goes on with the same command.
@@ -73,23 +78,25 @@ def fit(
     Under torchrun or srun, all processes fit, and the zoo is that of one process.
 
     Args:
-        source: name of the source: digits, fashion-mnist, idx, or one of a plugin.
+        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, or one of a plugin.
         out: folder of the zoo.
         train: training objects.
         val: validation objects, from the same pool.
         test: test objects, from the source's own test set if it has one.
         views: networks per training object.
         eval_views: networks per validation and test object.
-        recipe: dwsnets, siren, tanh, relu, or a YAML file with a recipe's fields.
+        recipe: dwsnets, siren, sdf (for solids), tanh, relu, or a YAML file with a recipe's fields.
         seed: decides which objects are drawn, and all initial weights.
         mode: compiled, eager, or auto (compiled where it pays and a compiler works).
         device: where to fit, for instance cuda.
         path: folder of the source's files, where it needs one.
+        source_set: further arguments of the source, for instance size=32 colour=grey.
         set: changes of recipe fields, for instance steps=300 learning_rate=0.01.
     """
+    arguments = key_values(source_set or [], "source_set") | ({} if path is None else {"path": path})
     with joined():
         console.quiet = process() > 0
-        _fit(source, out, ZooPlan(train, val, test, views, eval_views, seed), recipe, mode, device, path, set)
+        _fit(source, out, ZooPlan(train, val, test, views, eval_views, seed), recipe, mode, device, arguments, set)
 
 
 def _fit(
@@ -99,7 +106,7 @@ def _fit(
     recipe: str,
     mode: str,
     device: str,
-    path: str | None,
+    arguments: dict[str, Any],
     changes: list[str] | None,
 ) -> None:
     if mode not in ("auto", "compiled", "eager"):
@@ -110,7 +117,7 @@ def _fit(
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    objects = load_source(source, **({} if path is None else {"path": path}))
+    objects = load_source(source, **arguments)
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))
     networks = plan.train * plan.views + (plan.val + plan.test) * plan.eval_views
@@ -128,19 +135,16 @@ def _fit(
     console.print(f"zoo of {header.rows} networks at {out}{left_out}")
 
 
-def _fitter(recipe: Recipe, objects: ImageSource, networks: int, mode: str, device: str, out: Path) -> BatchedFitter:
+def _fitter(recipe: Recipe, objects: Source, networks: int, mode: str, device: str, out: Path) -> BatchedFitter:
     """A fitter in the asked mode; "auto" takes that of a finished zoo, else what pays and works."""
-    spec, coordinates = recipe.spec(objects.in_dim, objects.out_dim), objects.coordinates()
+    spec, coordinates = recipe.spec(objects.in_dim, objects.out_dim), objects.points(torch.zeros(1, dtype=torch.int64))
+    points = recipe.points_per_step or coordinates.shape[-2]
     finished = (out / FILE).exists()
     if mode == "auto":
-        wanted = (
-            ZooHeader.read(out).provenance["mode"]
-            if finished
-            else choose_mode(recipe, spec, networks, len(coordinates))
-        )
+        wanted = ZooHeader.read(out).provenance["mode"] if finished else choose_mode(recipe, spec, networks, points)
     else:
         wanted = mode
-    fitter = BatchedFitter(recipe, spec, coordinates, wanted, device)
+    fitter = BatchedFitter(recipe, spec, coordinates, wanted, device, objects.uniform)
     if not finished:
         failure: RecipeError | None = None
         try:
@@ -151,11 +155,9 @@ def _fitter(recipe: Recipe, objects: ImageSource, networks: int, mode: str, devi
             failure = error
         if in_any_process(failure is not None):  # all alike: the last bits differ between the modes
             console.print(f"[yellow]fitting eagerly:[/] {escape(str(failure or 'a process cannot compile'))}")
-            fitter = BatchedFitter(recipe, spec, coordinates, "eager", device)
+            fitter = BatchedFitter(recipe, spec, coordinates, "eager", device, objects.uniform)
     cost = f" (in {fitter.compile_seconds:.1f} s)" if fitter.compile_seconds else ""
-    console.print(
-        f"recipe {recipe.name}: {recipe.steps} steps on {len(coordinates)} points, {fitter.mode}{cost} on {device}"
-    )
+    console.print(f"recipe {recipe.name}: {recipe.steps} steps on {points} points, {fitter.mode}{cost} on {device}")
     return fitter
 
 
@@ -208,7 +210,7 @@ def check(zoo: str, sample: int = 64, path: str | None = None) -> None:
 
 
 def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None) -> None:
-    """Draws original objects beside what their networks compute.
+    """Draws original objects beside what their networks compute (images, or shaded solids).
 
     Args:
         zoo: folder of the zoo.
@@ -218,5 +220,6 @@ def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | 
         path: folder of the source's files, if they have moved.
     """
     opened = Zoo(zoo)
-    save_figure(zoo_figure(opened, verify.source_of(opened, path), count, split), out)
+    source = verify.source_of(opened, path) if "source" in opened.header.provenance else None
+    save_figure(zoo_figure(opened, source, count, split), out)
     console.print(f"picture at {out}")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
-from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.quality import decode, iou, psnr
 from weightspace.fitting.recipes import Recipe
 from weightspace.fitting.step import FitState, Step, make_step
 from weightspace.spec import NetworkSpec
@@ -37,10 +37,19 @@ def block_size(spec: NetworkSpec, points: int) -> int:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Result of a fit: ``params`` (n, P) and ``psnr`` (n,) in dB, both NaN-free only where ``ok`` (n,) is true."""
+    """Result of a fit: ``params`` (n, P) and ``psnr`` (n,) in dB, both NaN-free only where ``ok`` (n,) is true.
+
+    For solids, ``iou`` (n,) is their intersection over union with the objects.
+    """
 
     params: Tensor
     psnr: Tensor
+    iou: Tensor | None = None
+
+    @property
+    def quality(self) -> Tensor:
+        """(n, 1) or (n, 2): psnr, and iou for solids."""
+        return torch.stack([self.psnr] if self.iou is None else [self.psnr, self.iou], dim=1)
 
     @property
     def ok(self) -> Tensor:
@@ -57,18 +66,33 @@ class BatchedFitter:
     Args:
         recipe: how to fit.
         spec: what to fit.
-        coordinates: (N, d) points, the same for all objects.
+        coordinates: (N, d) points, the same for all objects; or (1, N, d) of any object, where each has its own, which
+            ``fit`` is given.
         mode: "compiled" or "eager".
         device: where to fit.
+        uniform: for solids, how many points from the first measure volumes, see ``Source``; 0: no solids.
+
+    Raises:
+        RecipeError: the recipe's points per step do not divide the N points.
     """
 
     def __init__(
-        self, recipe: Recipe, spec: NetworkSpec, coordinates: Tensor, mode: str, device: torch.device | str = "cpu"
+        self,
+        recipe: Recipe,
+        spec: NetworkSpec,
+        coordinates: Tensor,
+        mode: str,
+        device: torch.device | str = "cpu",
+        uniform: int = 0,
     ) -> None:
-        self.recipe, self.spec, self.mode = recipe, spec, mode
+        self.recipe, self.spec, self.mode, self.uniform = recipe, spec, mode, uniform
         self.device = torch.device(device)
-        self.coordinates = coordinates.to(self.device)
-        self.block = block_size(spec, len(coordinates))
+        self.coordinates = coordinates
+        total = coordinates.shape[-2]
+        self.points = recipe.points_per_step or total
+        if total % self.points:
+            raise RecipeError(f"recipe {recipe.name!r}: points_per_step {self.points} does not divide {total} points")
+        self.block = block_size(spec, self.points)
         self.compile_seconds: float | None = None
         self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
 
@@ -81,9 +105,12 @@ class BatchedFitter:
         if self.mode != "compiled" or self.compile_seconds is not None:
             return
         start = time.perf_counter()
-        state, values = self._state(torch.zeros(1, self.spec.num_params)), self._values(torch.zeros(1, 1, 1))
+        state = self._state(torch.zeros(1, self.spec.num_params))
+        values = torch.zeros(self.block, self.spec.out_dim, self.points, device=self.device)
         try:
-            self._step(state, self.coordinates.T.contiguous(), values, torch.ones(2, device=self.device))
+            self._step(
+                state, self._chunks(self._filled(self.coordinates))[0], values, torch.ones(2, device=self.device)
+            )
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
             raise RecipeError(
@@ -92,23 +119,26 @@ class BatchedFitter:
             ) from error
         self.compile_seconds = time.perf_counter() - start
 
-    def fit(self, initial: Tensor, values: Tensor) -> Fitted:
+    def fit(self, initial: Tensor, values: Tensor, coordinates: Tensor | None = None) -> Fitted:
         """Fits one block.
 
         Args:
             initial: (n, P) initial parameters, n up to ``block``.
             values: (n, N, C) in [0, 1].
+            coordinates: (n, N, d), where each object has its own points.
         """
+        coordinates = self.coordinates if coordinates is None else coordinates
         low, high = self.recipe.value_range
-        state, y = self._state(initial), self._values(low + (high - low) * values)
-        x = self.coordinates.T.contiguous()
+        state = self._state(initial)
+        ys = self._chunks(self._filled(low + (high - low) * values))
+        xs = self._chunks(coordinates if coordinates.ndim == 2 else self._filled(coordinates))
         for t, rates in enumerate(self._rates()):
-            self._step(state, x, y, rates)
+            self._step(state, xs[t % len(xs)], ys[t % len(ys)], rates)
             if t % CHECK_EVERY == CHECK_EVERY - 1 and not state.active.any():
                 break  # every network has reached the recipe's PSNR: further steps change nothing
         params = state.packed()[: len(initial)].cpu()
-        outputs = decode(WeightBatch(params, self.spec), self.coordinates.cpu(), self.recipe.value_range)
-        return Fitted(params, psnr(outputs, values))
+        outputs = decode(WeightBatch(params, self.spec), coordinates, self.recipe.value_range)
+        return Fitted(params, psnr(outputs, values), iou(outputs, values, self.uniform) if self.uniform else None)
 
     def _rates(self) -> Tensor:
         beta1, beta2 = self.recipe.betas
@@ -123,8 +153,13 @@ class BatchedFitter:
         filled[: len(initial)] = initial
         return FitState.start(WeightBatch(filled.to(self.device), self.spec))
 
-    def _values(self, values: Tensor) -> Tensor:
-        """(block, C, N), filled up with zeros."""
-        filled = torch.zeros(self.block, self.spec.out_dim, len(self.coordinates))
-        filled[: len(values)] = values.transpose(1, 2)
-        return filled.to(self.device)
+    def _filled(self, rows: Tensor) -> Tensor:
+        """(block, N, C): (n, N, C) filled up with zeros."""
+        filled = torch.zeros(self.block, *rows.shape[1:])
+        filled[: len(rows)] = rows
+        return filled
+
+    def _chunks(self, values: Tensor) -> list[Tensor]:
+        """(..., N, C) -> [(..., C, points), ...] on the device, every so many-th point: what the steps use in turn."""
+        count = values.shape[-2] // self.points
+        return [values[..., first::count, :].mT.contiguous().to(self.device) for first in range(count)]

@@ -43,4 +43,4 @@ def bounds(recipe: Recipe, spec: NetworkSpec) -> Tensor:
         omega = spec.omegas[min(layer, last - 1)]
         result[spec.weight_slices[layer]] = BOUNDS[recipe.weight_init[role]](fan_in, omega)
         result[spec.bias_slices[layer]] = BOUNDS[recipe.bias_init[role]](fan_in, omega)
-    return result
+    return result * recipe.init_scale

@@ -16,7 +16,7 @@ from weightspace.distributed import first_then_all, process, processes, wait_for
 from weightspace.errors import ZooError
 from weightspace.fitting.fitter import BatchedFitter, Fitted
 from weightspace.fitting.initialise import initialise
-from weightspace.sources.base import ImageSource
+from weightspace.sources.base import Source
 from weightspace.version import __version__
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
@@ -44,7 +44,7 @@ class ZooPlan:
     eval_views: int = 1
     seed: int = 0
 
-    def rows(self, source: ImageSource) -> dict[str, Tensor]:
+    def rows(self, source: Source) -> dict[str, Tensor]:
         """(n,) object, view and split of every planned network, all views of an object together.
 
         Raises:
@@ -65,7 +65,7 @@ class ZooPlan:
         columns = {"object": objects, "view": views, "split": splits}
         return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
 
-    def _draw(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _draw(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         own_test = source.num_test > 0
         wanted = self.train + self.val + (0 if own_test else self.test)
         if wanted > source.num_train or (own_test and self.test > source.num_test):
@@ -107,7 +107,7 @@ class ZooFit:
     Where several processes have joined (``weightspace.distributed.joined``), each fits its share of the shards.
     """
 
-    def __init__(self, source: ImageSource, plan: ZooPlan, fitter: BatchedFitter, out: str | Path) -> None:
+    def __init__(self, source: Source, plan: ZooPlan, fitter: BatchedFitter, out: str | Path) -> None:
         self.source, self.plan, self.fitter = source, plan, fitter
         self.rows = plan.rows(source)
         self.writer = ZooWriter(out, self._job(), self._header(), process())
@@ -157,6 +157,8 @@ class ZooFit:
         if len(bad):  # once more, with a fresh seed
             again = self._fit(objects[bad], views[bad], attempt=1, tally=None)
             fits.params[bad], fits.psnr[bad] = again.params, again.psnr
+            if fits.iou is not None and again.iou is not None:
+                fits.iou[bad] = again.iou
             tally.refitted(len(bad))
         ok = fits.ok
         failed = [
@@ -166,11 +168,11 @@ class ZooFit:
         tally.failed(len(failed))
         tensors = {
             "params": fits.params[ok],
-            "target": torch.from_numpy(self.source.labels[objects[ok].numpy()]),
+            "target": torch.from_numpy(self.source.targets[objects[ok].numpy()]),
             "object": objects[ok],
             "view": views[ok],
             "split": splits[ok],
-            "quality": fits.psnr[ok].unsqueeze(1),
+            "quality": fits.quality[ok],
         }
         return tensors, failed
 
@@ -179,10 +181,13 @@ class ZooFit:
         for o, v in zip(objects.split(fitter.block), views.split(fitter.block), strict=True):
             networks = [(int(a), int(b), attempt) for a, b in zip(o, v, strict=True)]
             initial = initialise(fitter.recipe, fitter.spec, self.plan.seed, networks)
-            parts.append(fitter.fit(initial, self.source.values(o)))
+            coordinates = self.source.points(o)
+            parts.append(fitter.fit(initial, self.source.values(o), coordinates if coordinates.ndim == 3 else None))
             if tally:
                 tally.add(parts[-1])
-        return Fitted(torch.cat([p.params for p in parts]), torch.cat([p.psnr for p in parts]))
+        ious = [p.iou for p in parts if p.iou is not None]
+        together = torch.cat(ious) if ious else None
+        return Fitted(torch.cat([p.params for p in parts]), torch.cat([p.psnr for p in parts]), together)
 
     def _job(self) -> dict[str, Any]:
         """Everything that decides the zoo's bytes."""
@@ -201,8 +206,10 @@ class ZooFit:
 
     def _header(self) -> ZooHeader:
         provenance = {**self._job(), "source_arguments": self.source.arguments}
-        target = {"kind": "class", "names": list(self.source.class_names)}
-        return ZooHeader(self.fitter.spec, target, ["psnr"], provenance, shards=[])
+        names = self.source.class_names
+        target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
+        quality = ["psnr", "iou"] if self.source.uniform else ["psnr"]
+        return ZooHeader(self.fitter.spec, target, quality, provenance, shards=[])
 
 
 class _Tally:

@@ -25,6 +25,25 @@ def psnr(outputs: Tensor, values: Tensor) -> Tensor:
     return -10 * torch.log10((outputs - values).square().mean((1, 2)))
 
 
+def iou(outputs: Tensor, values: Tensor, uniform: int) -> Tensor:
+    """Intersection over union of the solids where outputs and values are above one half.
+
+    Args:
+        outputs: (B, N, 1) in the scale of ``values``.
+        values: (B, N, 1).
+        uniform: how many points, from the first, lie evenly in space.
+
+    Returns:
+        (B,) in [0, 1]; 1 where both are empty.
+
+    >>> iou(torch.tensor([[[0.9], [0.9], [0.1]]]), torch.tensor([[[0.8], [0.3], [0.2]]]), uniform=3)
+    tensor([0.5000])
+    """
+    found, inside = outputs[:, :uniform] > 0.5, values[:, :uniform] > 0.5
+    either = (found | inside).sum((1, 2))
+    return torch.where(either > 0, (found & inside).sum((1, 2)) / either.clamp(min=1), 1.0)
+
+
 def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
     """(B, N, C) outputs, mapped back from the recipe's value range to [0, 1] (not clipped)."""
     low, high = value_range

@@ -41,6 +41,7 @@ class Recipe:
         output_offset: constant added to the output.
         weight_init: bounds of the uniform initialisation of the (first, other hidden, last) weights, see ``BOUNDS``.
         bias_init: the same for the biases.
+        init_scale: factor of all these bounds, > 0.
         init: "per_network", or "shared": one initialisation for the whole zoo (an easier problem).
         optimiser: "adam", the only one so far.
         learning_rate: > 0.
@@ -48,6 +49,7 @@ class Recipe:
         epsilon: Adam's epsilon, > 0.
         schedule: "constant" or "cosine" (to zero over ``steps``).
         steps: at least 1.
+        points_per_step: how many of an object's points each step uses, in turn; a divisor of their number. None: all.
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
         value_range: what the object's values in [0, 1] are mapped to.
 
@@ -62,6 +64,7 @@ class Recipe:
     output_offset: float = 0.5
     weight_init: tuple[str, str, str] = ("siren_first", "siren", "siren")
     bias_init: tuple[str, str, str] = ("linear", "linear", "zero")
+    init_scale: float = 1.0
     init: str = "per_network"
     optimiser: str = "adam"
     learning_rate: float = 1e-3
@@ -69,6 +72,7 @@ class Recipe:
     epsilon: float = 1e-8
     schedule: str = "cosine"
     steps: int = 100
+    points_per_step: int | None = None
     stop_psnr: float | None = None
     value_range: tuple[float, float] = (0.0, 1.0)
 
@@ -77,10 +81,12 @@ class Recipe:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
-        for name in ("output_offset", "learning_rate", "epsilon"):
+        for name in ("output_offset", "learning_rate", "epsilon", "init_scale"):
             self._require(name, _is_number(getattr(self, name)), "a number")
         self._require("stop_psnr", self.stop_psnr is None or _is_number(self.stop_psnr), "a number or nothing")
         self._require("steps", type(self.steps) is int and self.steps >= 1, "a whole number >= 1")
+        per_step = self.points_per_step
+        self._require("points_per_step", per_step is None or (type(per_step) is int and per_step >= 1), "a number >= 1")
         widths = self.hidden if isinstance(self.hidden, tuple) else ()
         self._require("hidden", bool(widths) and all(type(w) is int and w >= 1 for w in widths), "whole numbers >= 1")
         for name in ("betas", "value_range"):
@@ -99,6 +105,7 @@ class Recipe:
         self._require("learning_rate", self.learning_rate > 0, "a number > 0")
         self._require("betas", all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
         self._require("epsilon", self.epsilon > 0, "a number > 0")
+        self._require("init_scale", self.init_scale > 0, "a number > 0")
         low, high = self.value_range
         self._require("value_range", high > low, "(low, high) with low < high")
         self.spec(2, 1)
@@ -141,6 +148,8 @@ RECIPES = {
         ),
         # The initialisation of SIREN (Sitzmann et al., arXiv 2006.09661), a short schedule.
         Recipe(name="siren"),
+        # Solids from signed distances, 4,096 of their points a step.
+        Recipe(name="sdf", hidden=(32, 32, 32), learning_rate=2e-3, steps=500, points_per_step=4096),
         Recipe(
             name="tanh",
             activation="tanh",

@@ -9,7 +9,7 @@ import torch
 from weightspace.errors import SourceError, ZooError
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.recipes import Recipe
-from weightspace.sources import ImageSource, load_source
+from weightspace.sources import Source, load_source
 from weightspace.zoo import Zoo
 from weightspace.zoo.shard import check_sum
 from weightspace.zoo.splits import spread
@@ -48,10 +48,11 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
         yield f"{len(rows)} networks: PSNR as computed from the source again (errors differ by up to {worst:.1e})"
 
 
-def _check_psnr(zoo: Zoo, source: ImageSource, rows: torch.Tensor) -> float:
+def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     stored = zoo.quality[rows, zoo.header.quality.index("psnr")]
-    outputs = decode(zoo.batch(rows), source.coordinates(), value_range_of(zoo))
-    found = psnr(outputs, source.values(zoo.objects[rows]))
+    objects = zoo.objects[rows]
+    outputs = decode(zoo.batch(rows), source.points(objects), value_range_of(zoo))
+    found = psnr(outputs, source.values(objects))
     error, expected = 10 ** (-found / 20), 10 ** (-stored / 20)
     excess = (error - expected).abs() - TOLERANCE * expected - ROUNDING
     worst = int(excess.argmax())
@@ -63,7 +64,7 @@ def _check_psnr(zoo: Zoo, source: ImageSource, rows: torch.Tensor) -> float:
     return float((error - expected).abs().max())
 
 
-def source_of(zoo: Zoo, path: str | None = None) -> ImageSource:
+def source_of(zoo: Zoo, path: str | None = None) -> Source:
     """Loads the source that a zoo was fitted to.
 
     Raises:
@@ -72,7 +73,7 @@ def source_of(zoo: Zoo, path: str | None = None) -> ImageSource:
     if "source" not in zoo.header.provenance:
         raise ZooError(f"{zoo.path} does not say which source its networks were fitted to")
     name = zoo.header.provenance["source"]["name"]
-    arguments = dict(zoo.header.provenance["source_arguments"]) if path is None else {"path": path}
+    arguments = dict(zoo.header.provenance["source_arguments"]) | ({} if path is None else {"path": path})
     try:
         source = load_source(name, **arguments)
     except SourceError as error:

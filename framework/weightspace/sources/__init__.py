@@ -1,5 +1,6 @@
-"""Where objects come from: images with labels, as coordinates and values."""
+"""Where objects come from: images and shapes with labels, as coordinates and values."""
 
-from weightspace.sources.base import ImageSource, find_source, load_source
+from weightspace.sources.base import Source, find_source, load_source
+from weightspace.sources.image_source import ImageSource
 
-__all__ = ["ImageSource", "find_source", "load_source"]
+__all__ = ["ImageSource", "Source", "find_source", "load_source"]

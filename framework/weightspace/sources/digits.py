@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weightspace.errors import MissingExtraError
-from weightspace.sources.base import ImageSource
+from weightspace.sources.image_source import ImageSource
 
 
 def digits() -> ImageSource:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from weightspace.errors import MissingExtraError, SourceError
-from weightspace.sources.base import ImageSource
 from weightspace.sources.idx import FILES, idx
+from weightspace.sources.image_source import ImageSource
 
 CLASS_NAMES = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from weightspace.errors import SourceError
-from weightspace.sources.base import ImageSource
+from weightspace.sources.image_source import ImageSource
 
 FILES = (
     "train-images-idx3-ubyte",

@@ -3,5 +3,14 @@
 from weightspace.testing.augmentation import augmentation_checks, check_augmentation
 from weightspace.testing.backbone import backbone_checks, check_backbone
 from weightspace.testing.parametrize import parametrize_checks
+from weightspace.testing.source import check_source, source_checks
 
-__all__ = ["augmentation_checks", "backbone_checks", "check_augmentation", "check_backbone", "parametrize_checks"]
+__all__ = [
+    "augmentation_checks",
+    "backbone_checks",
+    "check_augmentation",
+    "check_backbone",
+    "check_source",
+    "parametrize_checks",
+    "source_checks",
+]

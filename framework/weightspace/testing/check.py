@@ -49,7 +49,7 @@ class Check:
                 raise AssertionError(f"{where}: raised {type(error).__name__}: {error}") from error
 
 
-def run_checks(checks: Iterable[Check]) -> None:
+def run_checks(checks: Iterable[Callable[[], None]]) -> None:
     """Raises AssertionError with all rules that are broken."""
     failures = []
     for check in checks:

@@ -19,7 +19,7 @@ from weightspace.fitting.verify import verify
 from weightspace.importing.files import dwsnets
 from weightspace.importing.job import ZooImport, common_widths
 from weightspace.network import evaluate
-from weightspace.sources.base import grid
+from weightspace.sources.image_source import grid
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 

@@ -1,0 +1,95 @@
+"""Pictures of solids: surfaces by marching cubes, shaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.colors import LightSource
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.errors import MissingExtraError, ZooError
+from weightspace.fitting.quality import decode
+from weightspace.sources.base import Source
+from weightspace.sources.solid import SolidSource
+
+#: Grid points along each side of the cube.
+RESOLUTION = 48
+COLOUR = (0.45, 0.6, 0.85)
+
+
+def cube(resolution: int = RESOLUTION) -> Tensor:
+    """(resolution^3, 3) grid of the cube [-1, 1]^3, ends included."""
+    return torch.cartesian_prod(*[torch.linspace(-1, 1, resolution)] * 3)
+
+
+def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list[Tensor]:
+    """Values of each 3-D network on the grid, (R, R, R)."""
+    networks = [batch.replace(params=row[None], targets=None, objects=None, views=None) for row in batch.params]
+    return [_volume(decode(network, cube(), value_range)[0, :, 0]) for network in networks]
+
+
+def true_solids(source: Source, objects: Tensor) -> list[Tensor]:
+    """Values of a source's objects on the grid.
+
+    Raises:
+        ZooError: they are no solids.
+    """
+    if not isinstance(source, SolidSource):
+        raise ZooError(f"the objects of source {source.name!r} cannot be drawn: it is no SolidSource")
+    return [_volume(source.values_at(item, cube())[:, 0]) for item in objects.tolist()]
+
+
+def surface(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) and triangles (F, 3) where the values cross one half; none where they do not.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+    """
+    try:
+        from skimage.measure import marching_cubes
+    except ImportError as error:
+        raise MissingExtraError("scikit-image", "shapes", "drawing solids") from error
+    values = volume.numpy(force=True).astype(np.float32)
+    if not values.min() < 0.5 < values.max():
+        return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
+    step = 2 / (len(values) - 1)
+    vertices, faces, _, _ = marching_cubes(values, level=0.5, spacing=(step, step, step))
+    return vertices - 1, faces
+
+
+def solid_grid(rows: dict[str, list[Tensor]], captions: dict[str, list[str]]) -> Figure:
+    """Draws rows of solids, each row with its name at the left.
+
+    Args:
+        rows: name -> volumes (R, R, R), inside above one half.
+        captions: row name -> a caption for each solid.
+    """
+    count = max(map(len, rows.values()))
+    figure = Figure(figsize=(1.5 * count + 0.6, 1.75 * len(rows) + 0.1), layout="constrained")
+    axes = figure.subplots(len(rows), count, squeeze=False, subplot_kw={"projection": "3d"})
+    for line, (name, volumes) in zip(axes, rows.items(), strict=True):
+        for axis, volume, caption in zip(line, volumes, captions[name], strict=True):
+            _draw(axis, *surface(volume))
+            axis.set_title(caption, fontsize=8, pad=0)
+        line[0].text2D(-0.08, 0.5, name, rotation=90, va="center", transform=line[0].transAxes)
+    return figure
+
+
+def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray) -> None:
+    triangles = Poly3DCollection(
+        vertices[faces], facecolors=COLOUR, shade=len(faces) > 0, lightsource=LightSource(azdeg=225, altdeg=40)
+    )
+    axis.add_collection3d(triangles)
+    axis.set(xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), zlim=(-0.8, 0.8))
+    axis.view_init(elev=25, azim=-60)
+    axis.set_box_aspect((1, 1, 1), zoom=1.35)
+    axis.set_axis_off()
+
+
+def _volume(values: Tensor) -> Tensor:
+    return values.reshape(RESOLUTION, RESOLUTION, RESOLUTION)

@@ -1,0 +1,62 @@
+"""Solids as objects: a function of the signed distance, at points in a cube and near the surface."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from weightspace.errors import SourceError
+from weightspace.sources.base import Source
+
+FIELDS = ("sdf", "occupancy")
+
+
+class SolidSource(Source):
+    """Solids in the cube [-1, 1]^3, each with points of its own: the first half evenly in the cube.
+
+    Args:
+        points: of each solid, an even number >= 2.
+        field: the value is ``0.5 - clamp(distance, -clamp, clamp) / (2 clamp)`` ("sdf"), or 1 inside and 0 outside
+            ("occupancy"). Both are above one half inside.
+        clamp: largest distance that counts, in (0, 2].
+
+    Raises:
+        SourceError: a value out of range.
+    """
+
+    in_dim, out_dim = 3, 1
+
+    def __init__(self, points: int, field: str, clamp: float) -> None:
+        if type(points) is not int or points < 2 or points % 2:
+            raise SourceError(f"source {self.name!r}: points must be an even number >= 2, found {points!r}")
+        if field not in FIELDS:
+            raise SourceError(f"source {self.name!r}: field must be one of {', '.join(FIELDS)}, found {field!r}")
+        if isinstance(clamp, bool) or not isinstance(clamp, (int, float)) or not 0 < clamp <= 2:
+            raise SourceError(f"source {self.name!r}: clamp must be a number in (0, 2], found {clamp!r}")
+        self.field, self.clamp, self.uniform = field, clamp, points // 2
+
+    @abstractmethod
+    def sample(self, item: int) -> Tensor:
+        """(N, 3) float64 points of an object, the first half evenly in the cube."""
+
+    @abstractmethod
+    def distance(self, item: int, points: Tensor) -> Tensor:
+        """(N,) signed distances of float64 points (N, 3) to an object's surface, negative inside."""
+
+    def points(self, objects: Tensor) -> Tensor:
+        """(len(objects), N, 3)."""
+        return torch.stack([self.sample(item).float() for item in objects.tolist()])
+
+    def values(self, objects: Tensor) -> Tensor:
+        """(len(objects), N, 1), of the points as float32 has them."""
+        rows = zip(objects.tolist(), self.points(objects), strict=True)
+        return torch.stack([self.values_at(item, points) for item, points in rows])
+
+    def values_at(self, item: int, points: Tensor) -> Tensor:
+        """(N, 1) float32 values of an object at any points (N, 3)."""
+        distance = self.distance(item, points.double())
+        if self.field == "occupancy":
+            return (distance < 0).float().unsqueeze(1)
+        return (0.5 - distance.clamp(-self.clamp, self.clamp) / (2 * self.clamp)).float().unsqueeze(1)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from weightspace.errors import SourceError
+from weightspace.sources import load_source
+from weightspace.testing import source_checks
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """Red grows to the right, green downwards."""
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, width)[None]
+    pixels[..., 1] = np.linspace(0, 255, height)[:, None]
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            (tmp_path / split / label).mkdir(parents=True)
+    gradient(60, 30).save(tmp_path / "train/cat/a.png")
+    gradient(30, 60).save(tmp_path / "train/cat/b.jpg", quality=95)
+    gradient(20, 20).convert("L").save(tmp_path / "train/dog/c.bmp")
+    clear = gradient(20, 20).convert("RGBA")
+    clear.putalpha(0)
+    clear.save(tmp_path / "test/dog/d.png")
+    (tmp_path / "test/dog/notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+def test_folders(folder: Path) -> None:
+    source = load_source("images", path=str(folder), size=16)
+    assert (len(source), source.num_train, source.image_shape) == (4, 3, (16, 16, 3))
+    assert source.class_names == ("cat", "dog")
+    assert source.labels.tolist() == [0, 0, 1, 1]
+    assert source.images[3].max() == 0, "transparent pixels are black"
+    assert np.ptp(source.images[2], axis=2).max() == 0, "a grey picture stays grey in colour"
+
+
+def test_without_a_split(folder: Path) -> None:
+    source = load_source("images", path=str(folder / "train"), size=16)
+    assert (len(source), source.num_test) == (3, 0)
+
+
+def test_resize_rules(folder: Path) -> None:
+    wide = {
+        rule: load_source("images", path=str(folder), size=30, resize=rule).images[0]
+        for rule in ("crop", "stretch", "pad")
+    }
+    assert wide["crop"][15, 0, 0] == pytest.approx(64, abs=4), "the middle half of the width"
+    assert wide["stretch"][15, 0, 0] < 8
+    assert wide["pad"][:7].max() == 0
+    assert wide["pad"][15].max() > 200
+
+
+def test_grey(folder: Path) -> None:
+    source = load_source("images", path=str(folder), size=20, colour="grey")
+    assert source.image_shape == (20, 20, 1)
+    expected = np.asarray(gradient(20, 20).convert("L"))
+    assert np.array_equal(source.images[2][..., 0], expected)
+
+
+@pytest.mark.parametrize("number", range(len(source_checks(lambda: None))))
+def test_contract(folder: Path, number: int) -> None:
+    source_checks(lambda: load_source("images", path=str(folder), size=9))[number]()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"colour": "cmyk"}, "colour must be one of grey, rgb, found 'cmyk'"),
+        ({"resize": "tile"}, "resize must be one of"),
+        ({"size": 1}, "size must be a whole number in 2..4096, found 1"),
+        ({"sizes": 1}, "does not take these arguments"),
+        ({"path": "/nowhere"}, "which is not a folder"),
+    ],
+)
+def test_bad_arguments(folder: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        load_source("images", **{"path": str(folder), **arguments})
+
+
+def test_a_damaged_picture_is_named(folder: Path) -> None:
+    path = folder / "train/cat/a.png"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SourceError, match=r"a.png: cannot be read as an image"):
+        load_source("images", path=str(folder))
+
+
+def test_a_picture_that_is_too_large_is_not_unpacked(folder: Path) -> None:
+    Image.new("1", (12_000, 12_000)).save(folder / "train/cat/huge.png")
+    with pytest.raises(SourceError, match=r"huge.png.*(too many|DecompressionBomb)"):
+        load_source("images", path=str(folder))

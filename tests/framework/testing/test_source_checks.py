@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from weightspace.sources import ImageSource, Source, load_source
+from weightspace.testing import check_source, source_checks
+
+GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
+
+
+def test_the_guide_s_source_keeps_the_contract() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL) if "def checkerboards" in b)
+    names: dict = {}
+    exec(code, names)
+    check_source(names["checkerboards"])
+
+
+class Broken(Source):
+    """Digits, with one fault."""
+
+    name, arguments, in_dim, out_dim = "broken", {}, 2, 1
+
+    def __init__(self, fault: str) -> None:
+        self.fault, self.inner = fault, load_source("digits")
+        self.targets, self.class_names = self.inner.labels, self.inner.class_names
+        self.num_train = len(self.inner) + (fault == "num_train")
+        if fault == "targets":
+            self.targets = self.targets + 1
+        if fault == "names":
+            self.class_names = None
+        if fault == "arguments":
+            self.arguments = {"sizes": (1, 2)}
+        self.calls = 0
+
+    @property
+    def digest(self) -> str:
+        return self.inner.digest[: 5 if self.fault == "digest" else None]
+
+    def points(self, objects: Tensor) -> Tensor:
+        points = self.inner.coordinates()
+        return points * 2 if self.fault == "points" else points.double() if self.fault == "dtype" else points
+
+    def values(self, objects: Tensor) -> Tensor:
+        values = self.inner.values(objects)
+        self.calls += 1
+        match self.fault:
+            case "range":
+                return 16 * values
+            case "shape":
+                return values.squeeze(2)
+            case "company":
+                return values * values.amax() / values.amax((1, 2), keepdim=True) * 0.5
+            case "noise":
+                return (values + 0.01 * torch.rand_like(values)).clamp(0, 1)
+            case "nan":
+                return values / values.new_tensor(float("nan"))
+        return values
+
+
+def test_a_good_one_passes() -> None:
+    check_source(lambda: Broken("none"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule"),
+    [
+        ("num_train", "counts"),
+        ("targets", "counts"),
+        ("names", "counts"),
+        ("arguments", "repeatability"),
+        ("digest", "repeatability"),
+        ("points", "shapes"),
+        ("dtype", "shapes"),
+        ("range", "shapes"),
+        ("shape", "shapes"),
+        ("nan", "shapes"),
+        ("company", "independence"),
+        ("noise", "independence"),
+    ],
+)
+def test_each_fault_is_named_by_its_rule(fault: str, rule: str) -> None:
+    (check,) = (c for c in source_checks(lambda: Broken(fault)) if c.name == rule)
+    with pytest.raises(AssertionError, match=f"broken rule {rule}"):
+        check()
+
+
+def test_other_objects_on_a_second_load_are_noticed() -> None:
+    loads = [0]
+
+    def load() -> ImageSource:
+        loads[0] += 1
+        source = load_source("digits")
+        return replace(source, images=np.roll(source.images, loads[0], axis=0))
+
+    with pytest.raises(AssertionError, match="repeatability.*digests"):
+        check_source(load)
