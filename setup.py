@@ -82,6 +82,7 @@ setup(
             "digits = weightspace.sources.digits:digits",
             "idx = weightspace.sources.idx:idx",
             "cifar10 = weightspace.sources.cifar10:cifar10",
+            "classifiers = weightspace.sources.classifiers:classifiers",
             "images = weightspace.sources.images:images",
             "shapes = weightspace.sources.shapes:shapes",
             "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",

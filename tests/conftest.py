@@ -47,6 +47,16 @@ def digits_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def classifier_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Classifiers of iris flowers, 4-6-3, with their test accuracies; two views of the training objects."""
+    out = tmp_path_factory.mktemp("zoos") / "classifiers"
+    counts = ["--train", "60", "--val", "20", "--test", "20", "--views", "2"]
+    fit = ["zoo", "fit", "--source", "classifiers", "--recipe", "classifier", "--out", str(out), *counts]
+    assert main([*fit, "--source_set", "data=iris", "--set", "hidden=[6]", "steps=100"]) == 0
+    return out
+
+
 @pytest.fixture
 def zoo(digits_zoo: Path) -> Zoo:
     return Zoo(digits_zoo)

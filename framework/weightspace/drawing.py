@@ -14,7 +14,7 @@ from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode
 from weightspace.fitting.verify import value_range_of
 from weightspace.solids import decoded_solids, solid_grid, true_solids
-from weightspace.sources.base import Source
+from weightspace.sources.base import Objects
 from weightspace.sources.image_source import ImageSource, grid
 from weightspace.zoo import Zoo
 
@@ -45,7 +45,7 @@ def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = 
     return figure
 
 
-def zoo_figure(zoo: Zoo, source: Source | None, count: int, split: str) -> Figure:
+def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figure:
     """The first networks of a split: the original above the decoded network, with its class and PSNR; or, without a
     source, the networks alone.
 

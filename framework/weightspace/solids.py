@@ -14,7 +14,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, ZooError
 from weightspace.fitting.quality import decode
-from weightspace.sources.base import Source
+from weightspace.sources.base import Objects
 from weightspace.sources.solid import SolidSource
 
 #: Grid points along each side of the cube.
@@ -33,7 +33,7 @@ def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list
     return [_volume(decode(network, cube(), value_range)[0, :, 0]) for network in networks]
 
 
-def true_solids(source: Source, objects: Tensor) -> list[Tensor]:
+def true_solids(source: Objects, objects: Tensor) -> list[Tensor]:
     """Values of a source's objects on the grid.
 
     Raises:

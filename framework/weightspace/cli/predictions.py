@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 
-def write_predictions(path: Path, batches: list[Any], class_names: list[str]) -> None:
-    """Writes what ``predict_step`` returned, one line per network."""
+def write_predictions(path: Path, batches: list[Any], names: list[str]) -> None:
+    """Writes what ``predict_step`` returned, one line per network.
+
+    Args:
+        path: the CSV file.
+        batches: with "object", "view", and "probability" (B, K) of the classes or "prediction" (B, T) of the numbers.
+        names: of the classes, or of the numbers.
+    """
+    classes = not batches or "probability" in batches[0]
+    columns = ["class", *(f"p({name})" for name in names)] if classes else names
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["object", "view", "class", *(f"p({name})" for name in class_names)])
+        writer.writerow(["object", "view", *columns])
         for batch in batches:
-            for item, view, row in zip(batch["object"], batch["view"], batch["probability"], strict=True):
-                numbers = [f"{float(p):.6f}" for p in row]
-                writer.writerow([int(item), int(view), class_names[int(row.argmax())], *numbers])
+            rows = batch["probability" if classes else "prediction"]
+            for item, view, row in zip(batch["object"], batch["view"], rows, strict=True):
+                chosen = [names[int(row.argmax())]] if classes else []
+                writer.writerow([int(item), int(view), *chosen, *(f"{float(p):.6f}" for p in row)])

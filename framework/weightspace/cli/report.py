@@ -19,6 +19,10 @@ from weightspace.run_folder import RunFolder
 COLUMNS = {
     "test accuracy": ("test", "test/accuracy", "{:.1%}"),
     "internal test": ("test", "internal_test/accuracy", "{:.1%}"),
+    "test R2": ("test", "test/r2", "{:.3f}"),
+    "test tau": ("test", "test/kendall", "{:.3f}"),
+    "test MSE": ("test", "test/mse", "{:.3g}"),
+    "best val R2": ("fit", "best val/r2", "{:.3f}"),
     "best val accuracy": ("fit", "best val/accuracy", "{:.1%}"),
     "networks/s": ("fit", "networks_per_second", "{:,.0f}"),
     "seconds": ("fit", "seconds", "{:.0f}"),

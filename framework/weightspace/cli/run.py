@@ -40,7 +40,7 @@ from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError
 from weightspace.run_folder import RunFolder
-from weightspace.tasks import ContrastiveTask, SupervisedTask, Task
+from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
 
 #: Facts of Lightning that a user of this command line cannot act on.
 QUIET = (
@@ -258,16 +258,16 @@ class RunCLI(LightningCLI):
             raise ConfigError(f"{self.datamodule.zoo.path} has no validation objects: fit it with --val N")
 
     def predict(self, **arguments: Any) -> None:
-        """Writes ``predictions.csv`` into the run's folder: object, view, most likely class, probabilities."""
-        if not isinstance(self.model, SupervisedTask):
+        """Writes ``predictions.csv`` into the run's folder: object, view, and class and probabilities, or numbers."""
+        if not isinstance(self.model, (SupervisedTask, RegressionTask)):
             raise ConfigError(
-                f"predict writes the classes of a classifier, this is {type(self.model).__name__}: "
+                f"predict writes classes or numbers, this is {type(self.model).__name__}: "
                 "weightspace embed --encoder E --zoo Z --out F writes embeddings"
             )
         if self.trainer.world_size > 1:
             raise ConfigError(f"predict runs in one process, found {self.trainer.world_size}: --trainer.devices 1")
         path = self.folder.path / "predictions.csv"
-        write_predictions(path, self.trainer.predict(**arguments) or [], self.datamodule.class_names)
+        write_predictions(path, self.trainer.predict(**arguments) or [], self.datamodule.zoo.header.target["names"])
         make_console().print(f"predictions at {path}")
 
     def after_fit(self) -> None:

@@ -18,10 +18,13 @@ from weightspace.distributed import in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting import job, verify
+from weightspace.fitting.classifier_fitter import ClassifierFitter
+from weightspace.fitting.fitted import Fitter
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
-from weightspace.sources import Source, load_source
+from weightspace.sources import Objects, Source, load_source
+from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 from weightspace.zoo.statistics import zoo_table
@@ -78,14 +81,15 @@ def fit(
     Under torchrun or srun, all processes fit, and the zoo is that of one process.
 
     Args:
-        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, or one of a plugin.
+        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, classifiers, or one of a
+            plugin.
         out: folder of the zoo.
         train: training objects.
         val: validation objects, from the same pool.
         test: test objects, from the source's own test set if it has one.
         views: networks per training object.
         eval_views: networks per validation and test object.
-        recipe: dwsnets, siren, sdf (for solids), tanh, relu, or a YAML file with a recipe's fields.
+        recipe: dwsnets, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields.
         seed: decides which objects are drawn, and all initial weights.
         mode: compiled, eager, or auto (compiled where it pays and a compiler works).
         device: where to fit, for instance cuda.
@@ -135,7 +139,26 @@ def _fit(
     console.print(f"zoo of {header.rows} networks at {out}{left_out}")
 
 
-def _fitter(recipe: Recipe, objects: Source, networks: int, mode: str, device: str, out: Path) -> BatchedFitter:
+def _fitter(recipe: Recipe, objects: Objects, networks: int, mode: str, device: str, out: Path) -> Fitter:
+    """What makes the networks of these objects."""
+    spec = recipe.spec(objects.in_dim, objects.out_dim)
+    if isinstance(objects, ClassifierSource):
+        if mode == "compiled":
+            raise ConfigError("mode: classifiers are trained eagerly, give --mode eager or auto")
+        if spec.activation == "sine":
+            raise ConfigError(
+                f"recipe {recipe.name!r} makes sine networks: classifiers need --recipe classifier, relu or tanh"
+            )
+        console.print(f"recipe {recipe.name}: up to {recipe.steps} steps, eager on {device}")
+        return ClassifierFitter(recipe, spec, device)
+    if not isinstance(objects, Source):
+        raise ConfigError(f"source {objects.name!r} gives no functions to fit")
+    return _function_fitter(recipe, objects, networks, mode, device, out)
+
+
+def _function_fitter(
+    recipe: Recipe, objects: Source, networks: int, mode: str, device: str, out: Path
+) -> BatchedFitter:
     """A fitter in the asked mode; "auto" takes that of a finished zoo, else what pays and works."""
     spec, coordinates = recipe.spec(objects.in_dim, objects.out_dim), objects.points(torch.zeros(1, dtype=torch.int64))
     points = recipe.points_per_step or coordinates.shape[-2]
@@ -169,13 +192,14 @@ def _run(fit: ZooFit) -> ZooHeader:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("fit", total=len(fit), rate="", quality="")
         began: tuple[float, int] | None = None
+        unit = {"psnr": "dB"}.get(fit.fitter.quality[0], fit.fitter.quality[0])
         told = [0]
 
         def report(state: job.Progress) -> None:
             nonlocal began
             began = began or (time.perf_counter(), state.done)
             rate = (state.done - began[1]) / max(time.perf_counter() - began[0], 1e-9)
-            quality = "" if state.psnr is None else f"{state.psnr:.2f} dB"
+            quality = "" if state.quality is None else f"{state.quality:.2f} {unit}"
             quality += f", {state.refitted} diverged and were fitted again" if state.refitted else ""
             quality += f", {state.failed} left out" if state.failed else ""
             speed = f"{rate:.1f} INR/s" if rate else ""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
+from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.fitting.initialise import initialise
 from weightspace.fitting.quality import decode, iou, psnr
 from weightspace.fitting.recipes import Recipe
 from weightspace.fitting.step import FitState, Step, make_step
+from weightspace.sources.base import Objects, Source
 from weightspace.spec import NetworkSpec
 
 #: Compiling costs 8 to 30 s; it pays from this many multiply-adds of forward passes (see benchmarks/README.md).
@@ -35,29 +38,7 @@ def block_size(spec: NetworkSpec, points: int) -> int:
     return 2 ** min(6, max(3, round(math.log2(room))))
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Result of a fit: ``params`` (n, P) and ``psnr`` (n,) in dB, both NaN-free only where ``ok`` (n,) is true.
-
-    For solids, ``iou`` (n,) is their intersection over union with the objects.
-    """
-
-    params: Tensor
-    psnr: Tensor
-    iou: Tensor | None = None
-
-    @property
-    def quality(self) -> Tensor:
-        """(n, 1) or (n, 2): psnr, and iou for solids."""
-        return torch.stack([self.psnr] if self.iou is None else [self.psnr, self.iou], dim=1)
-
-    @property
-    def ok(self) -> Tensor:
-        """Which fits are finite."""
-        return self.params.isfinite().all(1) & ~self.psnr.isnan() & (self.psnr > -math.inf)
-
-
-class BatchedFitter:
+class BatchedFitter(Fitter):
     """Fits blocks of networks with one recipe.
 
     Every block has the same shape (the last one is filled up), so a network's bits depend on its own seed and object
@@ -85,15 +66,15 @@ class BatchedFitter:
         device: torch.device | str = "cpu",
         uniform: int = 0,
     ) -> None:
-        self.recipe, self.spec, self.mode, self.uniform = recipe, spec, mode, uniform
-        self.device = torch.device(device)
+        super().__init__(recipe, spec, mode, device)
+        self.uniform = uniform
+        self.quality = ["psnr", "iou"] if uniform else ["psnr"]
         self.coordinates = coordinates
         total = coordinates.shape[-2]
         self.points = recipe.points_per_step or total
         if total % self.points:
             raise RecipeError(f"recipe {recipe.name!r}: points_per_step {self.points} does not divide {total} points")
         self.block = block_size(spec, self.points)
-        self.compile_seconds: float | None = None
         self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
 
     def compile(self) -> None:
@@ -138,7 +119,17 @@ class BatchedFitter:
                 break  # every network has reached the recipe's PSNR: further steps change nothing
         params = state.packed()[: len(initial)].cpu()
         outputs = decode(WeightBatch(params, self.spec), coordinates, self.recipe.value_range)
-        return Fitted(params, psnr(outputs, values), iou(outputs, values, self.uniform) if self.uniform else None)
+        quality = [psnr(outputs, values)] + ([iou(outputs, values, self.uniform)] if self.uniform else [])
+        return Fitted(params, torch.stack(quality, dim=1))
+
+    def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
+        """Fits one block of (object, view, attempt) to a source's objects."""
+        assert isinstance(source, Source)
+        objects = torch.tensor([item for item, _, _ in networks])
+        points = source.points(objects)
+        initial = initialise(self.recipe, self.spec, seed, networks)
+        fits = self.fit(initial, source.values(objects), points if points.ndim == 3 else None)
+        return replace(fits, targets=torch.from_numpy(source.targets[objects.numpy()]))
 
     def _rates(self) -> Tensor:
         beta1, beta2 = self.recipe.betas

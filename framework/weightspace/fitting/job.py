@@ -14,9 +14,8 @@ from torch import Tensor
 
 from weightspace.distributed import first_then_all, process, processes, wait_for_all
 from weightspace.errors import ZooError
-from weightspace.fitting.fitter import BatchedFitter, Fitted
-from weightspace.fitting.initialise import initialise
-from weightspace.sources.base import Source
+from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.sources.base import Objects
 from weightspace.version import __version__
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
@@ -44,7 +43,7 @@ class ZooPlan:
     eval_views: int = 1
     seed: int = 0
 
-    def rows(self, source: Source) -> dict[str, Tensor]:
+    def rows(self, source: Objects) -> dict[str, Tensor]:
         """(n,) object, view and split of every planned network, all views of an object together.
 
         Raises:
@@ -65,7 +64,7 @@ class ZooPlan:
         columns = {"object": objects, "view": views, "split": splits}
         return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
 
-    def _draw(self, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _draw(self, source: Objects) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         own_test = source.num_test > 0
         wanted = self.train + self.val + (0 if own_test else self.test)
         if wanted > source.num_train or (own_test and self.test > source.num_test):
@@ -84,13 +83,14 @@ class ZooPlan:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a running fit tells: networks done and planned, their mean PSNR (dB; None before the first fit), how many
+    """What a running fit tells: networks done and planned, the mean of their first quality (PSNR in dB;
+    None before the first fit), how many
     diverged and were fitted again with a fresh seed, and how many diverged again and were left out.
     """
 
     done: int
     total: int
-    psnr: float | None
+    quality: float | None
     refitted: int
     failed: int
 
@@ -107,7 +107,7 @@ class ZooFit:
     Where several processes have joined (``weightspace.distributed.joined``), each fits its share of the shards.
     """
 
-    def __init__(self, source: Source, plan: ZooPlan, fitter: BatchedFitter, out: str | Path) -> None:
+    def __init__(self, source: Objects, plan: ZooPlan, fitter: Fitter, out: str | Path) -> None:
         self.source, self.plan, self.fitter = source, plan, fitter
         self.rows = plan.rows(source)
         self.writer = ZooWriter(out, self._job(), self._header(), process())
@@ -153,12 +153,12 @@ class ZooFit:
     def _shard(self, rows: slice, tally: _Tally) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         objects, views, splits = (self.rows[name][rows] for name in ("object", "view", "split"))
         fits = self._fit(objects, views, attempt=0, tally=tally)
+        assert fits.targets is not None
         bad = (~fits.ok).nonzero().flatten()
         if len(bad):  # once more, with a fresh seed
             again = self._fit(objects[bad], views[bad], attempt=1, tally=None)
-            fits.params[bad], fits.psnr[bad] = again.params, again.psnr
-            if fits.iou is not None and again.iou is not None:
-                fits.iou[bad] = again.iou
+            for column, other in zip(vars(fits).values(), vars(again).values(), strict=True):
+                column[bad] = other
             tally.refitted(len(bad))
         ok = fits.ok
         failed = [
@@ -168,7 +168,7 @@ class ZooFit:
         tally.failed(len(failed))
         tensors = {
             "params": fits.params[ok],
-            "target": torch.from_numpy(self.source.targets[objects[ok].numpy()]),
+            "target": fits.targets[ok],
             "object": objects[ok],
             "view": views[ok],
             "split": splits[ok],
@@ -180,14 +180,11 @@ class ZooFit:
         parts, fitter = [], self.fitter
         for o, v in zip(objects.split(fitter.block), views.split(fitter.block), strict=True):
             networks = [(int(a), int(b), attempt) for a, b in zip(o, v, strict=True)]
-            initial = initialise(fitter.recipe, fitter.spec, self.plan.seed, networks)
-            coordinates = self.source.points(o)
-            parts.append(fitter.fit(initial, self.source.values(o), coordinates if coordinates.ndim == 3 else None))
+            parts.append(fitter.fit_objects(self.source, networks, self.plan.seed))
             if tally:
                 tally.add(parts[-1])
-        ious = [p.iou for p in parts if p.iou is not None]
-        together = torch.cat(ious) if ious else None
-        return Fitted(torch.cat([p.params for p in parts]), torch.cat([p.psnr for p in parts]), together)
+        joined = (torch.cat([getattr(part, name) for part in parts]) for name in ("params", "quality", "targets"))
+        return Fitted(*joined)
 
     def _job(self) -> dict[str, Any]:
         """Everything that decides the zoo's bytes."""
@@ -208,8 +205,7 @@ class ZooFit:
         provenance = {**self._job(), "source_arguments": self.source.arguments}
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
-        quality = ["psnr", "iou"] if self.source.uniform else ["psnr"]
-        return ZooHeader(self.fitter.spec, target, quality, provenance, shards=[])
+        return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])
 
 
 class _Tally:

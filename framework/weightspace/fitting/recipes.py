@@ -150,6 +150,17 @@ RECIPES = {
         Recipe(name="siren"),
         # Solids from signed distances, 4,096 of their points a step.
         Recipe(name="sdf", hidden=(32, 32, 32), learning_rate=2e-3, steps=500, points_per_step=4096),
+        # Classifiers of the source `classifiers`, which has hyperparameters of its own for each.
+        Recipe(
+            name="classifier",
+            hidden=(16, 16),
+            activation="relu",
+            omega=1.0,
+            output_offset=0.0,
+            weight_init=("he", "he", "he"),
+            bias_init=("zero", "zero", "zero"),
+            steps=400,
+        ),
         Recipe(
             name="tanh",
             activation="tanh",

@@ -9,7 +9,8 @@ import torch
 from weightspace.errors import SourceError, ZooError
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.recipes import Recipe
-from weightspace.sources import Source, load_source
+from weightspace.sources import Objects, Source, load_source
+from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.shard import check_sum
 from weightspace.zoo.splits import spread
@@ -44,7 +45,13 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
         yield "PSNR not checked: the zoo was not fitted here, and does not say to which objects"
     elif sample > 0:
         rows = spread(len(zoo), sample)
-        worst = _check_psnr(zoo, source_of(zoo, path), rows)
+        source = source_of(zoo, path)
+        if isinstance(source, ClassifierSource):
+            _check_accuracy(zoo, source, rows)
+            yield f"{len(rows)} networks: accuracies as computed from the samples again"
+            return
+        assert isinstance(source, Source)
+        worst = _check_psnr(zoo, source, rows)
         yield f"{len(rows)} networks: PSNR as computed from the source again (errors differ by up to {worst:.1e})"
 
 
@@ -64,7 +71,19 @@ def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     return float((error - expected).abs().max())
 
 
-def source_of(zoo: Zoo, path: str | None = None) -> Source:
+def _check_accuracy(zoo: Zoo, source: ClassifierSource, rows: torch.Tensor) -> None:
+    found = source.accuracies(zoo.batch(rows))
+    # a sample on the border between two classes may be classified otherwise by other rounding
+    excess = (found - zoo.quality[rows]).abs().amax(1) - 2 / len(source.labels[source.train_samples :])
+    worst = int(excess.argmax())
+    if not excess[worst] <= 0:
+        stored, real = (float(part[worst, 0]) for part in (zoo.quality[rows], found))
+        raise ZooError(
+            f"{zoo.path}: network {int(rows[worst])} is stored with a test accuracy of {stored:.3f}, but has {real:.3f}"
+        )
+
+
+def source_of(zoo: Zoo, path: str | None = None) -> Objects:
     """Loads the source that a zoo was fitted to.
 
     Raises:

@@ -15,8 +15,8 @@ from weightspace.errors import SourceError
 GROUP = "weightspace.sources"
 
 
-class Source(ABC):
-    """Labelled objects, each a function from coordinates to values that is known at some points.
+class Objects(ABC):
+    """What the networks of a zoo store or have learnt, one by one.
 
     Object i is the same in every process and every run: ``load_source`` gives the same objects for the same arguments,
     and ``digest`` tells whether it did. The training pool comes first, then the source's own test set, if it has one.
@@ -24,33 +24,49 @@ class Source(ABC):
     Attributes:
         name: entry-point name, kept in a zoo's provenance.
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
-        targets: (n,) int64, indices into ``class_names``; or (n, T) float32, if there are no classes.
         class_names: one name per class; None: the targets are numbers.
         target_names: names of these numbers, if there are no classes.
         num_train: how many of the n objects belong to the training pool; n if there is no own test set.
-        in_dim: number of coordinates of a point.
-        out_dim: number of values at a point.
-        uniform: for solids, how many points, from the first, lie evenly in the cube, so that they measure volumes; a
-            point is inside where its value is above one half. 0: the objects are no solids.
+        in_dim: number of inputs of a network.
+        out_dim: number of its outputs.
     """
 
     name: str
     arguments: dict[str, Any]
-    targets: np.ndarray
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] = ()
     num_train: int
     in_dim: int
     out_dim: int
-    uniform: int = 0
 
-    def __len__(self) -> int:
-        return len(self.targets)
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
     def num_test(self) -> int:
         """Size of the source's own test set (0: it has none)."""
         return len(self) - self.num_train
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """sha256 of what decides the objects: equal digests mean equal objects."""
+
+
+class Source(Objects):
+    """Labelled objects, each a function from coordinates to values that is known at some points.
+
+    Attributes:
+        targets: (n,) int64, indices into ``class_names``; or (n, T) float32, if there are no classes.
+        uniform: for solids, how many points, from the first, lie evenly in the cube, so that they measure volumes; a
+            point is inside where its value is above one half. 0: the objects are no solids.
+    """
+
+    targets: np.ndarray
+    uniform: int = 0
+
+    def __len__(self) -> int:
+        return len(self.targets)
 
     @abstractmethod
     def points(self, objects: Tensor) -> Tensor:
@@ -60,23 +76,18 @@ class Source(ABC):
     def values(self, objects: Tensor) -> Tensor:
         """(len(objects), N, C) float32 in [0, 1] at the points. Depends on nothing but the objects' numbers."""
 
-    @property
-    @abstractmethod
-    def digest(self) -> str:
-        """sha256 of what decides points, values and targets: equal digests mean equal objects."""
 
-
-def find_source(name: str) -> Callable[..., Source]:
+def find_source(name: str) -> Callable[..., Objects]:
     """The function behind a name in the entry-point group ``weightspace.sources``.
 
     Raises:
         SourceError: no such name (the message lists the known ones), or it cannot be imported.
     """
-    function: Callable[..., Source] = load_plugin(GROUP, name, SourceError, kind="source")
+    function: Callable[..., Objects] = load_plugin(GROUP, name, SourceError, kind="source")
     return function
 
 
-def load_source(name: str, **arguments: Any) -> Source:
+def load_source(name: str, **arguments: Any) -> Objects:
     """Loads a source by its entry-point name.
 
     Raises:

@@ -3,6 +3,7 @@
 from weightspace.tasks.base import Task
 from weightspace.tasks.contrastive import ContrastiveTask
 from weightspace.tasks.finetune import FineTuneTask
+from weightspace.tasks.regression import RegressionTask
 from weightspace.tasks.supervised import SupervisedTask
 
-__all__ = ["ContrastiveTask", "FineTuneTask", "SupervisedTask", "Task"]
+__all__ = ["ContrastiveTask", "FineTuneTask", "RegressionTask", "SupervisedTask", "Task"]

@@ -315,10 +315,14 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=str)
-def test_every_experiment_runs(path: Path, digits_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_experiment_runs(
+    path: Path, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     config = yaml.safe_load((ROOT / path).read_text())
-    options = ["--data.zoo", str(digits_zoo), "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
+    regression = config["model"]["class_path"].endswith("RegressionTask")
+    zoo = classifier_zoo if regression else digits_zoo
+    options = ["--data.zoo", str(zoo), "--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu"]
     if "positives" not in config["data"]:
         options += ["--data.n_views", "1"]
     if "label_fraction" in config["data"]:

@@ -1,0 +1,83 @@
+"""Trains many small classifiers at once, each with its own hyperparameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weightspace.batch import WeightBatch
+from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.fitting.initialise import initialise
+from weightspace.fitting.recipes import Recipe
+from weightspace.network import evaluate
+from weightspace.sources.base import Objects
+from weightspace.sources.classifiers import ClassifierSource
+from weightspace.spec import NetworkSpec
+
+#: Networks that are trained together.
+BLOCK = 64
+#: Training samples per step, the same for all networks of a step.
+SAMPLES_PER_STEP = 128
+
+
+class ClassifierFitter(Fitter):
+    """Cross-entropy and AdamW on batches of samples; eager, on whole blocks.
+
+    Args:
+        recipe: its initialisation, steps, betas and epsilon; learning rate and the rest are the objects'.
+        spec: what to train.
+        device: where.
+    """
+
+    block = BLOCK
+
+    def __init__(self, recipe: Recipe, spec: NetworkSpec, device: torch.device | str = "cpu") -> None:
+        super().__init__(recipe, spec, "eager", device)
+        self.quality = ["test accuracy", "train accuracy"]
+
+    def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
+        """Trains one block of networks (object, view, attempt); targets are their test accuracies."""
+        assert isinstance(source, ClassifierSource)
+        filled = networks + networks[-1:] * (BLOCK - len(networks))  # one shape: bits do not depend on the company
+        facts = [source.hyperparameters(item) for item, _, _ in filled]
+        initial = initialise(self.recipe, self.spec, seed, filled) * torch.tensor([[f.init_scale] for f in facts])
+        lessons = [source.lesson(item, view) for item, view, _ in filled]
+        labels, seen = (torch.stack(part).to(self.device) for part in zip(*lessons, strict=True))
+        rates = torch.tensor([[f.learning_rate] for f in facts], device=self.device)
+        decays = torch.tensor([[f.weight_decay] for f in facts], device=self.device)
+        lengths = torch.tensor([[max(1, round(f.steps * self.recipe.steps))] for f in facts], device=self.device)
+        features = source.features[: source.train_samples].to(self.device)
+        params = self._train(initial.to(self.device), features, labels, seen, rates, decays, lengths).cpu()[
+            : len(networks)
+        ]
+        accuracies = source.accuracies(WeightBatch(params, self.spec))
+        return Fitted(params, accuracies, targets=accuracies[:, :1].clone())
+
+    def _train(
+        self, params: Tensor, x: Tensor, labels: Tensor, seen: Tensor, rates: Tensor, decays: Tensor, lengths: Tensor
+    ) -> Tensor:
+        """(B, P) after every network's number of steps (B, 1)."""
+        first, second = torch.zeros_like(params), torch.zeros_like(params)
+        beta1, beta2 = self.recipe.betas
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0)).to(self.device)
+        for step in range(int(lengths.max())):
+            rows = order.roll(-step * SAMPLES_PER_STEP)[:SAMPLES_PER_STEP]
+            gradient = self._gradient(params, x[rows], labels[:, rows], seen[:, rows])
+            first = beta1 * first + (1 - beta1) * gradient
+            second = beta2 * second + (1 - beta2) * gradient.square()
+            momentum = first / (1 - beta1 ** (step + 1))
+            scale = (second / (1 - beta2 ** (step + 1))).sqrt() + self.recipe.epsilon
+            moved = params - rates * (momentum / scale + decays * params)
+            params = torch.where(step < lengths, moved, params)
+        return params
+
+    def _gradient(self, params: Tensor, x: Tensor, labels: Tensor, seen: Tensor) -> Tensor:
+        """(B, P) gradient of each network's mean cross-entropy over the samples that it sees."""
+        with torch.enable_grad():
+            leaf = params.detach().requires_grad_()
+            logits = evaluate(WeightBatch(leaf, self.spec), x)  # (B, N, K)
+            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").reshape(labels.shape)
+            total = ((losses * seen).sum(1) / seen.sum(1).clamp(min=1)).sum()
+            (gradient,) = torch.autograd.grad(total, leaf)
+        return gradient

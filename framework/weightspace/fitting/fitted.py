@@ -1,0 +1,70 @@
+"""What a fitter is, and what it gives."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from weightspace.fitting.recipes import Recipe
+from weightspace.sources.base import Objects
+from weightspace.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Result of a fit: NaN-free only where ``ok`` (n,) is true.
+
+    Attributes:
+        params: (n, P).
+        quality: (n, Q), columns as the fitter's ``quality`` names them; the first of an INR is its PSNR in dB.
+        targets: (n,) int64 classes or (n, T) float32, where they were asked for.
+    """
+
+    params: Tensor
+    quality: Tensor
+    targets: Tensor | None = None
+
+    @property
+    def psnr(self) -> Tensor:
+        """(n,) the first quality."""
+        return self.quality[:, 0]
+
+    @property
+    def ok(self) -> Tensor:
+        """Which fits are finite."""
+        return self.params.isfinite().all(1) & ~self.psnr.isnan() & (self.psnr > -math.inf)
+
+
+class Fitter(ABC):
+    """Makes networks, a block at once. A network depends on its own numbers alone, not on its company.
+
+    Attributes:
+        recipe, spec: how, and what.
+        mode: "compiled" or "eager".
+        device: where.
+        block: how many networks are made together.
+        quality: names of the columns that measure them.
+        compile_seconds: how long compiling took; None before it is done.
+    """
+
+    block: int
+    quality: list[str]
+
+    def __init__(self, recipe: Recipe, spec: NetworkSpec, mode: str, device: torch.device | str) -> None:
+        self.recipe, self.spec, self.mode, self.device = recipe, spec, mode, torch.device(device)
+        self.compile_seconds: float | None = None
+
+    def compile(self) -> None:  # noqa: B027  # an eager fitter has nothing to compile
+        """Compiles, in mode "compiled".
+
+        Raises:
+            RecipeError: no compiler works here.
+        """
+
+    @abstractmethod
+    def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
+        """Makes one block of networks (object, view, attempt), with their targets."""
