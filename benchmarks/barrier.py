@@ -42,7 +42,7 @@ def fit_zoo(folder: str, quick: bool) -> Path:
 
 def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor, Tensor]) -> list[float]:
     """Mean PSNR (dB) at STEPS points of the line; infinite values do not occur on fitted networks."""
-    coordinates, value_range = source_of(zoo).coordinates(), value_range_of(zoo)
+    coordinates, value_range = source_of(zoo.path, zoo.header).coordinates(), value_range_of(zoo)
     means = []
     for t in torch.linspace(0, 1, STEPS):
         between = first.replace(params=torch.lerp(first.params, second.params, t))
@@ -58,7 +58,7 @@ def cases(zoo: Zoo) -> dict[str, tuple[WeightBatch, WeightBatch, Tensor, Tensor]
         raise SystemExit(f"{zoo.path}: expected sine networks with two views or more, found {zoo.spec}")
     first, second = (rows[zoo.views[rows] == view][:PAIRS] for view in (0, 1))
     assert torch.equal(zoo.objects[first], zoo.objects[second])
-    values = source_of(zoo).values(zoo.objects[first])
+    values = source_of(zoo.path, zoo.header).values(zoo.objects[first])
     one, two = zoo.batch(first), zoo.batch(second)
     other = two.replace(params=two.params.roll(1, 0))
     return {

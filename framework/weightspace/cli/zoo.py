@@ -1,4 +1,4 @@
-"""``weightspace zoo fit|import|export|info|verify|show``."""
+"""``weightspace zoo fit|import|export|info|verify|repair|show``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_exchange import export, import_
 from weightspace.distributed import in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
-from weightspace.errors import ConfigError, RecipeError
+from weightspace.errors import ConfigError, RecipeError, ZooError
 from weightspace.fitting import job, verify
+from weightspace.fitting import repair as mend
 from weightspace.fitting.classifier_fitter import ClassifierFitter
 from weightspace.fitting.fitted import Fitter
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
@@ -35,7 +36,7 @@ console = make_console()
 def zoo_cli(arguments: list[str]) -> None:
     """Parses and runs one ``zoo`` command."""
     commands: dict[str, Callable[..., None]] = {
-        "fit": fit, "import": import_, "export": export, "info": info, "verify": check, "show": show,
+        "fit": fit, "import": import_, "export": export, "info": info, "verify": check, "repair": repair, "show": show,
     }  # fmt: skip
     parser = Parser(prog="weightspace zoo", description="Sets of fitted networks.")
     subcommands = parser.add_subcommands()
@@ -229,8 +230,32 @@ def check(zoo: str, sample: int = 64, path: str | None = None) -> None:
         sample: how many networks to evaluate against the source; 0 for none.
         path: folder of the source's files, if they have moved.
     """
-    for line in verify.verify(Zoo(zoo), sample, path):
+    for line in verify.verify(Zoo(zoo, check=False), sample, path):
         console.print(line)
+
+
+def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
+    """Fits the networks of damaged shards again, or drops them. The others are not touched.
+
+    Args:
+        zoo: folder of the zoo.
+        drop: leave these networks out instead.
+        path: folder of the source's files, if they have moved.
+    """
+
+    def make_fit(header: ZooHeader) -> ZooFit:
+        made = header.provenance
+        if "source" not in made:
+            raise ZooError(
+                f"the networks of {zoo} were not fitted here: import them again, or drop them by --drop true"
+            )
+        source = verify.source_of(Path(zoo), header, path)
+        recipe, networks = verify.recipe_of(Path(zoo), header), header.rows
+        fitter = _fitter(recipe, source, networks, made["mode"], made["device"], Path(zoo))
+        return ZooFit(source, ZooPlan(**made["plan"]), fitter, zoo)
+
+    for line in mend.repair(Path(zoo).expanduser(), None if drop else make_fit):
+        console.print(escape(line))
 
 
 def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None) -> None:
@@ -244,6 +269,6 @@ def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | 
         path: folder of the source's files, if they have moved.
     """
     opened = Zoo(zoo)
-    source = verify.source_of(opened, path) if "source" in opened.header.provenance else None
+    source = verify.source_of(opened.path, opened.header, path) if "source" in opened.header.provenance else None
     save_figure(zoo_figure(opened, source, count, split), out)
     console.print(f"picture at {out}")

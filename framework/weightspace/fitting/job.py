@@ -129,6 +129,15 @@ class ZooFit:
             stack.push(self.writer)
             return self._run(report)
 
+    def shard(self, number: int) -> dict[str, Tensor]:
+        """Fits the networks of one shard, again: its tensors."""
+        tally = _Tally(SHARD_ROWS, 0, lambda progress: None)
+        return self._shard(slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS), tally)[0]
+
+    def versions(self) -> dict[str, str]:
+        """What decides the last bits."""
+        return {"weightspace": __version__, "torch": torch.__version__, "numpy": np.__version__}
+
     def _run(self, report: Callable[[Progress], None]) -> ZooHeader:
         writer, planned = self.writer, len(self)
         if writer.finished:
@@ -194,11 +203,7 @@ class ZooFit:
             "plan": vars(self.plan),
             "mode": self.fitter.mode,
             "device": self.fitter.device.type,
-            "versions": {
-                "weightspace": __version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
+            "versions": self.versions(),
         }
 
     def _header(self) -> ZooHeader:

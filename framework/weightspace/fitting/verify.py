@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
-from weightspace.errors import SourceError, ZooError
+from weightspace.errors import SourceError, WeightspaceError, ZooError
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, FORMAT, ZooHeader
 from weightspace.zoo.shard import check_sum
 from weightspace.zoo.splits import spread
 
@@ -32,6 +34,8 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
         ZooError: the first check that fails, naming the file or the network.
         SourceError: the source cannot be found.
     """
+    if zoo.header.to_text().encode() != (zoo.path / FILE).read_bytes():
+        raise ZooError(f"{zoo.path / FILE} was altered: its text is not what format {FORMAT} writes for its content")
     for entry in zoo.header.shards:
         check_sum(zoo.path / "shards" / entry.file, entry)
     yield f"shards ({len(zoo.header.shards)}): sizes, shapes and sha256 as in zoo.json"
@@ -44,8 +48,12 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
     if sample > 0 and "source" not in zoo.header.provenance:
         yield "PSNR not checked: the zoo was not fitted here, and does not say to which objects"
     elif sample > 0:
+        if zoo.header.quality[:1] not in (["psnr"], ["test accuracy"]):
+            raise ZooError(
+                f"{zoo.path}: a fitted zoo's first quality is psnr or test accuracy, found {zoo.header.quality}"
+            )
         rows = spread(len(zoo), sample)
-        source = source_of(zoo, path)
+        source = source_of(zoo.path, zoo.header, path)
         if isinstance(source, ClassifierSource):
             _check_accuracy(zoo, source, rows)
             yield f"{len(rows)} networks: accuracies as computed from the samples again"
@@ -83,27 +91,43 @@ def _check_accuracy(zoo: Zoo, source: ClassifierSource, rows: torch.Tensor) -> N
         )
 
 
-def source_of(zoo: Zoo, path: str | None = None) -> Objects:
+def source_of(zoo: Path, header: ZooHeader, path: str | None = None) -> Objects:
     """Loads the source that a zoo was fitted to.
 
     Raises:
         SourceError: the files are not there, or hold other objects than those of the fit.
     """
-    if "source" not in zoo.header.provenance:
-        raise ZooError(f"{zoo.path} does not say which source its networks were fitted to")
-    name = zoo.header.provenance["source"]["name"]
-    arguments = dict(zoo.header.provenance["source_arguments"]) | ({} if path is None else {"path": path})
+    if "source" not in header.provenance:
+        raise ZooError(f"{zoo} does not say which source its networks were fitted to")
+    name = header.provenance["source"]["name"]
+    arguments = dict(header.provenance.get("source_arguments", {})) | ({} if path is None else {"path": path})
     try:
         source = load_source(name, **arguments)
     except SourceError as error:
-        raise SourceError(f"the source of {zoo.path} cannot be loaded (another folder: --path): {error}") from error
-    if source.digest != zoo.header.provenance["source"]["digest"]:
-        raise SourceError(f"source {name!r} holds other objects now than those that {zoo.path} was fitted to")
+        raise SourceError(f"the source of {zoo} cannot be loaded (another folder: --path): {error}") from error
+    if source.digest != header.provenance["source"]["digest"]:
+        raise SourceError(f"source {name!r} holds other objects now than those that {zoo} was fitted to")
     return source
 
 
 def value_range_of(zoo: Zoo) -> tuple[float, float]:
     """What the values 0 and 1 of the objects are in the networks' outputs; (0, 1) if the zoo does not say."""
-    recipe = zoo.header.provenance.get("recipe")
-    low, high = Recipe(**recipe).value_range if recipe else zoo.header.provenance.get("value_range", (0.0, 1.0))
+    provenance = zoo.header.provenance
+    if provenance.get("recipe"):
+        return recipe_of(zoo.path, zoo.header).value_range
+    low, high = provenance.get("value_range", (0.0, 1.0))
     return float(low), float(high)
+
+
+def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:
+    """The recipe that a zoo was fitted by.
+
+    Raises:
+        ZooError: it says none, or one that this version does not know.
+    """
+    try:
+        return Recipe(**header.provenance["recipe"])
+    except (KeyError, TypeError, WeightspaceError) as error:
+        raise ZooError(
+            f"{zoo} does not say by which recipe it was fitted, or by one that is not known here: {error}"
+        ) from error

@@ -115,6 +115,8 @@ def _load_torch(path: Path) -> Any:
     with zipfile.ZipFile(path) as file:
         if sum(entry.file_size for entry in file.infolist()) > size + SLACK:
             raise ValueError("it claims to hold more than its size")
+        if file.testzip() is not None:
+            raise ValueError("its checksum is wrong")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from weightspace.errors import SpecError, ZooError
 from weightspace.spec import NetworkSpec
+from weightspace.zoo.schema import check_fields
 
 FORMAT = 1
 FILE = "zoo.json"
@@ -79,7 +80,7 @@ class ZooHeader:
             data = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise ZooError(_missing(folder)) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ZooError(f"{path} cannot be read as JSON: {error}") from error
         if not isinstance(data, dict) or "format" not in data:
             raise ZooError(f"{path} is not a zoo's header: expected an object with the key 'format'")
@@ -88,6 +89,7 @@ class ZooHeader:
         claimed = data.pop("digest", None)
         if claimed != digest(data):
             raise ZooError(f"{path} was altered: its digest should be {digest(data)}, found {claimed}")
+        check_fields(data, str(path))
         try:
             return cls(
                 spec=NetworkSpec.from_json(data["spec"]),
@@ -97,7 +99,7 @@ class ZooHeader:
                 shards=[ShardEntry(**shard) for shard in data["shards"]],
                 failed=data["failed"],
             )
-        except (KeyError, TypeError, SpecError) as error:
+        except (KeyError, SpecError) as error:
             raise ZooError(f"{path} does not follow zoo format {FORMAT}: {error}") from error
 
 

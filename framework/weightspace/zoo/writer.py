@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
+from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.shard import check_size, check_sum, write_shard
 
 JOURNAL = "journal.jsonl"
@@ -50,7 +50,7 @@ class ZooWriter:
         self.job, self.header, self.process = job, header, process
         self.done: dict[int, ShardEntry] = {}
         self.failed: dict[int, list[dict[str, Any]]] = {}
-        self._lock: int | None = None
+        self._lock = ZooLock(self.path)
 
     @property
     def finished(self) -> bool:
@@ -63,14 +63,14 @@ class ZooWriter:
         try:
             self._take_over()
         except BaseException:
-            self._unlock()
+            self._lock.release()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unlock()
+        self._lock.release()
 
     def write(self, tensors: dict[str, Tensor], failed: list[dict[str, Any]], number: int | None = None) -> None:
         """Adds a shard (the next one, if no number is given), and the networks that were left out of it."""
@@ -104,24 +104,13 @@ class ZooWriter:
             if foreign and not self.finished and not self._journals():
                 raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
             (self.path / "shards").mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / "shards", os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._unlock()
-            raise ZooError(f"another process is writing the zoo at {self.path}: wait for it, or stop it") from error
-        with self._named("written"):
+            self._lock.acquire()
             for leftover in self.path.glob("**/.*.tmp"):
                 leftover.unlink()
             for path in self._journals():
                 whole, _, cut = path.read_bytes().rpartition(b"\n")
                 if cut:  # the process was killed while it wrote the last line
                     write_whole(path, whole + b"\n" if whole else b"")
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     def _take_over(self) -> None:
         if self.finished:

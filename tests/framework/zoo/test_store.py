@@ -48,7 +48,7 @@ def test_splits_are_by_object(zoo: Zoo) -> None:
 
 
 def test_stored_quality_and_targets_are_those_of_the_source(zoo: Zoo) -> None:
-    source = source_of(zoo)
+    source = source_of(zoo.path, zoo.header)
     rows = torch.arange(len(zoo))
     batch = zoo.batch(rows)
     found = psnr(decode(batch, source.coordinates(), value_range_of(zoo)), source.values(batch.objects))
@@ -110,7 +110,7 @@ def rewrite(folder: Path, name: str, change) -> None:
     content = shard(folder).read_bytes()
     data["shards"][0] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     data.pop("digest")
-    (folder / "zoo.json").write_text(json.dumps({**data, "digest": digest(data)}))
+    (folder / "zoo.json").write_text(json.dumps({**data, "digest": digest(data)}, indent=1, sort_keys=True) + "\n")
 
 
 def test_a_truncated_shard_is_named(copy: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_foreign_shard_is_named(copy: Path) -> None:
     size = shard(copy).stat().st_size
     shard(copy).write_bytes(b"\xff" * size)
     with pytest.raises(ZooError, match=r"00000.safetensors is not a readable safetensors file"):
-        Zoo(copy)
+        Zoo(copy, check=False)
 
 
 def test_another_shape_is_named(copy: Path) -> None:
