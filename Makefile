@@ -45,6 +45,7 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/fitting.py
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/barrier.py

@@ -24,6 +24,7 @@ from weightspace.fitting.fitted import Fitter
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
+from weightspace.overview import overview_figure
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
@@ -90,7 +91,7 @@ def fit(
         test: test objects, from the source's own test set if it has one.
         views: networks per training object.
         eval_views: networks per validation and test object.
-        recipe: dwsnets, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields.
+        recipe: dwsnets, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields.
         seed: decides which objects are drawn, and all initial weights.
         mode: compiled, eager, or auto (compiled where it pays and a compiler works).
         device: where to fit, for instance cuda.
@@ -213,13 +214,18 @@ def _run(fit: ZooFit) -> ZooHeader:
         return fit.run(report)
 
 
-def info(zoo: str) -> None:
-    """Tells what a zoo holds.
+def info(zoo: str, out: str | None = None) -> None:
+    """Tells what a zoo holds: counts, quality, weights of each layer, nearest pairs.
 
     Args:
         zoo: folder of the zoo.
+        out: a PNG file, to draw it too.
     """
-    console.print(zoo_table(Zoo(zoo)))
+    opened = Zoo(zoo)
+    console.print(zoo_table(opened))
+    if out is not None:
+        save_figure(overview_figure(opened), out)
+        console.print(f"picture at {out}")
 
 
 def check(zoo: str, sample: int = 64, path: str | None = None) -> None:

@@ -9,11 +9,12 @@ from rich.table import Table
 
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.store import Zoo
+from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
 
 def zoo_table(zoo: Zoo) -> Group:
-    """Architecture, provenance, and counts and quality per split, for a terminal."""
-    return Group(_facts(zoo), _splits(zoo), _classes(zoo))
+    """Architecture, provenance, counts and quality per split, weights per layer and nearest pairs, for a terminal."""
+    return Group(_facts(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
 
 
 def _facts(zoo: Zoo) -> Table:
@@ -60,11 +61,39 @@ def _splits(zoo: Zoo) -> Table:
 
 def _classes(zoo: Zoo) -> Table:
     names = zoo.class_names
-    if names is None:
-        return Table("target", *zoo.header.target["names"])
     present = [split for split in SPLITS if len(zoo.rows(split))]
+    if names is None:
+        table = Table("target", "mean", "deviation", "distribution")
+        for name, column in zip(zoo.header.target["names"], zoo.targets.T, strict=True):
+            deviation = f"{float(column.std(correction=0)):.3g}"
+            table.add_row(name, f"{float(column.mean()):.3g}", deviation, text_histogram(column))
+        return table
     table = Table("networks of class", *present)
     counts = [zoo.targets[zoo.rows(split)].bincount(minlength=len(names)).tolist() for split in present]
     for label, name in enumerate(names):
         table.add_row(name, *(str(column[label]) for column in counts))
+    return table
+
+
+def _weights(zoo: Zoo) -> Table:
+    table = Table("tensor", "mean", "deviation", "largest", "distribution")
+    for row in layer_weights(zoo):
+        numbers = (f"{value:.3g}" for value in (row.mean, row.deviation, row.largest))
+        table.add_row(row.name, *numbers, text_histogram(row.values))
+    return table
+
+
+def _qualities(zoo: Zoo) -> Table:
+    table = Table("quality", "worst", "median", "best", "distribution")
+    for name, column in zip(zoo.header.quality, zoo.quality.T, strict=True):
+        numbers = (f"{float(value):.2f}" for value in (column.min(), column.median(), column.max()))
+        table.add_row(name, *numbers, text_histogram(column))
+    return table
+
+
+def _pairs(zoo: Zoo) -> Table:
+    table = Table("nearest pairs", "and", "distance (1: median)")
+    for pair in nearest_pairs(zoo):
+        names = [f"object {int(zoo.objects[row])}, view {int(zoo.views[row])}" for row in (pair.first, pair.second)]
+        table.add_row(*names, f"{pair.distance:.3f}")
     return table

@@ -17,6 +17,14 @@ def test_info_tells_what_is_in_a_zoo(digits_zoo: Path, capsys: pytest.CaptureFix
         assert text in out
 
 
+def test_info_draws_too(digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:
+    for zoo in (digits_zoo, classifier_zoo):
+        assert main(["zoo", "info", str(zoo), "--out", str(tmp_path / "o.png")]) == 0
+        image = matplotlib.image.imread(tmp_path / "o.png")
+        assert image.shape[1] > 1000
+        assert np.unique(image.reshape(-1, 4), axis=0).shape[0] > 20
+
+
 def test_verify(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "verify", str(digits_zoo)]) == 0
     assert "64 networks: PSNR" in capsys.readouterr().out

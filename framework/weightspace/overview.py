@@ -1,0 +1,50 @@
+"""A picture of what a zoo holds."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import SPLITS
+from weightspace.zoo.summary import layer_weights
+
+
+def overview_figure(zoo: Zoo) -> Figure:
+    """Networks per class and split (or the targets), histograms of each quality, and the weights of each layer."""
+    qualities = list(zip(zoo.header.quality, zoo.quality.T, strict=True))
+    figure = Figure(figsize=(4.2 * (2 + len(qualities)), 3.6), layout="constrained")
+    axes = figure.subplots(1, 2 + len(qualities), squeeze=False)[0]
+    _draw_targets(axes[0], zoo)
+    for axis, (name, values) in zip(axes[1:], qualities, strict=False):
+        axis.hist(values[values.isfinite()].numpy(), bins=40, color="C0")
+        axis.set_xlabel({"psnr": "PSNR (dB)", "iou": "IoU"}.get(name, name))
+        axis.set_ylabel("networks")
+    _draw_weights(axes[-1], zoo)
+    figure.suptitle(f"{zoo.path.name}: {len(zoo):,} networks {zoo.spec}", fontsize=10)
+    return figure
+
+
+def _draw_targets(axis: Axes, zoo: Zoo) -> None:
+    present = [split for split in SPLITS if len(zoo.rows(split))]
+    if zoo.class_names is None:
+        for name, column in zip(zoo.header.target["names"], zoo.targets.T, strict=True):
+            axis.hist(column.numpy(), bins=40, alpha=0.7, label=name)
+        axis.set_ylabel("networks")
+        axis.set_xlabel("target")
+    else:
+        left = [0] * len(zoo.class_names)
+        for split in present:
+            counts = zoo.targets[zoo.rows(split)].bincount(minlength=len(left)).tolist()
+            axis.barh(zoo.class_names, counts, left=left, label=split)
+            left = [a + b for a, b in zip(left, counts, strict=True)]
+        axis.invert_yaxis()
+        axis.set_xlabel("networks")
+    axis.legend(fontsize=7, ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.99))
+
+
+def _draw_weights(axis: Axes, zoo: Zoo) -> None:
+    rows = layer_weights(zoo)
+    values = [row.values[:: max(1, len(row.values) // 20_000)].numpy() for row in rows]
+    axis.boxplot(values, tick_labels=[row.name for row in rows], whis=(1, 99), showfliers=False)
+    axis.set_ylabel("weights (quartiles, 1% to 99%)")
