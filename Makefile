@@ -47,6 +47,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/fitting.py
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/loading.py
+	$(BIN)/python benchmarks/zoo.py
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/barrier.py
 	$(BIN)/python benchmarks/augmentations.py

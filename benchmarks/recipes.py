@@ -1,4 +1,4 @@
-"""How many networks 2-32-32-1 a second the recipes of experiments/README.md give on 28 x 28 images, all steps of each."""
+"""Networks 2-32-32-1 a second of the recipes of experiments/README.md, on 28 x 28 images, all steps of each."""
 
 from __future__ import annotations
 

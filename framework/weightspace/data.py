@@ -39,6 +39,8 @@ class ZooDataModule(pl.LightningDataModule):
         augmentations: names, or {name: {parameter: value}}, in order.
         seed: of the order of batches, the augmentations and the label subset.
         num_workers: loader processes; 0 is fastest for zoos in memory.
+        memory_gb: how many gigabytes of a split's parameters may be copied to memory, >= 0; more are read batch by
+            batch from the zoo's files.
 
     Raises:
         ConfigError: a value out of range.
@@ -58,6 +60,7 @@ class ZooDataModule(pl.LightningDataModule):
         augmentations: list[str | dict[str, Any]] | None = None,
         seed: int = 0,
         num_workers: int = 0,
+        memory_gb: float = 4.0,
     ) -> None:
         super().__init__()
         counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
@@ -65,13 +68,14 @@ class ZooDataModule(pl.LightningDataModule):
             *((n, v, 1) for n, v in counts.items()),
             ("seed", seed, 0),
             ("num_workers", num_workers, 0),
+            ("memory_gb", memory_gb, 0),
         ]:
             if value < least:
                 raise ConfigError(f"data.{name} must be at least {least}, found {value}")
         self.zoo = Zoo(zoo)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
-        self.positives, self.seed = positives, seed
+        self.positives, self.seed, self.memory_gb = positives, seed, memory_gb
         if positives is not None and positives not in POSITIVES:
             raise ConfigError(f"data.positives must be one of {', '.join(POSITIVES)}, found {positives!r}")
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
@@ -207,7 +211,7 @@ class ZooDataModule(pl.LightningDataModule):
 
     def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
         options: dict[str, Any] = {
-            "dataset": ZooDataset(self.zoo, rows),
+            "dataset": ZooDataset(self.zoo, rows, 4e-9 * len(rows) * self.spec.num_params <= self.memory_gb),
             "batch_size": None,  # the sampler yields whole batches
             "sampler": sampler,
             "num_workers": self.num_workers,

@@ -20,18 +20,24 @@ POSITIVES = ("augment", "views", "both")
 
 
 class ZooDataset(Dataset[Any]):
-    """Chosen rows of a zoo, in memory. An item is a whole batch: one gather, no per-network work."""
+    """Chosen rows of a zoo. An item is a whole batch: one gather, no per-network work.
 
-    def __init__(self, zoo: Zoo, rows: Tensor) -> None:
-        batch = zoo.batch(rows)
-        assert batch.objects is not None
-        assert batch.views is not None
-        self.spec, self.num_classes = batch.spec, batch.num_classes
-        self.params, self.targets = batch.params, batch.targets
-        self.identities = torch.stack([batch.objects, batch.views], dim=1)
+    Args:
+        zoo: where the networks are.
+        rows: which of them.
+        in_memory: copy their parameters to memory; else each batch is read from the shards' pages, which the
+            operating system keeps as long as there is room, once for all processes.
+    """
+
+    def __init__(self, zoo: Zoo, rows: Tensor, in_memory: bool = True) -> None:
+        self.spec, self.num_classes = zoo.spec, len(zoo.class_names) if zoo.class_names else None
+        self.zoo, self.rows = zoo, rows
+        self.params = zoo.params(rows) if in_memory else None
+        self.targets = zoo.targets[rows]
+        self.identities = torch.stack([zoo.objects[rows], zoo.views[rows]], dim=1)
 
     def __len__(self) -> int:
-        return len(self.params)
+        return len(self.rows)
 
     def __getitem__(self, index: BatchIndex) -> WeightBatch | tuple[WeightBatch, ...]:
         """The batch of these rows, or two, whose networks are pairs."""
@@ -42,8 +48,8 @@ class ZooDataset(Dataset[Any]):
 
     def _batch(self, number: int, rows: Tensor) -> WeightBatch:
         objects, views = self.identities.index_select(0, rows).unbind(1)
-        targets = None if self.targets is None else self.targets.index_select(0, rows)
-        params = self.params.index_select(0, rows)
+        targets = self.targets.index_select(0, rows)
+        params = self.zoo.params(self.rows[rows]) if self.params is None else self.params.index_select(0, rows)
         return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number)
 
 

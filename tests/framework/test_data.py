@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+
 import lightning.pytorch as pl
 import pytest
 import torch
@@ -8,6 +11,9 @@ from weightspace.augment import Augmentation
 from weightspace.data import ZooDataModule
 from weightspace.errors import AugmentationError, ConfigError, ZooError
 from weightspace.sampling import BatchSampler, PairSampler
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import ZooHeader
+from weightspace.zoo.writer import ZooWriter
 
 
 def epoch_rows(sampler: BatchSampler, epoch: int = 0) -> list[int]:
@@ -234,3 +240,54 @@ def test_augmentations_are_callbacks_whose_state_is_in_checkpoints(digits_zoo, t
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
     assert [saved[a.state_key] for a in (one, two)] == [{"epochs": 3}, {"epochs": 3}]
     assert one.state_key != two.state_key
+
+
+@pytest.fixture(scope="module")
+def many_shards(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits' networks in shards of 32."""
+    out, zoo = tmp_path_factory.mktemp("zoo") / "many", Zoo(digits_zoo)
+    columns = {
+        "target": zoo.targets,
+        "object": zoo.objects,
+        "view": zoo.views,
+        "split": zoo.splits,
+        "quality": zoo.quality,
+    }
+    with ZooWriter(out, {}, ZooHeader(zoo.spec, zoo.header.target, ["psnr"], {}, [])) as writer:
+        for rows in torch.arange(len(zoo)).split(32):
+            writer.write({"params": zoo.params(rows), **{name: column[rows] for name, column in columns.items()}}, [])
+        writer.finish()
+    return out
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_zoo_that_is_not_copied_to_memory_gives_the_same_batches(
+    digits_zoo: Path, many_shards: Path, workers: int
+) -> None:
+    """Shuffled across all shards, whatever lies in memory, and in worker processes too."""
+    copied = ZooDataModule(str(digits_zoo), batch_size=32, seed=3)
+    paged = ZooDataModule(str(many_shards), batch_size=32, seed=3, memory_gb=0, num_workers=workers)
+    loader = paged.train_dataloader()
+    assert loader.dataset.params is None
+    batches = 0
+    for one, other in zip(copied.train_dataloader(), loader, strict=True):
+        assert torch.equal(one.params, other.params)
+        assert torch.equal(one.targets, other.targets)
+        assert torch.equal(one.objects, other.objects)
+        shards = {int(row) // 32 for row in (paged.zoo.objects[:, None] == other.objects).nonzero()[:, 0]}
+        assert len(shards) > 3
+        batches += 1
+    assert batches == 6
+
+
+def test_a_pickled_zoo_is_a_path(many_shards: Path) -> None:
+    zoo = Zoo(many_shards)
+    content = pickle.dumps(zoo)
+    assert len(content) < 1000
+    assert torch.equal(pickle.loads(content).params(torch.arange(9)), zoo.params(torch.arange(9)))
+
+
+def test_rows_that_are_not_there(many_shards: Path) -> None:
+    for row in (-1, 220):
+        with pytest.raises(IndexError, match=r"has rows 0\.\.219"):
+            Zoo(many_shards).params(torch.tensor([row]))

@@ -6,6 +6,7 @@ import hashlib
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,6 +37,10 @@ class Zoo:
 
     def __len__(self) -> int:
         return self.header.rows
+
+    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool]]:
+        # another process maps the files itself: their pages are shared, not sent
+        return Zoo, (self.path.resolve(), False)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -100,17 +105,36 @@ class Zoo:
         return lowest[where]
 
     def params(self, rows: Tensor) -> Tensor:
-        """(len(rows), P) float32 parameters of these rows: one vectorised gather per shard."""
+        """(len(rows), P) float32 parameters of these rows, in their order: one gather per shard.
+
+        Raises:
+            IndexError: a row that the zoo does not have.
+        """
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
+            raise IndexError(f"{self.path} has rows 0..{len(self) - 1}, asked for {int(rows.min())}..{int(rows.max())}")
         if len(self._shards) == 1:
             return self._shards[0]["params"][rows]
-        ends = torch.tensor([len(shard["params"]) for shard in self._shards]).cumsum(0)
-        where = torch.bucketize(rows.contiguous(), ends, right=True)
-        result = torch.empty(len(rows), self.spec.num_params, dtype=torch.float32)
-        for number in where.unique().tolist():
-            inside = where == number
-            start = int(ends[number]) - len(self._shards[number]["params"])
-            result[inside] = self._shards[number]["params"][rows[inside] - start]
+        wanted = rows.numpy()
+        order = wanted.argsort(kind="stable")
+        inside = np.searchsorted(wanted[order], self._begins)  # where each shard's part of the sorted rows begins
+        gathered = np.empty((len(wanted), self.spec.num_params), dtype=np.float32)
+        for number in np.flatnonzero(np.diff(inside)):
+            part = slice(inside[number], inside[number + 1])
+            local = wanted[order[part]] - self._begins[number]
+            np.take(self._arrays[number], local, axis=0, out=gathered[part], mode="clip")
+        result = torch.empty(len(wanted), self.spec.num_params, dtype=torch.float32)
+        result[torch.from_numpy(order)] = torch.from_numpy(gathered)
         return result
+
+    @cached_property
+    def _arrays(self) -> list[np.ndarray]:
+        """Each shard's parameters, still on disk."""
+        return [shard["params"].numpy() for shard in self._shards]
+
+    @cached_property
+    def _begins(self) -> np.ndarray:
+        """(shards + 1,) number of each shard's first row, and of all rows."""
+        return np.cumsum([0, *(entry.rows for entry in self.header.shards)])
 
     def batch(self, rows: Tensor) -> WeightBatch:
         """These rows with everything that is known of them."""
