@@ -1,21 +1,27 @@
-"""Fitting SIRENs 2-32-32-1 to 28 x 28 images: a naive torch loop, and the batched fitter, eager and compiled."""
+"""Fitting SIRENs, a naive torch loop and the batched fitter, eager and compiled.
+
+Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step).
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from itertools import pairwise
 
+import numpy as np
 import torch
-from common import Report, rate
-from torch import nn
+from common import Report, Row, rate
+from torch import Tensor, nn
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import load_recipe
-from weightspace.sources import ImageSource, load_source
+from weightspace.sources import ImageSource, Source, load_source
 from weightspace.sources.fashion_mnist import SYSTEM_FOLDER
 
 
 class Sine(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return torch.sin(30 * x)
 
 
@@ -23,49 +29,65 @@ def images() -> ImageSource:
     """Fashion-MNIST; random images of the same size where it is not installed (speed does not depend on them)."""
     if SYSTEM_FOLDER.is_dir():
         return load_source("fashion-mnist")
-    import numpy as np
-
     print(f"no Fashion-MNIST at {SYSTEM_FOLDER}: random images of its size")
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    return random_images(28, 1)
+
+
+def random_images(side: int, channels: int) -> ImageSource:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, side, side, channels), dtype=np.uint8)
     return ImageSource("random", pixels, np.zeros(64, dtype=np.int64), ("none",), 64)
 
 
-def naive(coordinates: torch.Tensor, values: torch.Tensor, steps: int) -> int:
+def naive(widths: tuple[int, ...], coordinates: Tensor, values: Tensor, points: int, steps: int) -> int:
     """One network at a time with autograd and torch.optim.Adam; returns the steps done."""
-    network = nn.Sequential(nn.Linear(2, 32), Sine(), nn.Linear(32, 32), Sine(), nn.Linear(32, 1))
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths[:-1]):
+        layers += [nn.Linear(inputs, outputs), Sine()]
+    network = nn.Sequential(*layers, nn.Linear(*widths[-2:]))
     adam = torch.optim.Adam(network.parameters(), lr=5e-4)
-    for _ in range(steps):
+    for step in range(steps):
+        first = step * points % len(coordinates)
+        x, y = coordinates[first : first + points], values[first : first + points]
         adam.zero_grad()
-        loss = (network(coordinates) + 0.5 - values).square().mean()
-        loss.backward()
+        (network(x) + 0.5 - y).square().mean().backward()
         adam.step()
     return steps
 
 
-def main() -> None:
-    report = Report(__doc__ or "")
-    seconds = 5.0 if report.quick else 15.0
-    source = images()
-    x = source.coordinates()
-    first = source.values(torch.arange(1))[0]
-    base = report.add("naive loop, one network at a time", rate(lambda: naive(x, first, 100), seconds), "INR-steps/s")
-    recipe = load_recipe("dwsnets", {"steps": 100})
-    spec = recipe.spec(2, 1)
+def compare(report: Report, title: str, source: Source, changes: dict, seconds: float) -> None:
+    recipe = load_recipe("dwsnets", {"steps": 100, "stop_psnr": None, **changes})
+    spec = recipe.spec(source.in_dim, source.out_dim)
+    points, values = source.points(torch.arange(1)), source.values(torch.arange(1))[0]
+    coordinates = points[0] if points.ndim == 3 else points
+    per_step = recipe.points_per_step or len(coordinates)
+    work: Callable[[], int] = lambda: naive(spec.widths, coordinates, values, per_step, 20)  # noqa: E731
+    base: Row = report.add(f"{title}: naive loop", rate(work, seconds), "INR-steps/s")
     for mode in ("eager", "compiled"):
-        fitter = BatchedFitter(recipe, spec, x, mode)
+        fitter = BatchedFitter(recipe, spec, points, mode, uniform=source.uniform)
         start = time.perf_counter()
         fitter.compile()
-        compile_seconds = time.perf_counter() - start
-        values = source.values(torch.arange(fitter.block))
+        taken = time.perf_counter() - start
+        objects = torch.arange(fitter.block)
+        own = source.points(objects)
         initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
+        arguments = (initial, source.values(objects), own if own.ndim == 3 else None)
 
-        def work(fitter: BatchedFitter = fitter, initial=initial, values=values) -> int:
-            fitter.fit(initial, values)
+        def batch(fitter: BatchedFitter = fitter, arguments=arguments) -> int:
+            fitter.fit(*arguments)
             return fitter.block * recipe.steps
 
-        report.add(f"batched fitter, {mode}, {fitter.block} at once", rate(work, seconds), "INR-steps/s", base)
+        report.add(f"{title}: {mode}, {fitter.block} at once", rate(batch, seconds), "INR-steps/s", base)
         if mode == "compiled":
-            report.add("compiling (2 to 3 s where a disk cache has it)", compile_seconds, "s")
+            report.add(f"{title}: compiling (2 to 3 s from a disk cache)", taken, "s")
+
+
+def main() -> None:
+    report = Report(__doc__ or "")
+    seconds = 2.0 if report.quick else 15.0
+    compare(report, "grey 28 x 28", images(), {}, seconds)
+    compare(report, "colour 32 x 32", random_images(32, 3), {}, seconds)
+    solids = {"hidden": [32, 32, 32], "points_per_step": 4096}
+    compare(report, "solids", load_source("shapes", count=64), solids, seconds)
     report.finish()
 
 
