@@ -88,10 +88,9 @@ class BatchedFitter(Fitter):
         start = time.perf_counter()
         state = self._state(torch.zeros(1, self.spec.num_params))
         values = torch.zeros(self.block, self.spec.out_dim, self.points, device=self.device)
+        x = self._inputs(self.coordinates)[0]
         try:
-            self._step(
-                state, self._chunks(self._filled(self.coordinates))[0], values, torch.ones(2, device=self.device)
-            )
+            self._step(state, x, values, torch.ones(2, device=self.device))
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
             raise RecipeError(
@@ -112,7 +111,7 @@ class BatchedFitter(Fitter):
         low, high = self.recipe.value_range
         state = self._state(initial)
         ys = self._chunks(self._filled(low + (high - low) * values))
-        xs = self._chunks(coordinates if coordinates.ndim == 2 else self._filled(coordinates))
+        xs = self._inputs(coordinates)
         for t, rates in enumerate(self._rates()):
             self._step(state, xs[t % len(xs)], ys[t % len(ys)], rates)
             if t % CHECK_EVERY == CHECK_EVERY - 1 and not state.active.any():
@@ -149,6 +148,10 @@ class BatchedFitter(Fitter):
         filled = torch.zeros(self.block, *rows.shape[1:])
         filled[: len(rows)] = rows
         return filled
+
+    def _inputs(self, coordinates: Tensor) -> list[Tensor]:
+        """Chunks of the points that all objects share, or of those of each."""
+        return self._chunks(coordinates if coordinates.ndim == 2 else self._filled(coordinates))
 
     def _chunks(self, values: Tensor) -> list[Tensor]:
         """(..., N, C) -> [(..., C, points), ...] on the device, every so many-th point: what the steps use in turn."""

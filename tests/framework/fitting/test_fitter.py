@@ -138,3 +138,22 @@ def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     fitter = BatchedFitter(recipe, recipe.spec(2, 1), load_source("digits").coordinates(), "compiled")
     with pytest.raises(RecipeError, match=r"no compiler works here.*--mode eager"):
         fitter.compile()
+
+
+@pytest.mark.parametrize("points", [(80, 2), (1, 80, 3)], ids=["shared points", "points of each"])
+@pytest.mark.parametrize("per_step", [None, 16])
+def test_what_is_compiled_fits_what_is_fitted(points: tuple[int, ...], per_step: int | None) -> None:
+    """With torch's compiler switched off, a fault of ours cannot be taken for a compiler that does not work."""
+    recipe = load_recipe("siren", {"hidden": [4], "steps": 5, "points_per_step": per_step})
+    coordinates = 2 * torch.rand(points, generator=torch.Generator().manual_seed(0)) - 1
+    spec = recipe.spec(points[-1], 1)
+    own = coordinates.expand(3, -1, -1) if len(points) == 3 else None
+    initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(3)])
+    fits = []
+    for mode in ("eager", "compiled"):
+        fitter = BatchedFitter(recipe, spec, coordinates, mode)
+        with torch.compiler.set_stance("force_eager"):
+            fitter.compile()
+            fits.append(fitter.fit(initial, torch.zeros(3, 80, 1), own))
+        assert (fitter.compile_seconds is not None) == (mode == "compiled")
+    assert torch.allclose(fits[0].params, fits[1].params, atol=1e-6)
