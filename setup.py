@@ -18,7 +18,7 @@ CORE = [
     "matplotlib>=3.8",
 ]
 DATA = ["scikit-learn>=1.4", "pooch>=1.8", "pillow>=10"]
-SHAPES = ["scikit-image>=0.22"]
+SHAPES = ["scikit-image>=0.22", "trimesh>=4.4"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -84,6 +84,7 @@ setup(
             "cifar10 = weightspace.sources.cifar10:cifar10",
             "classifiers = weightspace.sources.classifiers:classifiers",
             "images = weightspace.sources.images:images",
+            "meshes = weightspace.sources.meshes:meshes",
             "shapes = weightspace.sources.shapes:shapes",
             "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",
         ],

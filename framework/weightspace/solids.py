@@ -27,24 +27,28 @@ def cube(resolution: int = RESOLUTION) -> Tensor:
     return torch.cartesian_prod(*[torch.linspace(-1, 1, resolution)] * 3)
 
 
-def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list[Tensor]:
-    """Values of each 3-D network on the grid, (R, R, R)."""
+#: Vertices (V, 3) and triangles (F, 3).
+Surface = tuple[np.ndarray, np.ndarray]
+
+
+def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list[Surface]:
+    """The surface of each 3-D network."""
     networks = [batch.replace(params=row[None], targets=None, objects=None, views=None) for row in batch.params]
-    return [_volume(decode(network, cube(), value_range)[0, :, 0]) for network in networks]
+    return [_surface_of(decode(network, cube(), value_range)) for network in networks]
 
 
-def true_solids(source: Objects, objects: Tensor) -> list[Tensor]:
-    """Values of a source's objects on the grid.
+def true_solids(source: Objects, objects: Tensor) -> list[Surface]:
+    """The surfaces of a source's objects.
 
     Raises:
         ZooError: they are no solids.
     """
     if not isinstance(source, SolidSource):
         raise ZooError(f"the objects of source {source.name!r} cannot be drawn: it is no SolidSource")
-    return [_volume(source.values_at(item, cube())[:, 0]) for item in objects.tolist()]
+    return [source.surface(item) or _surface_of(source.values_at(item, cube())) for item in objects.tolist()]
 
 
-def surface(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def surface(volume: Tensor) -> Surface:
     """Vertices (V, 3) and triangles (F, 3) where the values cross one half; none where they do not.
 
     Raises:
@@ -62,19 +66,19 @@ def surface(volume: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return vertices - 1, faces
 
 
-def solid_grid(rows: dict[str, list[Tensor]], captions: dict[str, list[str]]) -> Figure:
+def solid_grid(rows: dict[str, list[Surface]], captions: dict[str, list[str]]) -> Figure:
     """Draws rows of solids, each row with its name at the left.
 
     Args:
-        rows: name -> volumes (R, R, R), inside above one half.
+        rows: name -> surfaces.
         captions: row name -> a caption for each solid.
     """
     count = max(map(len, rows.values()))
     figure = Figure(figsize=(1.5 * count + 0.6, 1.75 * len(rows) + 0.1), layout="constrained")
     axes = figure.subplots(len(rows), count, squeeze=False, subplot_kw={"projection": "3d"})
-    for line, (name, volumes) in zip(axes, rows.items(), strict=True):
-        for axis, volume, caption in zip(line, volumes, captions[name], strict=True):
-            _draw(axis, *surface(volume))
+    for line, (name, surfaces) in zip(axes, rows.items(), strict=True):
+        for axis, (vertices, faces), caption in zip(line, surfaces, captions[name], strict=True):
+            _draw(axis, vertices, faces)
             axis.set_title(caption, fontsize=8, pad=0)
         line[0].text2D(-0.08, 0.5, name, rotation=90, va="center", transform=line[0].transAxes)
     return figure
@@ -91,5 +95,6 @@ def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray) -> None:
     axis.set_axis_off()
 
 
-def _volume(values: Tensor) -> Tensor:
-    return values.reshape(RESOLUTION, RESOLUTION, RESOLUTION)
+def _surface_of(values: Tensor) -> Surface:
+    """Of values on the grid."""
+    return surface(values.reshape(RESOLUTION, RESOLUTION, RESOLUTION))

@@ -1,6 +1,6 @@
 """Random damage: a clear error or a correct read, never a crash, a hang, much memory, or wrong data.
 
-`make test` tries 200 cases, `make test-long` 2,000.
+`make test` tries 300 cases, `make test-long` 3,000.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.state_dict import read_state_dict, widths_of
+from weightspace.sources.mesh_file import leak, parse_mesh
+from weightspace.sources.nearest import surface_distance
+from weightspace.sources.triangle_tree import triangle_tree
+from weightspace.sources.winding import winding_number
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader, digest
@@ -227,6 +232,33 @@ def damaged_pickle(folder: Path, content: bytes, damage: Damage) -> None:
     assert sum(tensor.numel() for tensor in found.tensors) <= len(found.tensors) * path.stat().st_size
 
 
+@pytest.fixture(scope="module")
+def meshes() -> dict[str, bytes]:
+    """A box in all formats."""
+    files = {}
+    for ending in (".off", ".obj", ".stl", ".ply"):
+        content = trimesh.creation.box((1, 0.5, 0.3)).export(file_type=ending[1:])
+        files[ending] = content if isinstance(content, bytes) else content.encode()
+    return files
+
+
+def damaged_mesh(content: bytes, ending: str, damage: Damage) -> None:
+    """An error of ours, or triangles that the file can hold, normalised, whose inside can be told."""
+    damaged = damage(content)
+    try:
+        mesh = parse_mesh(damaged, ending)
+    except ValueError:
+        return
+    assert 0 < len(mesh.faces) <= len(damaged)
+    assert float(mesh.vertices[mesh.faces].max()) <= 0.9 + 1e-9
+    assert float(mesh.vertices[mesh.faces].min()) >= -0.9 - 1e-9
+    leak(mesh)
+    tree = triangle_tree(torch.from_numpy(mesh.triangles.copy()))
+    points = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    assert winding_number(points, tree).isfinite().all()
+    assert (surface_distance(points, tree, torch.from_numpy(mesh.triangles[:, 0].copy())) <= 4).all()
+
+
 def cases(count: int) -> settings:
     return settings(
         max_examples=count,
@@ -260,6 +292,12 @@ def test_pickle_with_checksums_that_fit(damage: Damage, state_dicts: dict[str, b
     damaged_pickle(tmp_path, state_dicts["network.pth"], damage)
 
 
+@cases(60)
+@given(damage=damages(), ending=st.sampled_from([".off", ".off", ".obj", ".stl", ".ply"]))
+def test_mesh(damage: Damage, ending: str, meshes: dict[str, bytes]) -> None:
+    damaged_mesh(meshes[ending], ending, damage)
+
+
 @pytest.mark.long
 @cases(500)
 @given(damage=damages(), file=st.sampled_from([FILE, "shards/00000.safetensors"]))
@@ -286,3 +324,10 @@ def test_network_long(damage: Damage, name: str, state_dicts: dict[str, bytes], 
 @given(damage=damages())
 def test_pickle_with_checksums_that_fit_long(damage: Damage, state_dicts: dict[str, bytes], tmp_path: Path) -> None:
     damaged_pickle(tmp_path, state_dicts["network.pth"], damage)
+
+
+@pytest.mark.long
+@cases(1000)
+@given(damage=damages(), ending=st.sampled_from([".off", ".off", ".obj", ".stl", ".ply"]))
+def test_mesh_long(damage: Damage, ending: str, meshes: dict[str, bytes]) -> None:
+    damaged_mesh(meshes[ending], ending, damage)

@@ -11,7 +11,7 @@ import torch
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from weightspace.cli.console import make_console
+from weightspace.cli.console import make_console, tell_left
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_exchange import export, import_
 from weightspace.distributed import in_any_process, joined, process, processes
@@ -83,8 +83,8 @@ def fit(
     Under torchrun or srun, all processes fit, and the zoo is that of one process.
 
     Args:
-        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, classifiers, or one of a
-            plugin.
+        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, meshes, classifiers, or one
+            of a plugin.
         out: folder of the zoo.
         train: training objects.
         val: validation objects, from the same pool.
@@ -124,6 +124,7 @@ def _fit(
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     objects = load_source(source, **arguments)
+    tell_left(console, list(objects.skipped))
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))
     networks = plan.train * plan.views + (plan.val + plan.test) * plan.eval_views

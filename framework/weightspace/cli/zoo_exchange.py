@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from weightspace.cli.console import make_console
+from weightspace.cli.console import make_console, tell_left
 from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.importing import FORMATS, Listing, job
 from weightspace.importing.arrays import ArrayListing
@@ -25,9 +23,6 @@ from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 
 console = make_console()
-
-#: How many of the networks that were left out are listed on the screen.
-SHOWN = 20
 
 
 def import_(
@@ -95,7 +90,7 @@ def import_(
         raise KeyboardInterrupt(f"stopped: whole shards in {out} are kept, the same command goes on") from None
     if finished:
         console.print("finished already: nothing to do")
-    _tell_left(header)
+    tell_left(console, [(network["path"], network["reason"]) for network in header.failed])
     console.print(f"zoo of {header.rows} networks at {out}")
 
 
@@ -173,12 +168,3 @@ def _bar(deed: str) -> Progress:
         TimeRemainingColumn(), TextColumn("{task.fields[notes]}"),
     )  # fmt: skip
     return Progress(*columns, console=console)
-
-
-def _tell_left(header: ZooHeader) -> None:
-    """Lists what was left out, with the reason."""
-    for network in header.failed[:SHOWN]:
-        console.print(f"[yellow]left out[/] {escape(network['path'])}: {escape(network['reason'])}")
-    if len(header.failed) > SHOWN:
-        reasons = Counter(network["reason"].split(":")[0] for network in header.failed).most_common()
-        console.print(f"... {len(header.failed)} in all, listed in zoo.json: {escape(str(dict(reasons)))}")

@@ -125,9 +125,9 @@ class BatchedFitter(Fitter):
         """Fits one block of (object, view, attempt) to a source's objects."""
         assert isinstance(source, Source)
         objects = torch.tensor([item for item, _, _ in networks])
-        points = source.points(objects)
+        points, values = source.observations(objects)
         initial = initialise(self.recipe, self.spec, seed, networks)
-        fits = self.fit(initial, source.values(objects), points if points.ndim == 3 else None)
+        fits = self.fit(initial, values, points if points.ndim == 3 else None)
         return replace(fits, targets=torch.from_numpy(source.targets[objects.numpy()]))
 
     def _rates(self) -> Tensor:

@@ -208,6 +208,8 @@ class ZooFit:
 
     def _header(self) -> ZooHeader:
         provenance = {**self._job(), "source_arguments": self.source.arguments}
+        if self.source.skipped:
+            provenance["skipped"] = [{"path": path, "reason": reason} for path, reason in self.source.skipped]
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
         return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])

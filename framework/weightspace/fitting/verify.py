@@ -65,9 +65,8 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
 
 def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     stored = zoo.quality[rows, zoo.header.quality.index("psnr")]
-    objects = zoo.objects[rows]
-    outputs = decode(zoo.batch(rows), source.points(objects), value_range_of(zoo))
-    found = psnr(outputs, source.values(objects))
+    points, values = source.observations(zoo.objects[rows])
+    found = psnr(decode(zoo.batch(rows), points, value_range_of(zoo)), values)
     error, expected = 10 ** (-found / 20), 10 ** (-stored / 20)
     excess = (error - expected).abs() - TOLERANCE * expected - ROUNDING
     worst = int(excess.argmax())

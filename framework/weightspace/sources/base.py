@@ -29,6 +29,7 @@ class Objects(ABC):
         num_train: how many of the n objects belong to the training pool; n if there is no own test set.
         in_dim: number of inputs of a network.
         out_dim: number of its outputs.
+        skipped: what the source's files hold besides, and was left out: (name, reason).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Objects(ABC):
     num_train: int
     in_dim: int
     out_dim: int
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -75,6 +77,10 @@ class Source(Objects):
     @abstractmethod
     def values(self, objects: Tensor) -> Tensor:
         """(len(objects), N, C) float32 in [0, 1] at the points. Depends on nothing but the objects' numbers."""
+
+    def observations(self, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """``points`` and ``values`` together; a source that can share work between them overrides it."""
+        return self.points(objects), self.values(objects)
 
 
 def find_source(name: str) -> Callable[..., Objects]:

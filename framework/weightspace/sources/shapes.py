@@ -12,7 +12,7 @@ from torch import Tensor
 
 from weightspace.errors import SourceError
 from weightspace.sources.sdf import arc, box, extrude, revolve, torus
-from weightspace.sources.solid import SolidSource
+from weightspace.sources.solid import NEAR, SolidSource
 
 #: Signed distances (N,) at points (N, 3) in float64.
 Field = Callable[[Tensor], Tensor]
@@ -20,8 +20,6 @@ Field = Callable[[Tensor], Tensor]
 VERSION = 1
 #: Between the parts of a shape, so that the minimum of their distances is exact: below what a network resolves.
 GAP = 0.004
-#: Standard deviation of the points near the surface.
-NEAR = 0.03
 
 
 class ShapeSource(SolidSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,8 @@ from weightspace.errors import SourceError
 from weightspace.sources.base import Source
 
 FIELDS = ("sdf", "occupancy")
+#: Standard deviation of the points near the surface.
+NEAR = 0.03
 
 
 class SolidSource(Source):
@@ -43,7 +46,14 @@ class SolidSource(Source):
 
     @abstractmethod
     def distance(self, item: int, points: Tensor) -> Tensor:
-        """(N,) signed distances of float64 points (N, 3) to an object's surface, negative inside."""
+        """(N,) signed distances of float64 points (N, 3) to an object's surface, negative inside.
+
+        Only those up to the clamp need to be exact; larger ones must be larger than it.
+        """
+
+    def surface(self, item: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Vertices (V, 3) and triangles (F, 3) of an object, where the source has them; else pictures find them."""
+        return None
 
     def points(self, objects: Tensor) -> Tensor:
         """(len(objects), N, 3)."""
@@ -51,8 +61,13 @@ class SolidSource(Source):
 
     def values(self, objects: Tensor) -> Tensor:
         """(len(objects), N, 1), of the points as float32 has them."""
-        rows = zip(objects.tolist(), self.points(objects), strict=True)
-        return torch.stack([self.values_at(item, points) for item, points in rows])
+        return self.observations(objects)[1]
+
+    def observations(self, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """Points and values, object by object."""
+        items = objects.tolist()
+        points = [self.sample(item).float() for item in items]
+        return torch.stack(points), torch.stack([self.values_at(i, p) for i, p in zip(items, points, strict=True)])
 
     def values_at(self, item: int, points: Tensor) -> Tensor:
         """(N, 1) float32 values of an object at any points (N, 3)."""

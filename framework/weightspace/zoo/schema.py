@@ -58,7 +58,7 @@ def _provenance(value: Any) -> bool:
         and len(limits) == 2
         and all(isinstance(limit, (int, float)) for limit in limits)
         and limits[0] != limits[1]
-        and isinstance(value.get("repairs", []), list)
+        and all(isinstance(value.get(key, []), list) for key in ("repairs", "skipped"))
     )
 
 

@@ -45,7 +45,9 @@ def _facts(zoo: Zoo) -> Table:
 def _source(provenance: dict[str, Any]) -> str:
     if "imported" in provenance:
         return f"imported ({provenance['imported']['format']}) from {provenance.get('import_path')}"
-    return str(provenance.get("source", {}).get("name", "unknown"))
+    skipped = len(provenance.get("skipped", []))
+    unused = f", {skipped} of its files were left out: the reasons are in zoo.json" if skipped else ""
+    return str(provenance.get("source", {}).get("name", "unknown")) + unused
 
 
 def _splits(zoo: Zoo) -> Table:

@@ -1,0 +1,180 @@
+"""Solids from files of triangle meshes: ModelNet40's folders, and others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weightspace.errors import MissingExtraError, SourceError
+from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file
+from weightspace.sources.nearest import surface_distance
+from weightspace.sources.solid import NEAR, SolidSource
+from weightspace.sources.survey import survey
+from weightspace.sources.triangle_tree import triangle_tree
+from weightspace.sources.winding import winding_number
+
+#: Another number means other points or values for the same files.
+VERSION = 1
+#: Points of a surface that show what is far from others.
+WITNESSES = 8192
+
+
+class MeshSource(SolidSource):
+    """Meshes below a folder, normalised; half of the points in the cube, half near the surface.
+
+    Args:
+        path: the folder, see ``meshes``.
+        points: of each mesh, an even number >= 2.
+        field, clamp: see ``SolidSource``.
+        winding: take meshes with holes too.
+        seed: of the points.
+
+    Raises:
+        SourceError: no folder, no usable mesh, or a value out of range.
+    """
+
+    name = "meshes"
+
+    def __init__(self, path: str, points: int, field: str, clamp: float, winding: bool, seed: int) -> None:
+        super().__init__(points, field, clamp)
+        if type(winding) is not bool:
+            raise SourceError(f"source 'meshes': winding must be true or false, found {winding!r}")
+        if type(seed) is not int or seed < 0:
+            raise SourceError(f"source 'meshes': seed must be a whole number >= 0, found {seed!r}")
+        self.root, self.seed = Path(path).expanduser(), seed
+        options = {"points": points, "field": field, "clamp": clamp, "winding": winding, "seed": seed}
+        self.arguments = {"path": str(self.root.resolve()), **options}
+        found, strays = _find(self.root)
+        files = [file for part in found for _, file in part]
+        findings = dict(zip(files, survey(self.root, files), strict=True))
+        reasons = {file: f.defect or ("" if winding else f.leak) for file, f in findings.items()}
+        left = {**{file: "not in the folder of a class" for file in strays}, **reasons}
+        self.skipped = tuple((self._relative(file), reason) for file, reason in left.items() if reason)
+        kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in found]
+        if not kept[0]:
+            raise SourceError(_none_left(self.root, list(filter(None, reasons.values()))))
+        self.class_names = tuple(sorted({kind for part in kept for kind, _ in part}))
+        self.files = [file for part in kept for _, file in part]
+        self.targets = np.array([self.class_names.index(kind) for part in kept for kind, _ in part], dtype=np.int64)
+        self.num_train = len(kept[0])
+        self._sums = [findings[file].sha256 for file in self.files]
+        facts = (VERSION, sorted(options.items()), self.num_train, self.class_names, self.targets.tolist(), self._sums)
+        self._digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        self._last: tuple[int, Any] = (-1, None)
+
+    @property
+    def digest(self) -> str:
+        """Of the options, the classes and the files' content; not of where they lie."""
+        return self._digest
+
+    def sample(self, item: int) -> Tensor:
+        """Evenly in the cube, then evenly on the surface, moved by noise."""
+        from trimesh.sample import sample_surface
+
+        rng = np.random.default_rng((self.seed, item))
+        even = rng.uniform(-1, 1, (self.uniform, 3))
+        on, _ = sample_surface(self._mesh(item), self.uniform, seed=int(rng.integers(2**31)))
+        near = on + rng.normal(0, NEAR, even.shape)
+        return torch.from_numpy(np.concatenate([even, near])).clamp(-1, 1)
+
+    def distance(self, item: int, points: Tensor) -> Tensor:
+        """Inside is where the winding number's size is above one half. Exact up to the clamp; beyond, not too small."""
+        from trimesh.sample import sample_surface
+
+        mesh = self._mesh(item)
+        tree = triangle_tree(torch.from_numpy(np.array(mesh.triangles)))
+        on, _ = sample_surface(mesh, WITNESSES, seed=0)
+        witnesses = torch.from_numpy(np.concatenate([mesh.vertices, on]))
+        limit = self.clamp if self.field == "sdf" else 0.0
+        distance = surface_distance(points, tree, witnesses, limit)
+        return torch.where(winding_number(points, tree).abs() > 0.5, -distance, distance)
+
+    def surface(self, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """The mesh itself."""
+        mesh = self._mesh(item)
+        return np.asarray(mesh.vertices), np.asarray(mesh.faces)
+
+    def _mesh(self, item: int) -> Any:
+        """Of an object, its faces turned outwards. The last one is kept: points are asked for, then their values."""
+        if self._last[0] != item:
+            file = self.files[item]
+            try:
+                content = read_file(file)
+            except ValueError as error:
+                raise SourceError(f"{file}: {error}") from error
+            if hashlib.sha256(content).hexdigest() != self._sums[item]:
+                raise SourceError(f"{file} has changed since the source was loaded")
+            mesh = parse_mesh(content, file.suffix.lower())
+            if not mesh.is_winding_consistent:
+                mesh.fix_normals(multibody=True)
+            self._last = item, mesh
+        return self._last[1]
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self.root).as_posix()
+
+
+def meshes(
+    path: str, points: int = 16_384, field: str = "sdf", clamp: float = 0.1, winding: bool = False, seed: int = 0
+) -> MeshSource:
+    """Reads OFF, OBJ, STL and PLY files.
+
+    Either ``<path>/<class>/train/*`` and ``<path>/<class>/test/*``, as ModelNet40 has them, or
+    ``<path>/train/<class>/*`` and ``<path>/test/<class>/*``, or ``<path>/<class>/*`` (no own test set). Each mesh is
+    moved and scaled so that its longest side goes from -0.9 to 0.9.
+
+    Args:
+        path: the folder.
+        points: of each mesh, an even number >= 2.
+        field, clamp: see ``SolidSource``.
+        winding: take meshes that are not watertight too: inside is where the generalised winding number is above one
+            half. Without it, they are left out and listed in ``skipped``.
+        seed: of the points.
+
+    Raises:
+        SourceError: no folder, no usable mesh, or a value out of range.
+        MissingExtraError: trimesh is not installed.
+    """
+    try:
+        import trimesh
+    except ImportError as error:
+        raise MissingExtraError("trimesh", "shapes", "the source 'meshes'") from error
+    del trimesh
+    return MeshSource(path, points, field, clamp, winding, seed)
+
+
+def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
+    """(class, file) of the training pool and of the test set, in a fixed order; and files that are in no class."""
+    whole: list[tuple[str, Path]] = []
+    parts: dict[str, list[tuple[str, Path]]] = {"train": [], "test": []}
+    strays = []
+    for file in sorted(root.rglob("*")):
+        if file.suffix.lower() not in ENDINGS or file.name.startswith(".") or not file.is_file():
+            continue
+        match file.relative_to(root).parts[:-1]:
+            case [kind]:
+                whole.append((kind, file))
+            case [kind, ("train" | "test") as split] | [("train" | "test") as split, kind]:
+                parts[split].append((kind, file))
+            case _:
+                strays.append(file)
+    if whole and (parts["train"] or parts["test"]):
+        raise SourceError(f"{root}: {whole[0][1]} is neither in a folder train nor in test, as others are")
+    if not whole and not parts["train"]:
+        state = "has none" if root.is_dir() else "is not a folder"
+        raise SourceError(
+            f"expected meshes in {root}/<class>/train/ or {root}/<class>/, which {state} "
+            f"(known endings: {' '.join(sorted(ENDINGS))})"
+        )
+    return [whole or sorted(parts["train"]), sorted(parts["test"])], strays
+
+
+def _none_left(root: Path, reasons: list[str]) -> str:
+    told = "; ".join(f"{n} of them: {reason}" for reason, n in Counter(r.split(":")[0] for r in reasons).most_common(3))
+    return f"{root}: no mesh of {len(reasons)} can be used ({told}); winding=true takes those that are not watertight"

@@ -1,0 +1,97 @@
+"""What is known of mesh files before any is sampled: looked at once, then remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from weightspace.files import write_whole
+from weightspace.sources.fashion_mnist import cache_folder
+from weightspace.sources.mesh_file import leak, parse_mesh, read_file
+
+#: Another number means that files are judged in another way.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file.
+
+    Args:
+        size: bytes.
+        time: of its last change, nanoseconds.
+        sha256: of its content.
+        defect: why it is no mesh; "" if it is one.
+        leak: why its mesh does not divide inside from outside by itself; "" if it does.
+    """
+
+    size: int
+    time: int
+    sha256: str
+    defect: str
+    leak: str
+
+
+def survey(root: Path, files: list[Path]) -> list[Finding]:
+    """Looks at mesh files, with progress on a terminal. What was found is kept in the cache folder, and looked at again
+    only where a file's size or time has changed.
+
+    Args:
+        root: a folder.
+        files: below it.
+    """
+    names = [file.relative_to(root).as_posix() for file in files]
+    memory = cache_folder() / "meshes" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+    known = _recall(memory)
+    new = {name: file for name, file in zip(names, files, strict=True) if not _fresh(known.get(name), file)}
+    console = Console(stderr=True)
+    rows = track(new.items(), "reading meshes", console=console, disable=not console.is_terminal or len(new) < 20)
+    known |= {name: _look(file) for name, file in rows}
+    found = {name: known[name] for name in names}
+    if new:
+        _remember(memory, found)
+    return list(found.values())
+
+
+def _fresh(finding: Finding | None, file: Path) -> bool:
+    state = file.stat()
+    return finding is not None and (finding.size, finding.time) == (state.st_size, state.st_mtime_ns)
+
+
+def _look(file: Path) -> Finding:
+    state = file.stat()
+    facts = {"size": state.st_size, "time": state.st_mtime_ns}
+    content = b""
+    try:
+        content = read_file(file)
+        reason = leak(parse_mesh(content, file.suffix.lower())) or ""
+        defect = ""
+    except ValueError as error:
+        defect, reason = str(error), ""
+    return Finding(**facts, sha256=hashlib.sha256(content).hexdigest(), defect=defect, leak=reason)
+
+
+def _recall(memory: Path) -> dict[str, Finding]:
+    """What an earlier survey found; nothing, if that cannot be read: it is only a memory."""
+    try:
+        content = json.loads(memory.read_bytes())
+        if content["version"] != VERSION:
+            return {}
+        return {str(name): Finding(**finding) for name, finding in content["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _remember(memory: Path, found: dict[str, Finding]) -> None:
+    content = {"version": VERSION, "files": {name: asdict(finding) for name, finding in found.items()}}
+    try:
+        os.makedirs(memory.parent, exist_ok=True)
+        write_whole(memory, json.dumps(content).encode())
+    except OSError:
+        pass  # a cache that cannot be written costs time, nothing else

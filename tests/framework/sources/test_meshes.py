@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+import trimesh
+from weightspace.cli.main import main
+from weightspace.errors import MissingExtraError, SourceError
+from weightspace.fitting.verify import verify
+from weightspace.sources import load_source
+from weightspace.sources.mesh_file import parse_mesh
+from weightspace.sources.sdf import box
+from weightspace.testing import source_checks
+from weightspace.zoo import Zoo
+
+#: Half widths of a box whose longest side is normalised to 1.8.
+HALF = (0.9, 0.45, 0.3)
+
+
+def plank() -> trimesh.Trimesh:
+    return trimesh.creation.box([2 * half for half in HALF]).subdivide().subdivide()
+
+
+def open_box(flip: bool = False) -> trimesh.Trimesh:
+    """A box without the middle of its lid; perhaps half of the faces are turned inwards."""
+    mesh = plank().subdivide()
+    centres = mesh.triangles_center
+    lid = (centres[:, 2] > 0.29) & (np.abs(centres[:, 0]) < 0.2) & (np.abs(centres[:, 1]) < 0.1)
+    faces = mesh.faces[~lid].copy()
+    if flip:
+        turned = np.random.default_rng(0).random(len(faces)) < 0.5
+        faces[turned] = faces[turned, ::-1]
+    return trimesh.Trimesh(mesh.vertices, faces)
+
+
+def write(path: Path, mesh: trimesh.Trimesh) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = mesh.export(file_type=path.suffix[1:])
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def modelnet(tmp_path: Path) -> Path:
+    """Folders as ModelNet40 has them, with some of its flaws: a glued header, a hole, a file that was cut."""
+    root = tmp_path / "net"
+    write(root / "plank/train/plank_0001.off", plank())
+    glued = write(root / "plank/train/plank_0002.off", plank())
+    glued.write_text(glued.read_text().replace("OFF\n", "OFF", 1))
+    write(root / "plank/test/plank_0003.off", plank())
+    write(root / "ball/train/ball_0001.off", trimesh.creation.icosphere(subdivisions=2))
+    write(root / "ball/test/ball_0002.off", trimesh.creation.icosphere(subdivisions=3))
+    write(root / "ball/train/ball_0003.off", open_box())
+    cut = write(root / "ball/train/ball_0004.off", plank())
+    cut.write_bytes(cut.read_bytes()[:-400])
+    (root / "ball/train/.DS_Store").write_bytes(b"\0")
+    (root / "README.txt").write_text("meshes")
+    return root
+
+
+def test_modelnet_folders(modelnet: Path) -> None:
+    source = load_source("meshes", path=str(modelnet), points=512)
+    assert (len(source), source.num_train, source.class_names) == (5, 3, ("ball", "plank"))
+    assert source.targets.tolist() == [0, 1, 1, 0, 1]
+    assert [(name, reason.split(":")[0]) for name, reason in source.skipped] == [
+        ("ball/train/ball_0003.off", "not watertight"),
+        ("ball/train/ball_0004.off", "cut short"),
+    ]
+    with_holes = load_source("meshes", path=str(modelnet), points=512, winding=True)
+    assert len(with_holes) == 6
+    assert [name for name, _ in with_holes.skipped] == ["ball/train/ball_0004.off"]
+    assert with_holes.digest != source.digest
+
+
+def test_other_layouts(tmp_path: Path) -> None:
+    for name in ("a/train/box/1.off", "a/test/box/1.off", "b/box/1.off", "b/train/1.off", "b/box/deep/down/1.off"):
+        write(tmp_path / name, plank())
+    split = load_source("meshes", path=str(tmp_path / "a"), points=64)
+    assert (len(split), split.num_train, split.class_names) == (2, 1, ("box",))
+    whole = load_source("meshes", path=str(tmp_path / "b"), points=64)
+    assert (len(whole), whole.num_test, whole.class_names) == (2, 0, ("box", "train"))
+    assert whole.skipped == (("box/deep/down/1.off", "not in the folder of a class"),)
+    write(tmp_path / "a/box/2.off", plank())
+    with pytest.raises(SourceError, match="neither in a folder train nor in test"):
+        load_source("meshes", path=str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("ending", ["off", "obj", "stl", "ply"])
+def test_values_are_those_of_the_solid(ending: str, scale: float, tmp_path: Path) -> None:
+    """Whatever the format, the unit and the place in which a box was written."""
+    moved = trimesh.Trimesh(scale * (plank().vertices + np.array([3, -2, 5])), plank().faces)
+    write(tmp_path / f"m/box/box.{ending}", moved)
+    source = load_source("meshes", path=str(tmp_path / "m"), points=2048, clamp=0.2)
+    points, values = source.observations(torch.tensor([0]))
+    exact = 0.5 - box(points[0].double(), HALF).clamp(-0.2, 0.2) / 0.4
+    assert (values[0, :, 0] - exact).abs().max() < 2e-6
+    near = box(points[0, 1024:].double(), HALF).abs()
+    assert near.mean() < 0.05 < box(points[0, :1024].double(), HALF).abs().mean()
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["consistent", "half of the faces turned"])
+def test_a_box_with_a_hole(flip: bool, tmp_path: Path) -> None:
+    write(tmp_path / "box/box.off", open_box(flip))
+    with pytest.raises(SourceError, match=r"no mesh of 1 can be used \(1 of them: not watertight\).*winding=true"):
+        load_source("meshes", path=str(tmp_path))
+    source = load_source("meshes", path=str(tmp_path), points=2048, field="occupancy", winding=True)
+    points, values = source.observations(torch.tensor([0]))
+    clear = (points[0, :, :2].abs() > 0.3).any(1) | (points[0, :, 2] < 0.1)
+    inside = (box(points[0].double(), HALF) < 0).float()
+    assert 0.01 < inside[clear].mean() < 0.9
+    assert torch.equal(values[0, clear, 0], inside[clear])
+
+
+def test_overlapping_bodies_are_united(tmp_path: Path) -> None:
+    other = plank()
+    other.apply_translation([0.1, 0.05, 0.0])
+    write(tmp_path / "box/two.off", trimesh.util.concatenate([plank(), other]))
+    source = load_source("meshes", path=str(tmp_path), points=2048, field="occupancy")
+    points, values = source.observations(torch.tensor([0]))
+    scale = 0.9 / 0.95
+    moved = points[0].double() / scale + torch.tensor([0.05, 0.025, 0.0])
+    distance = torch.minimum(box(moved, HALF), box(moved, HALF, (0.1, 0.05, 0.0)))
+    certain = distance.abs() > 1e-5
+    assert torch.equal(values[0, certain, 0], (distance[certain] < 0).float())
+
+
+@pytest.mark.parametrize("options", [{"field": "sdf"}, {"field": "occupancy", "winding": True}], ids=str)
+@pytest.mark.parametrize("number", range(len(source_checks(lambda: None))))
+def test_contract(number: int, options: dict, modelnet: Path) -> None:
+    source_checks(lambda: load_source("meshes", path=str(modelnet), points=256, **options))[number]()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not an OFF file"),
+        (b"PLY\n3 1 0\n", "not an OFF file"),
+        (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n", "cut short"),
+        (b"OFF\n9000000000 1 0\n0 0 0\n", "not an OFF file"),
+        (b"OFF\n3 900000000 0\n0 0 0\n", "cut short"),
+        (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "cannot be read"),
+        (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1\n", "not a face: '3 0 1'"),
+        (b"OFF\n3 1 0\n0 0 0\n1 0 nan\n0 1 0\n3 0 1 2\n", "not finite"),
+        (b"OFF\n3 1 0\n0 0 0\n0 0 0\n0 0 0\n3 0 1 2\n", "its longest side is 0"),
+        (b"OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", "has no faces"),
+    ],
+)
+def test_damaged_off(content: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_mesh(content, ".off")
+
+
+@pytest.mark.parametrize("ending", ["off", "stl", "ply"])
+def test_a_mesh_that_was_cut_is_never_taken_for_whole(ending: str, tmp_path: Path) -> None:
+    content = write(tmp_path / f"box.{ending}", plank()).read_bytes()
+    for keep in range(0, len(content) - 20, max(1, len(content) // 150)):
+        with pytest.raises(ValueError, match=r"."):
+            parse_mesh(content[:keep], f".{ending}")
+
+
+def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    """What was found is remembered by size and time; what is read is compared with it."""
+    file = write(tmp_path / "box/box.off", plank())
+    first = load_source("meshes", path=str(tmp_path), points=64)
+    state = file.stat()
+    file.write_bytes(b"x" * state.st_size)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    remembered = load_source("meshes", path=str(tmp_path), points=64)
+    assert remembered.digest == first.digest, "the file was not looked at again"
+    with pytest.raises(SourceError, match="has changed since"):
+        remembered.values(torch.tensor([0]))
+    os.utime(file)
+    with pytest.raises(SourceError, match="no mesh of 1 can be used"):
+        load_source("meshes", path=str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 1, "files": {"box/box.off": {}}}', b"\xff\xfe"])
+def test_a_memory_that_cannot_be_read_is_made_anew(content: bytes, tmp_path: Path) -> None:
+    write(tmp_path / "net/box/box.off", plank())
+    load_source("meshes", path=str(tmp_path / "net"), points=64)
+    (memory,) = [
+        path
+        for path in Path(os.environ["WEIGHTSPACE_CACHE"], "meshes").glob("*.json")
+        if path.stat().st_mtime_ns == max(p.stat().st_mtime_ns for p in path.parent.glob("*.json"))
+    ]
+    good = memory.read_bytes()
+    memory.write_bytes(content)
+    load_source("meshes", path=str(tmp_path / "net"), points=64)
+    assert memory.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"points": 7}, "points must be an even number"),
+        ({"winding": 1}, "winding must be true or false"),
+        ({"seed": -1}, "seed must be"),
+        ({"path": "/nowhere"}, r"expected meshes in /nowhere/<class>/train/ .* is not a folder"),
+    ],
+)
+def test_bad_arguments(arguments: dict, message: str, modelnet: Path) -> None:
+    with pytest.raises(SourceError, match=message):
+        load_source("meshes", **{"path": str(modelnet), **arguments})
+
+
+def test_without_trimesh(monkeypatch: pytest.MonkeyPatch, modelnet: Path) -> None:
+    monkeypatch.setitem(sys.modules, "trimesh", None)
+    with pytest.raises(MissingExtraError, match=r"pip install \"weightspace\[shapes\]\""):
+        load_source("meshes", path=str(modelnet))
+
+
+def test_a_zoo_of_meshes(modelnet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "z")
+    fit = ["zoo", "fit", "--source", "meshes", "--path", str(modelnet), "--train", "3", "--test", "2", "--out", out]
+    sizes = ["--recipe", "sdf", "--set", "hidden=[16, 16]", "steps=120", "points_per_step=512", "learning_rate=5e-3"]
+    assert main([*fit, *sizes, "--source_set", "points=2048"]) == 0
+    told = capsys.readouterr().out
+    assert "left out ball/train/ball_0003.off: not watertight: " in told
+    assert "edges are not between two faces" in told
+    zoo = Zoo(out)
+    assert zoo.header.quality == ["psnr", "iou"]
+    assert zoo.quality[:, 1].min() > 0.3
+    assert any("5 networks: PSNR" in line for line in verify(zoo, sample=12))
+    assert main(["zoo", "info", out]) == 0
+    assert "meshes, 2 of its files were left out" in capsys.readouterr().out
+    assert main(["zoo", "show", out, "--out", str(tmp_path / "z.png"), "--count", "2"]) == 0
+    picture = matplotlib.image.imread(tmp_path / "z.png")
+    assert (picture[..., :3].std(2) > 0.05).mean() > 0.02, "some of it is blue"
+    modelnet.rename(tmp_path / "moved")
+    assert main(["zoo", "verify", out]) == 2
+    assert "another folder: --path" in capsys.readouterr().err
+    assert main(["zoo", "verify", out, "--path", str(tmp_path / "moved")]) == 0
