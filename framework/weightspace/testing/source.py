@@ -107,9 +107,13 @@ def shapes(load: Callable[[], Source]) -> None:
 
 
 def independence(load: Callable[[], Source]) -> None:
-    """An object is the same alone, with others, and in another order."""
+    """An object is the same alone, with others, and in another order; ``observations`` are its points and values."""
     source = load()
     objects = spread(len(source), SAMPLE)
+    for name, take, found in zip(
+        ("points", "values"), (source.points, source.values), source.observations(objects), strict=True
+    ):
+        assert torch.equal(take(objects), found), f"{name} differ from those of observations"
     for name, take in (("points", source.points), ("values", source.values)):
         together, reverse = take(objects), take(objects.flip(0))
         if name == "points" and together.ndim == 2:

@@ -79,7 +79,7 @@ def step_is_there(runs: str, step: int) -> Callable[[], bool]:
     return lambda: any(path >= folder.step(step) for path in folder.steps())
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.long)])
 def test_a_run_that_is_killed_several_times_comes_to_the_weights_of_one_that_is_not(
     experiment: Path, workers: str
 ) -> None:
@@ -125,7 +125,7 @@ def test_sigterm_saves_and_exits_with_143(experiment: Path) -> None:
     assert_equal_weights("whole", "cut")
 
 
-@pytest.mark.parametrize("process", ["first", "second"])
+@pytest.mark.parametrize("process", [pytest.param("first", marks=pytest.mark.long), "second"])
 def test_two_processes_answer_a_signal_to_one_of_them_together(
     experiment: Path, process: str, children: Callable[[int], list[int]]
 ) -> None:

@@ -25,7 +25,9 @@ def odd_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("task", "world"), [("SupervisedTask", 3), ("ContrastiveTask", 3)])
+@pytest.mark.parametrize(
+    ("task", "world"), [pytest.param("SupervisedTask", 3, marks=pytest.mark.long), ("ContrastiveTask", 3)]
+)
 def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
     task: str, world: int, odd_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

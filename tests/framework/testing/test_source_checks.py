@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +18,43 @@ from weightspace.testing import check_source, source_checks
 GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
 
 
+def block(language: str, part: str) -> str:
+    """The one block of the guide that has this part."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (found,) = (block for block in blocks if part in block)
+    return found
+
+
 def test_the_guide_s_source_keeps_the_contract() -> None:
-    guide = GUIDE.read_text(encoding="utf-8")
-    (code,) = (b for b in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL) if "def checkerboards" in b)
     names: dict = {}
-    exec(code, names)
+    exec(block("python", "def checkerboards"), names)
     check_source(names["checkerboards"])
+
+
+@pytest.mark.long
+def test_the_guide_s_source_as_an_installed_distribution(tmp_path: Path) -> None:
+    """Built and installed by pip, found through its entry point, and used by every command of a zoo."""
+    project, site = tmp_path / "my-sources", tmp_path / "site"
+    project.mkdir()
+    (project / "my_sources.py").write_text(block("python", "def checkerboards"))
+    head = '[project]\nname = "my-sources"\nversion = "1.0"\n[tool.setuptools]\npy-modules = ["my_sources"]\n'
+    (project / "pyproject.toml").write_text(head + block("toml", "weightspace.sources"))
+
+    def run(*command: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), str(project))
+    (fit,) = re.findall(r"`weightspace (zoo fit --source checkerboards [^`]*)`", GUIDE.read_text(encoding="utf-8"))
+    run("weightspace", *shlex.split(fit), "--set", "steps=20", "hidden=[8]")
+    assert "80 networks: all finite" in run("weightspace", "zoo", "verify", "zoos/boards")
+    assert "checkerboards" in run("weightspace", "zoo", "info", "zoos/boards")
+    run("weightspace", "zoo", "show", "zoos/boards", "--out", "boards.png")
+    assert (tmp_path / "boards.png").stat().st_size > 5000
 
 
 class Broken(Source):
@@ -63,6 +98,10 @@ class Broken(Source):
                 return values / values.new_tensor(float("nan"))
         return values
 
+    def observations(self, objects: Tensor) -> tuple[Tensor, Tensor]:
+        points, values = super().observations(objects)
+        return points, 1 - values if self.fault == "observations" else values
+
 
 def test_a_good_one_passes() -> None:
     check_source(lambda: Broken("none"))
@@ -83,6 +122,7 @@ def test_a_good_one_passes() -> None:
         ("nan", "shapes"),
         ("company", "independence"),
         ("noise", "independence"),
+        ("observations", "independence"),
     ],
 )
 def test_each_fault_is_named_by_its_rule(fault: str, rule: str) -> None:
