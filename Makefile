@@ -48,6 +48,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/zoo.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/barrier.py
 	$(BIN)/python benchmarks/augmentations.py

@@ -1,0 +1,108 @@
+"""Peak memory of whole commands as zoos grow: fits of digits with 1 to 100 views of 1,000 objects (2-32-32-1, 50
+steps), and imports of as many files. Each command is a process of its own, its start is counted, and its peak is the
+operating system's, pages of files included. Then loader processes that read one zoo: what each holds by itself, and
+what it maps.
+
+100,000 networks need 4 GB in the temporary folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Report
+from torch.utils.data import DataLoader, get_worker_info
+from weightspace.sampling import BatchIndex, ZooDataset
+from weightspace.zoo import Zoo
+
+OBJECTS = 1000
+
+
+def command(*words: str) -> tuple[float, float]:
+    """Runs one: seconds, and peak memory in MB."""
+    start = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-m", "weightspace", *words], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, words
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def published(zoo: Zoo, root: Path) -> None:
+    """The zoo as a tree of state_dicts and a list of splits."""
+    root.mkdir()
+    splits: dict[str, dict[str, list[str]]] = {"train": {"path": [], "label": []}}
+    for row, params in enumerate(zoo.params(torch.arange(len(zoo)))):
+        item, view, label = (int(column[row]) for column in (zoo.objects, zoo.views, zoo.targets))
+        tensors = zip(range(len(zoo.spec.widths) * 2), zoo.spec.unpack(params).values(), strict=False)
+        state = {f"seq.{i // 2}.{'bias' if i % 2 else 'weight'}": tensor.clone() for i, tensor in tensors}
+        path = root / str(view) / str(item) / "net.pth"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, path)
+        splits["train"]["path"].append(str(path.relative_to(root)))
+        splits["train"]["label"].append(str(label))
+    (root / "splits.json").write_text(json.dumps(splits))
+
+
+def memory_of(pages: str) -> float:
+    """MB of this process: "Private" (its own, written or not shared with another) or "Rss" (all that it maps)."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(pages)) / 1024
+
+
+class Watched(ZooDataset):
+    """Tells, beside each batch, what the process that read it holds."""
+
+    def __getitem__(self, index: BatchIndex) -> Any:
+        super().__getitem__(index)
+        worker = get_worker_info()
+        return (-1 if worker is None else worker.id), memory_of("Private"), memory_of("Rss")
+
+
+def workers(zoo: Zoo, count: int) -> dict[int, tuple[float, float]]:
+    """Private and mapped MB of each of ``count`` loader processes, after they have read every network."""
+    rows = torch.arange(len(zoo))
+    dataset = Watched(zoo, rows, in_memory=False)
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).split(512)
+    loader = DataLoader(dataset, batch_size=None, sampler=list(enumerate(order)), num_workers=count)
+    return {worker: (private, mapped) for worker, private, mapped in loader}
+
+
+def main() -> None:
+    report = Report(__doc__ or "")
+    with tempfile.TemporaryDirectory() as folder:
+        for views in (1, 4) if report.quick else (1, 10, 100):
+            count, root = OBJECTS * views, Path(folder) / str(views)
+            plan = ["--train", str(OBJECTS), "--views", str(views), "--set", "steps=50"]
+            seconds, peak = command("zoo", "fit", "--source", "digits", *plan, "--out", f"{root}/zoo")
+            report.add(f"{count:,} networks: fit, whole command", count / seconds, "networks/s")
+            report.add(f"{count:,} networks: fit, peak", peak, "MB")
+            seconds, peak = command("zoo", "export", f"{root}/zoo", "--out", f"{root}/files")
+            report.add(f"{count:,} networks: export", count / seconds, "networks/s")
+            report.add(f"{count:,} networks: export, peak", peak, "MB")
+            published(Zoo(f"{root}/zoo"), root / "inrs")
+            for kind, source in (("folder", "files"), ("dwsnets", "inrs")):
+                words = ["zoo", "import", f"{root}/{source}", "--format", kind, "--out", f"{root}/{kind}"]
+                seconds, peak = command(*words)
+                report.add(f"{count:,} networks: import of {kind}", count / seconds, "networks/s")
+                report.add(f"{count:,} networks: import of {kind}, peak", peak, "MB")
+        zoo = Zoo(root / "zoo")
+        size = 4 * zoo.spec.num_params * len(zoo) / 2**20
+        report.add(f"{len(zoo):,} networks: parameters", size, "MB")
+        for processes in (1, 2):
+            found = list(workers(zoo, processes).values())
+            report.add(f"{processes} loader processes: private, each", max(p for p, _ in found), "MB")
+            report.add(f"{processes} loader processes: mapped, each", max(m for _, m in found), "MB")
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
