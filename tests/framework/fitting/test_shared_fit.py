@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from weightspace.cli.main import main
 
 FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--train", "700", "--val", "20", "--test", "20"]
@@ -21,8 +22,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def start(processes: int, *options: str) -> subprocess.Popen[str]:
-    command = [*TORCHRUN, str(processes), "-m", "weightspace.cli.main", *FIT, *options]
+def start(processes: int, *options: str, fit: list[str] = FIT) -> subprocess.Popen[str]:
+    command = [*TORCHRUN, str(processes), "-m", "weightspace.cli.main", *fit, *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -33,6 +34,25 @@ def test_the_bytes_are_those_of_one_process(tmp_path: Path) -> None:
     assert told.count("zoo of 1440 networks at") == 1
     assert "shared by 3 processes" in told
     assert main([*FIT, "steps=5", "--out", str(tmp_path / "one")]) == 0
+    assert contents(tmp_path / "shared") == contents(tmp_path / "one")
+
+
+#: Two shards each: objects with points of their own, and networks that are trained.
+OTHERS = {
+    "shapes": ["sdf", "--set", "hidden=[8]", "steps=3", "points_per_step=64", "--source_set", "points=128"],
+    "classifiers": ["classifier", "--set", "hidden=[6]", "steps=60", "--source_set", "data=iris"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("source", OTHERS)
+def test_solids_and_classifiers_of_several_processes(source: str, tmp_path: Path) -> None:
+    fit = ["zoo", "fit", "--source", source, "--train", "300", "--mode", "eager", "--recipe", *OTHERS[source]]
+    with start(2, "--out", str(tmp_path / "shared"), fit=fit) as running:
+        _, errors = running.communicate(timeout=200)
+    assert running.returncode == 0, errors
+    assert main([*fit, "--out", str(tmp_path / "one")]) == 0
+    assert len(list((tmp_path / "one").glob("shards/*"))) == 2
     assert contents(tmp_path / "shared") == contents(tmp_path / "one")
 
 
