@@ -59,7 +59,7 @@ def published(zoo: Zoo, root: Path) -> None:
 
 
 def memory_of(pages: str) -> float:
-    """MB of this process: "Private" (its own, written or not shared with another) or "Rss" (all that it maps)."""
+    """MB of this process: "Private_Dirty" (its own) or "Rss" (all that it maps)."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(pages)) / 1024
 
@@ -70,7 +70,7 @@ class Watched(ZooDataset):
     def __getitem__(self, index: BatchIndex) -> Any:
         super().__getitem__(index)
         worker = get_worker_info()
-        return (-1 if worker is None else worker.id), memory_of("Private"), memory_of("Rss")
+        return (-1 if worker is None else worker.id), memory_of("Private_Dirty"), memory_of("Rss")
 
 
 def workers(zoo: Zoo, count: int) -> dict[int, tuple[float, float]]:
@@ -105,7 +105,7 @@ def main() -> None:
         report.add(f"{len(zoo):,} networks: parameters", size, "MB")
         for processes in (1, 2):
             found = list(workers(zoo, processes).values())
-            report.add(f"{processes} loader processes: private, each", max(p for p, _ in found), "MB")
+            report.add(f"{processes} loader processes: own, each", max(p for p, _ in found), "MB")
             report.add(f"{processes} loader processes: mapped, each", max(m for _, m in found), "MB")
     report.finish()
 
