@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".off", ".obj", ".stl", ".ply"})
 #: Larger files and meshes are refused.
 MAX_BYTES, MAX_FACES = 300_000_000, 1_000_000
+#: Less than a grain of the cube: a mesh of faces that lie on one another.
+MIN_VOLUME = 1e-9
 #: Half of a mesh's longest side, after it is normalised.
 REACH = 0.9
 
@@ -53,7 +55,10 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
     size = float((high / 2 - low / 2).max())
     if not 1e-100 < size < 1e100:
         raise ValueError(f"its longest side is {2 * size:g}")
-    return trimesh.Trimesh((vertices - (low / 2 + high / 2)) * (REACH / size), faces, process=True)
+    mesh = trimesh.Trimesh((vertices - (low / 2 + high / 2)) * (REACH / size), faces, process=True)
+    if not mesh.area > 0:
+        raise ValueError("its faces have no area")
+    return mesh
 
 
 def leak(mesh: Trimesh) -> str | None:
@@ -63,6 +68,9 @@ def leak(mesh: Trimesh) -> str | None:
         return f"not watertight: {int((counts != 2).sum()):,} of {len(counts):,} edges are not between two faces"
     if not mesh.is_winding_consistent:
         return "not watertight: neighbouring faces are turned to opposite sides"
+    first, second, third = np.moveaxis(mesh.triangles, 1, 0)
+    if abs((np.cross(first, second) * third).sum() / 6) < MIN_VOLUME:
+        return "it encloses no volume"
     return None
 
 

@@ -58,7 +58,8 @@ class MeshSource(SolidSource):
         self.skipped = tuple((self._relative(file), reason) for file, reason in left.items() if reason)
         kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in found]
         if not kept[0]:
-            raise SourceError(_none_left(self.root, list(filter(None, reasons.values()))))
+            hint = "" if winding else "; winding=true takes those that are not watertight"
+            raise SourceError(_none_left(self.root, list(filter(None, reasons.values()))) + hint)
         self.class_names = tuple(sorted({kind for part in kept for kind, _ in part}))
         self.files = [file for part in kept for _, file in part]
         self.targets = np.array([self.class_names.index(kind) for part in kept for kind, _ in part], dtype=np.int64)
@@ -88,9 +89,9 @@ class MeshSource(SolidSource):
         from trimesh.sample import sample_surface
 
         mesh = self._mesh(item)
-        tree = triangle_tree(torch.from_numpy(np.array(mesh.triangles)))
+        triangles = torch.from_numpy(np.array(mesh.triangles))
         on, _ = sample_surface(mesh, WITNESSES, seed=0)
-        witnesses = torch.from_numpy(np.concatenate([mesh.vertices, on]))
+        witnesses, tree = torch.cat([triangles.reshape(-1, 3), torch.from_numpy(on)]), triangle_tree(triangles)
         limit = self.clamp if self.field == "sdf" else 0.0
         distance = surface_distance(points, tree, witnesses, limit)
         return torch.where(winding_number(points, tree).abs() > 0.5, -distance, distance)
@@ -112,7 +113,8 @@ class MeshSource(SolidSource):
                 raise SourceError(f"{file} has changed since the source was loaded")
             mesh = parse_mesh(content, file.suffix.lower())
             if not mesh.is_winding_consistent:
-                mesh.fix_normals(multibody=True)
+                with np.errstate(divide="ignore", invalid="ignore"):  # parts that enclose nothing
+                    mesh.fix_normals(multibody=True)
             self._last = item, mesh
         return self._last[1]
 
@@ -177,4 +179,4 @@ def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
 
 def _none_left(root: Path, reasons: list[str]) -> str:
     told = "; ".join(f"{n} of them: {reason}" for reason, n in Counter(r.split(":")[0] for r in reasons).most_common(3))
-    return f"{root}: no mesh of {len(reasons)} can be used ({told}); winding=true takes those that are not watertight"
+    return f"{root}: no mesh of {len(reasons)} can be used ({told})"

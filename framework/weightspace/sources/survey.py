@@ -17,6 +17,8 @@ from weightspace.sources.mesh_file import leak, parse_mesh, read_file
 
 #: Another number means that files are judged in another way.
 VERSION = 1
+#: From this many files on, the user is told.
+MANY = 50
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,17 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
     memory = cache_folder() / "meshes" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
     known = _recall(memory)
     new = {name: file for name, file in zip(names, files, strict=True) if not _fresh(known.get(name), file)}
-    console = Console(stderr=True)
-    rows = track(new.items(), "reading meshes", console=console, disable=not console.is_terminal or len(new) < 20)
-    known |= {name: _look(file) for name, file in rows}
-    found = {name: known[name] for name in names}
-    if new:
-        _remember(memory, found)
-    return list(found.values())
+    console = Console(stderr=True, highlight=False)
+    if len(new) >= MANY:
+        console.print(f"looking at {len(new):,} mesh files; what is found is remembered in {memory}", soft_wrap=True)
+    rows = track(new.items(), "looking", console=console, disable=not console.is_terminal or len(new) < MANY)
+    try:
+        for name, file in rows:
+            known[name] = _look(file)
+    finally:  # also of a survey that was stopped
+        if new:
+            _remember(memory, {name: known[name] for name in names if name in known})
+    return [known[name] for name in names]
 
 
 def _fresh(finding: Finding | None, file: Path) -> bool:

@@ -117,6 +117,22 @@ def test_a_box_with_a_hole(flip: bool, tmp_path: Path) -> None:
     assert torch.equal(values[0, clear, 0], inside[clear])
 
 
+def test_faces_that_enclose_nothing(tmp_path: Path) -> None:
+    """A triangle with a back is no solid; as a surface with winding numbers it has no inside."""
+    path = tmp_path / "sheet/sheet.off"
+    path.parent.mkdir()
+    path.write_text("OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0.1 0.1 0\n3 0 1 2\n3 0 2 1\n")
+    with pytest.raises(SourceError, match="it encloses no volume"):
+        load_source("meshes", path=str(tmp_path))
+    source = load_source("meshes", path=str(tmp_path), points=512, winding=True)
+    points, values = source.observations(torch.tensor([0]))
+    assert values.max() <= 0.5
+    write(tmp_path / "flat/flat.off", trimesh.Trimesh(np.eye(4, 3), [[0, 1, 3], [0, 1, 2]]))
+    assert load_source("meshes", path=str(tmp_path), points=64, winding=True).values(torch.tensor([0])).isfinite().all()
+    stray = points[0].double() - torch.tensor([-0.72, -0.72, 0])
+    assert (values[0, stray.norm(dim=1) > 1, 0] < 0.5).all(), "a vertex of no face is not on the surface"
+
+
 def test_overlapping_bodies_are_united(tmp_path: Path) -> None:
     other = plank()
     other.apply_translation([0.1, 0.05, 0.0])
@@ -148,6 +164,7 @@ def test_contract(number: int, options: dict, modelnet: Path) -> None:
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1\n", "not a face: '3 0 1'"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 nan\n0 1 0\n3 0 1 2\n", "not finite"),
         (b"OFF\n3 1 0\n0 0 0\n0 0 0\n0 0 0\n3 0 1 2\n", "its longest side is 0"),
+        (b"OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n", "have no area"),
         (b"OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", "has no faces"),
     ],
 )
