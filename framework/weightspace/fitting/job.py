@@ -223,10 +223,12 @@ class _Tally:
         self._done, self._refitted, self._sum, self._count = 0, 0, 0.0, 0
 
     def skip(self, count: int) -> None:
+        """Networks that were there already."""
         self._done += count
         self._tell()
 
     def add(self, fits: Fitted) -> None:
+        """A block that was fitted."""
         finite = fits.psnr[fits.ok].clamp(max=200)  # an exact fit has infinite PSNR
         self._done += len(fits.psnr)
         self._sum += float(finite.sum())
@@ -234,10 +236,12 @@ class _Tally:
         self._tell()
 
     def refitted(self, count: int) -> None:
+        """Networks that diverged and were fitted again."""
         self._refitted += count
         self._tell()
 
     def failed(self, count: int) -> None:
+        """Networks that diverged again."""
         self._failed += count
         self._tell()
 
