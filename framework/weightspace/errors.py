@@ -54,6 +54,25 @@ class MissingExtraError(WeightspaceError, ImportError):
         )
 
 
+def interrupted(error: BaseException | None) -> bool:
+    """Whether ctrl-C is behind an error: what it cuts short may fail once more while it cleans up, as torch.save does.
+
+    >>> try:
+    ...     try:
+    ...         raise KeyboardInterrupt
+    ...     finally:
+    ...         raise RuntimeError("the file is not whole")
+    ... except RuntimeError as error:
+    ...     print(interrupted(error), interrupted(ValueError()))
+    True False
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Ends an error message about an unknown name with the closest match and all known names.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from weightspace.errors import Terminated, WeightspaceError, closest
+from weightspace.errors import Terminated, WeightspaceError, closest, interrupted
 from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
@@ -28,15 +28,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
-    except WeightspaceError as error:
-        _say(f"[bold red]error:[/] {_escape(str(error))}")
-        return 2
     except KeyboardInterrupt as stop:
         _say(_escape(str(stop)) or "interrupted")
         return 130
     except Terminated as stop:
         _say(f"{_escape(str(stop))}: the same command with --ckpt_path last goes on")
         return 143
+    except Exception as error:
+        if interrupted(error):
+            _say("interrupted")
+            return 130
+        if not isinstance(error, WeightspaceError):
+            raise
+        _say(f"[bold red]error:[/] {_escape(str(error))}")
+        return 2
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -38,7 +38,7 @@ from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
-from weightspace.errors import ConfigError, Terminated, WeightspaceError
+from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
 from weightspace.run_folder import RunFolder
 from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
 
@@ -56,6 +56,15 @@ QUIET = (
 
 def run_cli(arguments: list[str]) -> None:
     """Parses and runs one command."""
+    try:
+        _run(arguments)
+    except (Exception, SystemExit) as stop:  # Lightning exits after ctrl-C
+        if interrupted(stop):
+            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last goes on") from None
+        raise
+
+
+def _run(arguments: list[str]) -> None:
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -65,10 +74,6 @@ def run_cli(arguments: list[str]) -> None:
         RunCLI(args=arguments)
     except SIGTERMException:  # between Lightning's taking over the signal and ours
         raise Terminated("told to end (SIGTERM) before the first step") from None
-    except SystemExit as stop:  # how Lightning ends a run after ctrl-C
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last goes on") from None
-        raise
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OmegaConfBaseException as error:

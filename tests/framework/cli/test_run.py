@@ -290,8 +290,29 @@ def test_ctrl_c_says_how_to_go_on(experiment: Path) -> None:
         running.stdout.readline()  # the first epoch is over
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == 130, err
     assert "stopped: the same command with --ckpt_path last goes on" in err
+
+
+BROKEN_OFF = """
+from lightning.pytorch import Callback
+
+class BrokenOff(Callback):
+    def on_train_epoch_end(self, trainer, module):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("unexpected pos 26944 vs 26848")  # as torch.save does, whose file is not whole then
+"""
+
+
+def test_ctrl_c_is_told_where_what_it_cuts_short_fails(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken_off.py").write_text(BROKEN_OFF)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["fit", "-c", str(experiment), "--trainer.callbacks+=broken_off.BrokenOff"]) == 130
+    assert "stopped: the same command with --ckpt_path last goes on" in capsys.readouterr().err
 
 
 def test_two_processes_fit_and_test(experiment: Path, tmp_path: Path) -> None:
