@@ -49,7 +49,7 @@ def true_solids(source: Objects, objects: Tensor) -> list[Surface]:
 
 
 def surface(volume: Tensor) -> Surface:
-    """Vertices (V, 3) and triangles (F, 3) where the values cross one half; none where they do not.
+    """Vertices (V, 3) and triangles (F, 3), anticlockwise from outside, where the values cross one half, if they do.
 
     Raises:
         MissingExtraError: scikit-image is not installed.
@@ -62,7 +62,7 @@ def surface(volume: Tensor) -> Surface:
     if not values.min() < 0.5 < values.max():
         return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
     step = 2 / (len(values) - 1)
-    vertices, faces, _, _ = marching_cubes(values, level=0.5, spacing=(step, step, step))
+    vertices, faces, _, _ = marching_cubes(values, level=0.5, spacing=(step, step, step), gradient_direction="ascent")
     return vertices - 1, faces
 
 
@@ -74,22 +74,25 @@ def solid_grid(rows: dict[str, list[Surface]], captions: dict[str, list[str]]) -
         captions: row name -> a caption for each solid.
     """
     count = max(map(len, rows.values()))
+    reach = max(
+        [0.8, *(1.08 * float(abs(vertices).max()) for row in rows.values() for vertices, _ in row if len(vertices))]
+    )
     figure = Figure(figsize=(1.5 * count + 0.6, 1.75 * len(rows) + 0.1), layout="constrained")
     axes = figure.subplots(len(rows), count, squeeze=False, subplot_kw={"projection": "3d"})
     for line, (name, surfaces) in zip(axes, rows.items(), strict=True):
         for axis, (vertices, faces), caption in zip(line, surfaces, captions[name], strict=True):
-            _draw(axis, vertices, faces)
+            _draw(axis, vertices, faces, reach)
             axis.set_title(caption, fontsize=8, pad=0)
         line[0].text2D(-0.08, 0.5, name, rotation=90, va="center", transform=line[0].transAxes)
     return figure
 
 
-def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray) -> None:
+def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray, reach: float) -> None:
     triangles = Poly3DCollection(
         vertices[faces], facecolors=COLOUR, shade=len(faces) > 0, lightsource=LightSource(azdeg=225, altdeg=40)
     )
     axis.add_collection3d(triangles)
-    axis.set(xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), zlim=(-0.8, 0.8))
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
     axis.view_init(elev=25, azim=-60)
     axis.set_box_aspect((1, 1, 1), zoom=1.35)
     axis.set_axis_off()

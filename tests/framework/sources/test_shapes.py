@@ -7,9 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 import torch
+import trimesh
 from weightspace.cli.main import main
 from weightspace.errors import SourceError
 from weightspace.fitting.verify import verify
+from weightspace.solids import cube, surface, true_solids
 from weightspace.sources import load_source
 from weightspace.sources.sdf import arc, box, polygon, torus
 from weightspace.sources.shapes import CLASSES
@@ -120,6 +122,17 @@ def test_a_zoo_of_solids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     picture = matplotlib.image.imread(tmp_path / "z.png")
     assert (picture[..., :3].std(2) > 0.05).mean() > 0.02, "some of it is blue"
     assert np.unique(picture.round(2)).size > 20, "and shaded"
+
+
+def test_surfaces_are_turned_outwards() -> None:
+    """What is drawn has the solid's volume, and the light falls on its outside."""
+    source = load_source("shapes", count=12)
+    for vertices, faces in true_solids(source, torch.arange(12)):
+        mesh = trimesh.Trimesh(vertices, faces)
+        assert mesh.is_watertight
+        assert mesh.volume > 0.03
+    ball = surface((1 - cube(40).norm(dim=1)).reshape(40, 40, 40))  # one half at a radius of one half
+    assert trimesh.Trimesh(*ball).volume == pytest.approx(math.pi / 6, rel=0.01)
 
 
 def test_points_per_step_must_divide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
