@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,12 @@ def load_source(name: str, **arguments: Any) -> Objects:
         SourceError: unknown name, wrong arguments, or files that are missing or damaged.
     """
     function = find_source(name)
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        takes = ", ".join(signature.parameters) or "no arguments"
+        raise SourceError(f"source {name!r}: {error}; it takes {takes}") from error
     try:
         return function(**arguments)
     except TypeError as error:

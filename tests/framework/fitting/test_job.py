@@ -193,7 +193,7 @@ def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
         (["--train", "5", "--views", "0"], "--views must be at least 1"),
         (["--train", "many"], "train: expected int, found 'many'"),
         (["--train", "5", "--mode", "fast"], "expected auto, compiled or eager"),
-        (["--train", "5", "--path", "x"], "does not take these arguments"),
+        (["--train", "5", "--path", "x"], "it takes no arguments"),
         (["hidden=[8,", "--train", "5"], "no readable value"),
         (["--train", "5", "--device", "abacus"], "device 'abacus' cannot be used here"),
     ],

@@ -154,5 +154,5 @@ def test_digits() -> None:
 def test_unknown_names_and_arguments_are_refused() -> None:
     with pytest.raises(SourceError, match=r"unknown source 'digit': did you mean 'digits'\?.*weightspace 0"):
         load_source("digit")
-    with pytest.raises(SourceError, match=r"'digits' does not take these arguments .*path"):
+    with pytest.raises(SourceError, match=r"'digits': .* 'path'; it takes no arguments"):
         load_source("digits", path="x")

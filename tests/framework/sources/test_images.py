@@ -76,7 +76,7 @@ def test_contract(folder: Path, number: int) -> None:
         ({"colour": "cmyk"}, "colour must be one of grey, rgb, found 'cmyk'"),
         ({"resize": "tile"}, "resize must be one of"),
         ({"size": 1}, "size must be a whole number in 2..4096, found 1"),
-        ({"sizes": 1}, "does not take these arguments"),
+        ({"sizes": 1}, "unexpected keyword argument 'sizes'; it takes path, size, colour, resize"),
         ({"path": "/nowhere"}, "which is not a folder"),
     ],
 )
