@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from weightspace.cli.console import make_console, tell_left
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_exchange import export, import_
-from weightspace.distributed import in_any_process, joined, process, processes
+from weightspace.distributed import first_then_all, in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError, ZooError
 from weightspace.fitting import job, verify
@@ -119,11 +119,10 @@ def _fit(
         raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
     if device == "cuda" and processes() > 1:
         device = f"cuda:{process() % max(1, torch.cuda.device_count())}"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    objects = load_source(source, **arguments)
+    _check_device(device)
+    loaded: list[Objects] = []
+    first_then_all(lambda: loaded.append(load_source(source, **arguments)))  # one download, one look at files
+    objects = loaded[0]
     tell_left(console, list(objects.skipped))
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))
@@ -140,6 +139,13 @@ def _fit(
         console.print("finished already: nothing to do")
     left_out = f", {len(header.failed)} left out (they diverged twice)" if header.failed else ""
     console.print(f"zoo of {header.rows} networks at {out}{left_out}")
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def _fitter(recipe: Recipe, objects: Objects, networks: int, mode: str, device: str, out: Path) -> Fitter:
@@ -167,7 +173,11 @@ def _function_fitter(
     points = recipe.points_per_step or coordinates.shape[-2]
     finished = (out / FILE).exists()
     if mode == "auto":
-        wanted = ZooHeader.read(out).provenance["mode"] if finished else choose_mode(recipe, spec, networks, points)
+        wanted = (
+            ZooHeader.read(out).provenance.get("mode", "eager")
+            if finished
+            else choose_mode(recipe, spec, networks, points)
+        )
     else:
         wanted = mode
     fitter = BatchedFitter(recipe, spec, coordinates, wanted, device, objects.uniform)
@@ -256,6 +266,7 @@ def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
             raise ZooError(
                 f"the networks of {zoo} were not fitted here: import them again, or drop them by --drop true"
             )
+        _check_device(made["device"])
         source = verify.source_of(Path(zoo), header, path)
         recipe, networks = verify.recipe_of(Path(zoo), header), header.rows
         fitter = _fitter(recipe, source, networks, made["mode"], made["device"], Path(zoo))

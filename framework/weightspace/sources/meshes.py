@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import MissingExtraError, SourceError
-from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file
+from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
 from weightspace.sources.nearest import surface_distance
 from weightspace.sources.solid import NEAR, SolidSource
 from weightspace.sources.survey import survey
@@ -59,7 +61,7 @@ class MeshSource(SolidSource):
         kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in found]
         if not kept[0]:
             hint = "" if winding else "; winding=true takes those that are not watertight"
-            raise SourceError(_none_left(self.root, list(filter(None, reasons.values()))) + hint)
+            raise SourceError(_none_left(self.root, [reasons[file] for _, file in found[0]]) + hint)
         self.class_names = tuple(sorted({kind for part in kept for kind, _ in part}))
         self.files = [file for part in kept for _, file in part]
         self.targets = np.array([self.class_names.index(kind) for part in kept for kind, _ in part], dtype=np.int64)
@@ -112,9 +114,7 @@ class MeshSource(SolidSource):
             if hashlib.sha256(content).hexdigest() != self._sums[item]:
                 raise SourceError(f"{file} has changed since the source was loaded")
             mesh = parse_mesh(content, file.suffix.lower())
-            if not mesh.is_winding_consistent:
-                with np.errstate(divide="ignore", invalid="ignore"):  # parts that enclose nothing
-                    mesh.fix_normals(multibody=True)
+            turn_outwards(mesh)
             self._last = item, mesh
         return self._last[1]
 
@@ -156,9 +156,7 @@ def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
     whole: list[tuple[str, Path]] = []
     parts: dict[str, list[tuple[str, Path]]] = {"train": [], "test": []}
     strays = []
-    for file in sorted(root.rglob("*")):
-        if file.suffix.lower() not in ENDINGS or file.name.startswith(".") or not file.is_file():
-            continue
+    for file in sorted(_walk(root)):
         match file.relative_to(root).parts[:-1]:
             case [kind]:
                 whole.append((kind, file))
@@ -166,6 +164,8 @@ def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
                 parts[split].append((kind, file))
             case _:
                 strays.append(file)
+    if whole and {kind for kind, _ in whole} <= set(parts):
+        raise SourceError(f"{root} looks like the folder of one class, with train and test in it: give the one above")
     if whole and (parts["train"] or parts["test"]):
         raise SourceError(f"{root}: {whole[0][1]} is neither in a folder train nor in test, as others are")
     if not whole and not parts["train"]:
@@ -177,6 +177,24 @@ def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
     return [whole or sorted(parts["train"]), sorted(parts["test"])], strays
 
 
+def _walk(root: Path) -> Iterator[Path]:
+    """Mesh files below a folder, through links; nothing that is hidden, and no folder twice."""
+
+    def fail(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
+
+    seen: set[str] = set()
+    for place, folders, files in os.walk(root, onerror=fail if root.is_dir() else None, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in files:
+            if Path(name).suffix.lower() in ENDINGS and not name.startswith("."):
+                yield Path(place, name)
+
+
 def _none_left(root: Path, reasons: list[str]) -> str:
     told = "; ".join(f"{n} of them: {reason}" for reason, n in Counter(r.split(":")[0] for r in reasons).most_common(3))
-    return f"{root}: no mesh of {len(reasons)} can be used ({told})"
+    return f"{root}: no training mesh can be used ({told})"

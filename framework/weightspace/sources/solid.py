@@ -64,10 +64,11 @@ class SolidSource(Source):
         return self.observations(objects)[1]
 
     def observations(self, objects: Tensor) -> tuple[Tensor, Tensor]:
-        """Points and values, object by object."""
-        items = objects.tolist()
-        points = [self.sample(item).float() for item in items]
-        return torch.stack(points), torch.stack([self.values_at(i, p) for i, p in zip(items, points, strict=True)])
+        """Points and values, each object's once, however many views it has."""
+        items, places = objects.unique(return_inverse=True)
+        points = [self.sample(item).float() for item in items.tolist()]
+        values = [self.values_at(item, those) for item, those in zip(items.tolist(), points, strict=True)]
+        return torch.stack(points)[places], torch.stack(values)[places]
 
     def values_at(self, item: int, points: Tensor) -> Tensor:
         """(N, 1) float32 values of an object at any points (N, 3)."""

@@ -49,7 +49,7 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
         files: below it.
     """
     names = [file.relative_to(root).as_posix() for file in files]
-    memory = cache_folder() / "meshes" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+    memory = cache_folder() / "meshes" / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]}.json"
     known = _recall(memory)
     new = {name: file for name, file in zip(names, files, strict=True) if not _fresh(known.get(name), file)}
     console = Console(stderr=True, highlight=False)
@@ -65,29 +65,39 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
     return [known[name] for name in names]
 
 
+def _version() -> str:
+    """What decides the judgement, besides the file."""
+    import trimesh
+
+    return f"{VERSION}, trimesh {trimesh.__version__}"
+
+
 def _fresh(finding: Finding | None, file: Path) -> bool:
-    state = file.stat()
+    try:
+        state = file.stat()
+    except OSError:
+        return False
     return finding is not None and (finding.size, finding.time) == (state.st_size, state.st_mtime_ns)
 
 
 def _look(file: Path) -> Finding:
-    state = file.stat()
-    facts = {"size": state.st_size, "time": state.st_mtime_ns}
-    content = b""
     try:
+        state = file.stat()
         content = read_file(file)
-        reason = leak(parse_mesh(content, file.suffix.lower())) or ""
-        defect = ""
+    except (OSError, ValueError) as error:
+        return Finding(-1, -1, "", str(error), "")  # looked at again next time
+    facts = (state.st_size, state.st_mtime_ns, hashlib.sha256(content).hexdigest())
+    try:
+        return Finding(*facts, "", leak(parse_mesh(content, file.suffix.lower())) or "")
     except ValueError as error:
-        defect, reason = str(error), ""
-    return Finding(**facts, sha256=hashlib.sha256(content).hexdigest(), defect=defect, leak=reason)
+        return Finding(*facts, str(error), "")
 
 
 def _recall(memory: Path) -> dict[str, Finding]:
     """What an earlier survey found; nothing, if that cannot be read: it is only a memory."""
     try:
         content = json.loads(memory.read_bytes())
-        if content["version"] != VERSION:
+        if content["version"] != _version():
             return {}
         return {str(name): Finding(**finding) for name, finding in content["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -95,7 +105,7 @@ def _recall(memory: Path) -> dict[str, Finding]:
 
 
 def _remember(memory: Path, found: dict[str, Finding]) -> None:
-    content = {"version": VERSION, "files": {name: asdict(finding) for name, finding in found.items()}}
+    content = {"version": _version(), "files": {name: asdict(finding) for name, finding in found.items()}}
     try:
         os.makedirs(memory.parent, exist_ok=True)
         write_whole(memory, json.dumps(content).encode())

@@ -23,7 +23,7 @@ def winding_number(points: Tensor, surface: Cluster, far: float = 3.0) -> Tensor
         points: (N, 3) float64, not on the surface: there, the number is between those of the two sides.
         surface: ``triangle_tree`` of triangles whose corners go anticlockwise as seen from outside.
         far: a cluster counts as one dipole from more than ``far`` radii (Barill et al. 2018, eq. 3): by 3, numbers err
-            by a few hundredths; inf is exact, and costs points x triangles.
+            by a few hundredths per layer of surface; inf is exact, and costs points x triangles.
 
     Returns:
         (N,).

@@ -130,7 +130,11 @@ def repeatability(load: Callable[[], Source]) -> None:
     assert len(first.digest) == 64, f"expected a sha256 of 64 digits, found {first.digest!r}"
     assert np.array_equal(first.targets, second.targets), "targets differ"
     objects = spread(len(first), SAMPLE)
-    assert torch.equal(first.values(objects), second.values(objects)), "values differ"
+    assert (first.class_names, first.num_train) == (second.class_names, second.num_train), "classes or num_train differ"
+    for name, one, other in zip(
+        ("points", "values"), first.observations(objects), second.observations(objects), strict=True
+    ):
+        assert torch.equal(one, other), f"{name} differ"
     assert json.loads(json.dumps(first.arguments)) == first.arguments, f"arguments {first.arguments}"
 
 

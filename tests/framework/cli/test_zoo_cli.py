@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import matplotlib.image
@@ -8,6 +9,7 @@ import pytest
 import torch
 from weightspace.cli.main import main
 from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, ZooHeader
 
 
 def test_info_tells_what_is_in_a_zoo(digits_zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,3 +69,26 @@ def test_other_activations(tmp_path: Path, activation: str) -> None:
     assert zoo.spec.activation == activation
     assert zoo.quality.isfinite().all()
     assert torch.unique(zoo.objects).numel() == 5
+
+
+def test_a_fit_does_not_go_on_with_an_imported_zoo(
+    digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, out = str(tmp_path / "files"), str(tmp_path / "imported")
+    assert main(["zoo", "export", str(digits_zoo), "--out", files]) == 0
+    assert main(["zoo", "import", files, "--format", "folder", "--out", out]) == 0
+    assert main(["zoo", "fit", "--source", "digits", "--train", "5", "--set", "steps=2", "--out", out]) == 2
+    assert "a finished zoo" in capsys.readouterr().err
+
+
+def test_repair_of_a_zoo_from_a_gpu_is_told(
+    digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = tmp_path / "zoo"
+    shutil.copytree(digits_zoo, zoo)
+    header = ZooHeader.read(zoo)
+    header.provenance["device"] = "cuda:99"
+    (zoo / FILE).write_text(header.to_text())
+    (zoo / "shards" / header.shards[0].file).unlink()
+    assert main(["zoo", "repair", str(zoo)]) == 2
+    assert "device 'cuda:99' cannot be used here" in capsys.readouterr().err

@@ -107,7 +107,7 @@ def test_values_are_those_of_the_solid(ending: str, scale: float, tmp_path: Path
 @pytest.mark.parametrize("flip", [False, True], ids=["consistent", "half of the faces turned"])
 def test_a_box_with_a_hole(flip: bool, tmp_path: Path) -> None:
     write(tmp_path / "box/box.off", open_box(flip))
-    with pytest.raises(SourceError, match=r"no mesh of 1 can be used \(1 of them: not watertight\).*winding=true"):
+    with pytest.raises(SourceError, match=r"no training mesh can be used \(1 of them: not watertight\).*winding=true"):
         load_source("meshes", path=str(tmp_path))
     source = load_source("meshes", path=str(tmp_path), points=2048, field="occupancy", winding=True)
     points, values = source.observations(torch.tensor([0]))
@@ -133,9 +133,12 @@ def test_faces_that_enclose_nothing(tmp_path: Path) -> None:
     assert (values[0, stray.norm(dim=1) > 1, 0] < 0.5).all(), "a vertex of no face is not on the surface"
 
 
-def test_overlapping_bodies_are_united(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inverted", [False, True])
+def test_overlapping_bodies_are_united(inverted: bool, tmp_path: Path) -> None:
     other = plank()
     other.apply_translation([0.1, 0.05, 0.0])
+    if inverted:  # its volume cancels that of the first
+        other.invert()
     write(tmp_path / "box/two.off", trimesh.util.concatenate([plank(), other]))
     source = load_source("meshes", path=str(tmp_path), points=2048, field="occupancy")
     points, values = source.observations(torch.tensor([0]))
@@ -144,6 +147,50 @@ def test_overlapping_bodies_are_united(tmp_path: Path) -> None:
     distance = torch.minimum(box(moved, HALF), box(moved, HALF, (0.1, 0.05, 0.0)))
     certain = distance.abs() > 1e-5
     assert torch.equal(values[0, certain, 0], (distance[certain] < 0).float())
+
+
+def test_a_cavity_stays_empty_whatever_is_beside_it(tmp_path: Path) -> None:
+    inner, beside = trimesh.creation.box((0.5, 0.5, 0.5)), trimesh.creation.box((0.2, 0.2, 0.2))
+    inner.invert()
+    beside.apply_translation([1.0, 0, 0])
+    beside.faces[0] = beside.faces[0, ::-1]
+    write(tmp_path / "box/hollow.off", trimesh.util.concatenate([trimesh.creation.box((1, 1, 1)), inner, beside]))
+    source = load_source("meshes", path=str(tmp_path), points=64, field="occupancy", winding=True)
+    scale, middle = 1.8 / 1.6, 0.3  # from -0.5 to 1.1 along x
+    places = torch.tensor([[0.0, 0, 0], [0.4, 0, 0], [1.0, 0, 0], [0.7, 0, 0]]) - torch.tensor([middle, 0, 0])
+    assert source.values_at(0, places * scale).flatten().tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("sides", [5, 6, 9])
+def test_polygons_are_divided(sides: int) -> None:
+    angles = 2 * np.pi * np.arange(sides) / sides
+    points = [f"{np.cos(a):.9f} {np.sin(a):.9f} {z}" for z in (0, 1) for a in angles]
+    caps = [list(range(sides))[::-1], list(range(sides, 2 * sides))]
+    walls = [[i, (i + 1) % sides, sides + (i + 1) % sides, sides + i] for i in range(sides)]
+    faces = [" ".join(map(str, [len(face), *face])) for face in (*caps, *walls)]
+    mesh = parse_mesh("\n".join(["OFF", f"{2 * sides} {sides + 2} 0", *points, *faces]).encode(), ".off")
+    assert mesh.is_watertight
+    prism = sides / 2 * np.sin(2 * np.pi / sides)
+    size = np.ptp(np.stack([np.cos(angles), np.sin(angles)]), axis=1).max()
+    assert mesh.volume == pytest.approx(prism * (1.8 / size) ** 3)
+
+
+def test_folders_and_links(tmp_path: Path) -> None:
+    write(tmp_path / "net/bed/train/1.off", plank())
+    write(tmp_path / "elsewhere/1.off", plank())
+    write(tmp_path / "net/.hidden/1.off", plank())
+    (tmp_path / "net/sofa").mkdir()
+    (tmp_path / "net/sofa/train").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "net/bed/again").symlink_to(tmp_path / "net")
+    (tmp_path / "net/bed/train/2.off").symlink_to(tmp_path / "not_yet.off")
+    source = load_source("meshes", path=str(tmp_path / "net"), points=64)
+    assert source.class_names == ("bed", "sofa")
+    ((name, reason),) = source.skipped
+    assert (name, reason.split(":")[0]) == ("bed/train/2.off", "[Errno 2] No such file or directory")
+    write(tmp_path / "not_yet.off", plank())
+    assert len(load_source("meshes", path=str(tmp_path / "net"), points=64)) == 3, "it was looked at again"
+    with pytest.raises(SourceError, match="looks like the folder of one class"):
+        load_source("meshes", path=str(tmp_path / "net/sofa"))
 
 
 @pytest.mark.parametrize("options", [{"field": "sdf"}, {"field": "occupancy", "winding": True}], ids=str)
@@ -160,7 +207,8 @@ def test_contract(number: int, options: dict, modelnet: Path) -> None:
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n", "cut short"),
         (b"OFF\n9000000000 1 0\n0 0 0\n", "not an OFF file"),
         (b"OFF\n3 900000000 0\n0 0 0\n", "cut short"),
-        (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "cannot be read"),
+        (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "a face names vertex 7 of 3"),
+        (b"OFF\n3 1 0\n0 0 x\n1 0 0\n0 1 0\n3 0 1 2\n", "cannot be read"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1\n", "not a face: '3 0 1'"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 nan\n0 1 0\n3 0 1 2\n", "not finite"),
         (b"OFF\n3 1 0\n0 0 0\n0 0 0\n0 0 0\n3 0 1 2\n", "its longest side is 0"),
@@ -173,9 +221,15 @@ def test_damaged_off(content: bytes, reason: str) -> None:
         parse_mesh(content, ".off")
 
 
-@pytest.mark.parametrize("ending", ["off", "stl", "ply"])
+@pytest.mark.parametrize("ending", ["off", "stl", "ply", "ascii ply", "ascii stl"])
 def test_a_mesh_that_was_cut_is_never_taken_for_whole(ending: str, tmp_path: Path) -> None:
-    content = write(tmp_path / f"box.{ending}", plank()).read_bytes()
+    if ending == "ascii ply":
+        content = trimesh.exchange.ply.export_ply(plank(), encoding="ascii")
+    elif ending == "ascii stl":
+        content = trimesh.exchange.stl.export_stl_ascii(plank()).encode()
+    else:
+        content = write(tmp_path / f"box.{ending}", plank()).read_bytes()
+    ending = ending.split()[-1]
     for keep in range(0, len(content) - 20, max(1, len(content) // 150)):
         with pytest.raises(ValueError, match=r"."):
             parse_mesh(content[:keep], f".{ending}")
@@ -193,7 +247,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has changed since"):
         remembered.values(torch.tensor([0]))
     os.utime(file)
-    with pytest.raises(SourceError, match="no mesh of 1 can be used"):
+    with pytest.raises(SourceError, match="no training mesh can be used"):
         load_source("meshes", path=str(tmp_path))
 
 
