@@ -48,7 +48,7 @@ def published(zoo: Zoo, root: Path) -> None:
     splits: dict[str, dict[str, list[str]]] = {"train": {"path": [], "label": []}}
     for row, params in enumerate(zoo.params(torch.arange(len(zoo)))):
         item, view, label = (int(column[row]) for column in (zoo.objects, zoo.views, zoo.targets))
-        tensors = zip(range(len(zoo.spec.widths) * 2), zoo.spec.unpack(params).values(), strict=False)
+        tensors = enumerate(zoo.spec.unpack(params).values())
         state = {f"seq.{i // 2}.{'bias' if i % 2 else 'weight'}": tensor.clone() for i, tensor in tensors}
         path = root / str(view) / str(item) / "net.pth"
         path.parent.mkdir(parents=True, exist_ok=True)

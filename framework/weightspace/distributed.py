@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Result = TypeVar("Result")
 
 
 def processes() -> int:
@@ -49,8 +51,11 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def first_then_all(action: Callable[[], Any]) -> None:
+def first_then_all(action: Callable[[], Result]) -> Result:
     """Runs an action in the first process, then in the others: what the first prepares, they find.
+
+    Returns:
+        What the action returned in this process.
 
     Raises:
         SystemExit: in the others, with code 2, where the first raised an error; it says which.
@@ -58,7 +63,7 @@ def first_then_all(action: Callable[[], Any]) -> None:
     error: Exception | None = None
     if process() == 0:
         try:
-            action()
+            result = action()
         except Exception as raised:
             error = raised
     failed = in_any_process(error is not None)
@@ -66,8 +71,7 @@ def first_then_all(action: Callable[[], Any]) -> None:
         raise error
     if failed:
         raise SystemExit(2)
-    if process() > 0:
-        action()
+    return result if process() == 0 else action()
 
 
 def wait_for_all() -> None:

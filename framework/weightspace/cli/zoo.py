@@ -120,9 +120,7 @@ def _fit(
     if device == "cuda" and processes() > 1:
         device = f"cuda:{process() % max(1, torch.cuda.device_count())}"
     _check_device(device)
-    loaded: list[Objects] = []
-    first_then_all(lambda: loaded.append(load_source(source, **arguments)))  # one download, one look at files
-    objects = loaded[0]
+    objects = first_then_all(lambda: load_source(source, **arguments))  # one download, one look at files
     tell_left(console, list(objects.skipped))
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from weightspace.errors import MissingExtraError, SourceError
+from weightspace.sources.cache import cache_folder
 from weightspace.sources.idx import FILES, idx
 from weightspace.sources.image_source import ImageSource
 
@@ -48,11 +48,6 @@ def locate(system: Path, cache: Path, url: str, checksums: dict[str, str]) -> Pa
         if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FILES):
             return folder
     return fetch(cache, url, checksums)
-
-
-def cache_folder() -> Path:
-    """`WEIGHTSPACE_CACHE`, or `~/.cache/weightspace`."""
-    return Path(os.environ.get("WEIGHTSPACE_CACHE", "~/.cache/weightspace")).expanduser()
 
 
 def fetch(folder: Path, url: str, checksums: dict[str, str]) -> Path:

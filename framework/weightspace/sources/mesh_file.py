@@ -57,7 +57,8 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
     if len(faces) > MAX_FACES:
         raise MeshError(f"{len(faces):,} faces are too many (at most {MAX_FACES:,})")
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise MeshError(f"a face names vertex {faces.max()} of {len(vertices)}")
+        wrong = faces.min() if faces.min() < 0 else faces.max()
+        raise MeshError(f"a face names vertex {wrong} of {len(vertices)}")
     if not np.isfinite(vertices[faces]).all():
         raise MeshError("has vertices that are not finite numbers")
     used = vertices[np.unique(faces)]
@@ -73,15 +74,12 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
 
 def leak(mesh: Trimesh) -> str | None:
     """Why a mesh does not divide inside from outside by itself; None: it does."""
-    import trimesh
-
     if not mesh.is_watertight:
         counts = np.unique(mesh.edges_unique_inverse, return_counts=True)[1]
         return f"not watertight: {int((counts != 2).sum()):,} of {len(counts):,} edges are not between two faces"
     if not mesh.is_winding_consistent:
         return "not watertight: neighbouring faces are turned to opposite sides"
-    bodies = trimesh.graph.connected_components(mesh.face_adjacency, nodes=np.arange(len(mesh.faces)), min_len=1)
-    if sum(abs(_volume(mesh.triangles[body])) for body in bodies) < MIN_VOLUME:
+    if sum(abs(_volume(mesh.triangles[body])) for body in _bodies(mesh)) < MIN_VOLUME:
         return "it encloses no volume"
     return None
 
@@ -107,8 +105,7 @@ def turn_outwards(mesh: Trimesh) -> None:
 
     if not mesh.is_winding_consistent:
         trimesh.repair.fix_winding(mesh)
-    bodies = trimesh.graph.connected_components(mesh.face_adjacency, nodes=np.arange(len(mesh.faces)), min_len=1)
-    inwards = [body for body in bodies if _volume(mesh.triangles[body]) < 0]
+    inwards = [body for body in _bodies(mesh) if _volume(mesh.triangles[body]) < 0]
     if not inwards:
         return
     others = np.setdiff1d(np.arange(len(mesh.faces)), np.concatenate(inwards))
@@ -119,6 +116,14 @@ def turn_outwards(mesh: Trimesh) -> None:
         if shell is None or not (winding_number(corners, shell) > 0.5).all():
             faces[body] = faces[body, ::-1]
     mesh.faces = faces
+
+
+def _bodies(mesh: Trimesh) -> list[np.ndarray]:
+    """Numbers of the faces of each connected body."""
+    import trimesh
+
+    nodes = np.arange(len(mesh.faces))
+    return list(trimesh.graph.connected_components(mesh.face_adjacency, nodes=nodes, min_len=1))
 
 
 def _volume(triangles: np.ndarray) -> float:

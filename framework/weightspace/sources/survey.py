@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from weightspace.files import write_whole
-from weightspace.sources.fashion_mnist import cache_folder
+from weightspace.sources.cache import cache_folder
 from weightspace.sources.mesh_file import leak, parse_mesh, read_file
 
 #: Another number means that files are judged in another way.

@@ -9,6 +9,7 @@ import pytest
 import torch
 import trimesh
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from weightspace.sources.nearest import surface_distance, triangle_distances
 from weightspace.sources.sdf import box
 from weightspace.sources.triangle_tree import Cluster, triangle_tree
@@ -55,19 +56,29 @@ def test_winding_number_of_open_surfaces() -> None:
     assert float(winding_number(centre, triangle_tree(upper), math.inf)) == pytest.approx(0.5, abs=0.02)
 
 
+class AngleCount(TorchDispatchMode):
+    """Counts solid angles: results of atan2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.angles = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function is torch.ops.aten.atan2.default:
+            self.angles += result.numel()
+        return result
+
+
 def test_dipoles_need_few_triangles() -> None:
     """What is far is not looked at: otherwise large meshes would cost points times triangles."""
-    tree = triangle_tree(corners(trimesh.creation.icosphere(subdivisions=5)))
-
-    def looked_at(cluster: Cluster, point: Tensor) -> int:
-        if cluster.triangles is not None:
-            return len(cluster.triangles)
-        if float((cluster.centre - point).norm()) > 3 * cluster.radius:
-            return 0
-        return sum(looked_at(part, point) for part in cluster.parts)
-
-    seen = [looked_at(tree, point) for point in random_points(50)]
-    assert np.mean(seen) < 0.15 * 20480
+    tree, points = triangle_tree(corners(trimesh.creation.icosphere(subdivisions=5))), random_points(50)
+    with AngleCount() as few:
+        winding_number(points, tree)
+    with AngleCount() as all_of_them:
+        winding_number(points, tree, math.inf)
+    assert all_of_them.angles == 50 * 20480
+    assert 0 < few.angles < 0.15 * all_of_them.angles
 
 
 def test_the_tree_holds_every_triangle_once() -> None:
