@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
 import zipfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
+from types import FrameType
 from typing import Any
 
 import fsspec
@@ -21,6 +24,22 @@ from weightspace.files import whole_file
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Lets ctrl-C wait until the block is over: torch's writer of files aborts the process if it is cut short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if pressed and callable(before):
+        before(*pressed[0])
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's plugin for checkpoint files, which writes by ``whole_file`` and reads by ``read_checkpoint``."""
 
@@ -32,7 +51,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
+        with uninterrupted(), whole_file(path) as file:
             torch.save(checkpoint, file)
 
     def load_checkpoint(

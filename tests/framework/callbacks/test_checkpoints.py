@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from weightspace.checkpoint_io import AtomicCheckpointIO
+from weightspace.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from weightspace.cli.main import main
 from weightspace.errors import ConfigError
 from weightspace.run_folder import RunFolder
@@ -233,3 +234,17 @@ def test_only_the_newest_are_kept_and_those_of_an_abandoned_continuation_are_not
     back = ["--ckpt_path", str(folder.step(40)), "--trainer.max_steps", "42"]
     assert main(["fit", "-c", "cut.yaml", "--trainer.max_epochs", "2", *back]) == 0
     assert folder.checkpoint("last") == folder.step(42)
+
+
+def test_ctrl_c_waits_for_a_checkpoint(tmp_path: Path) -> None:
+    class Pressed:
+        """Presses ctrl-C while it is written."""
+
+        def __reduce__(self) -> tuple[type, tuple[()]]:
+            os.kill(os.getpid(), signal.SIGINT)
+            return OrderedDict, ()
+
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(3)}, "b": Pressed()}, tmp_path / "x.ckpt")
+    assert torch.equal(read_checkpoint(tmp_path / "x.ckpt")["state_dict"]["a"], torch.ones(3)), "the file is whole"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
