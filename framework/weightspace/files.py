@@ -1,8 +1,10 @@
-"""Files that exist whole or not at all."""
+"""Files that are written whole or not at all, and read only if they are files."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,3 +41,68 @@ def write_whole(path: Path, content: bytes) -> None:
     """Writes a file by ``whole_file``."""
     with whole_file(path) as file:
         file.write(content)
+
+
+class FileRefusedError(OSError):
+    """No regular file, or one that is too large: ``strerror`` is the reason, ``filename`` the path."""
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
+
+
+def require_regular(path: Path) -> int:
+    """The size of a regular file in bytes; links are followed. For what reads a file by its name.
+
+    Raises:
+        FileRefusedError: it is a folder, a fifo, a socket or a device, which could be read without end, or not at all.
+        OSError: there is no such file.
+    """
+    return _regular(path, path.stat())
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; links are followed, nothing else is opened or waited for.
+
+    Raises:
+        FileRefusedError: it is a folder, a fifo, a socket or a device.
+        OSError: it cannot be opened.
+    """
+    require_regular(path)
+    # what has become a fifo since does not block here, and is refused below
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _regular(path, os.fstat(descriptor))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes; of a larger one, nothing is read.
+
+    Args:
+        path: links are followed.
+        limit: in bytes, > 0.
+
+    Raises:
+        FileRefusedError: it is no regular file, or larger; the message says what was found.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise FileRefusedError(errno.EFBIG, f"{size:,} bytes are too many (at most {limit:,})", str(path))
+        content = file.read(size)
+        if file.read(1):  # files of /proc are larger than they say
+            raise FileRefusedError(errno.EINVAL, f"holds more than the {size:,} bytes that it claims", str(path))
+        return content
+
+
+def _regular(path: Path, state: os.stat_result) -> int:
+    """Its size, if it is a regular file."""
+    if stat.S_ISREG(state.st_mode):
+        return state.st_size
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
+    kind = kinds.get(stat.S_IFMT(state.st_mode), "device")
+    raise FileRefusedError(errno.EINVAL, f"is a {kind}, not a regular file", str(path))
