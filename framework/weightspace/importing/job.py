@@ -16,8 +16,8 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.importing.listing import Contents, Entry, Listing
-from weightspace.importing.names import natural
 from weightspace.importing.state_dict import widths_of
+from weightspace.names import in_order
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
@@ -65,7 +65,7 @@ class ZooImport:
         self.listing, self.spec, self.kind, self.strict = listing, spec, kind, strict
         labels = {entry.label for entry in listing.entries}
         self.labels_in_files = None in labels
-        names = [] if self.labels_in_files or kind == "value" else sorted((str(label) for label in labels), key=natural)
+        names = [] if self.labels_in_files or kind == "value" else list(in_order(str(label) for label in labels))
         self._classes = {name: number for number, name in enumerate(names)}
         self._seen: dict[bytes, str] = {}
         target = {"kind": kind, "names": ["label"] if kind == "value" else names}

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.importing.names import natural
+from weightspace.names import in_order
 from weightspace.zoo.header import SPLITS
 
 #: Other names of splits in published files.
@@ -104,7 +104,7 @@ class Listing(ABC):
             return
         if named:
             raise ZooError(f"{self.root}: {len(self.entries) - named} of {len(self.entries)} networks have no split")
-        objects = sorted({entry.object for entry in self.entries}, key=natural)
+        objects = list(in_order(entry.object for entry in self.entries))
         if val < 0 or test < 0 or val + test >= len(objects):
             raise ZooError(f"--val {val} and --test {test} leave none of {len(objects)} objects for training")
         if not self.ordered:
@@ -172,7 +172,7 @@ def numbered(keys: Iterable[str]) -> dict[str, int]:
     >>> numbered(["7", "12"]), numbered(["view_10", "view_9"])
     ({'7': 7, '12': 12}, {'view_9': 0, 'view_10': 1})
     """
-    ordered = sorted(set(keys), key=natural)
+    ordered = in_order(keys)
     if all(key.isascii() and key.isdigit() and len(key) < 19 for key in ordered):
         own = {key: int(key) for key in ordered}
         if len(set(own.values())) == len(own):

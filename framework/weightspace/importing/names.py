@@ -1,4 +1,4 @@
-"""Names of files: order, and what they say of objects, views and labels."""
+"""Names of files, and what they say of objects and views."""
 
 from __future__ import annotations
 
@@ -11,16 +11,6 @@ from weightspace.errors import ConfigError
 
 #: Endings of files that hold one network.
 ENDINGS = (".pth", ".pt", ".safetensors")
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that orders names as people do.
-
-    >>> sorted(["net10", "net9", "b"], key=natural)
-    ['b', 'net9', 'net10']
-    """
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
 def network_files(root: Path) -> Iterator[str]:

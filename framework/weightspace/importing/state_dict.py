@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from weightspace.importing.listing import Contents
-from weightspace.importing.names import natural
+from weightspace.names import natural
 
 #: Bytes that a torch file may hold, unpacked, beyond its own size: torch does not compress.
 SLACK = 1 << 16

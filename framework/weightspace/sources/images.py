@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from weightspace.errors import MissingExtraError, SourceError
+from weightspace.names import in_order
 from weightspace.sources.image_source import ImageSource
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -43,7 +44,7 @@ def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop")
     root = Path(path).expanduser()
     folders = [root / "train", root / "test"] if (root / "train").is_dir() and (root / "test").is_dir() else [root]
     parts = [_files(folder) for folder in folders]
-    names = tuple(sorted({file.parent.name for part in parts for file in part}))
+    names = in_order(file.parent.name for part in parts for file in part)
     files = [file for part in parts for file in part]
     pixels = np.stack([_read(file, size, COLOURS[colour], resize) for file in files])
     labels = np.array([names.index(file.parent.name) for file in files], dtype=np.int64)

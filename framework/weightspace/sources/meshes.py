@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import MissingExtraError, SourceError
+from weightspace.names import in_order
 from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
 from weightspace.sources.nearest import surface_distance
 from weightspace.sources.solid import NEAR, SolidSource
@@ -62,7 +63,7 @@ class MeshSource(SolidSource):
         if not kept[0]:
             hint = "" if winding else "; winding=true takes those that are not watertight"
             raise SourceError(_none_left(self.root, [reasons[file] for _, file in found[0]]) + hint)
-        self.class_names = tuple(sorted({kind for part in kept for kind, _ in part}))
+        self.class_names = in_order(kind for part in kept for kind, _ in part)
         self.files = [file for part in kept for _, file in part]
         self.targets = np.array([self.class_names.index(kind) for part in kept for kind, _ in part], dtype=np.int64)
         self.num_train = len(kept[0])

@@ -1,0 +1,31 @@
+"""The order of names: of classes, objects and views that are known by text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def natural(name: str) -> list[tuple[int, int, str, str]]:
+    """A key that orders names as people do: numbers within them by value, everything else as text.
+
+    >>> sorted(["net10", "net9", "b"], key=natural)
+    ['b', 'net9', 'net10']
+    """
+    parts = re.split(r"([0-9]+)", name)  # text, digits, text, ...
+    return [_number(part) if place % 2 else (1, 0, part, "") for place, part in enumerate(parts) if part]
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in natural order: the order of classes that are read from folders or text labels.
+
+    >>> in_order(["10", "9", "10", "cat"])
+    ('9', '10', 'cat')
+    """
+    return tuple(sorted(set(names), key=natural))
+
+
+def _number(digits: str) -> tuple[int, int, str, str]:
+    # compared as text of one length, since Python refuses to read integers of thousands of digits
+    value = digits.lstrip("0")
+    return (0, len(value), value, digits)
