@@ -119,6 +119,8 @@ def _fit(
         raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
     if device == "cuda" and processes() > 1:
         device = f"cuda:{process() % max(1, torch.cuda.device_count())}"
+    if plan.eval_views != 1 and not plan.val + plan.test:
+        raise ConfigError(f"--eval_views {plan.eval_views} has no effect without --val and --test: leave it out")
     _check_device(device)
     objects = first_then_all(lambda: load_source(source, **arguments))  # one download, one look at files
     tell_left(console, list(objects.skipped))
@@ -153,9 +155,7 @@ def _fitter(recipe: Recipe, objects: Objects, networks: int, mode: str, device: 
         if mode == "compiled":
             raise ConfigError("mode: classifiers are trained eagerly, give --mode eager or auto")
         if spec.activation == "sine":
-            raise ConfigError(
-                f"recipe {recipe.name!r} makes sine networks: classifiers need --recipe classifier, relu or tanh"
-            )
+            raise ConfigError(f"recipe {recipe.name!r} makes sine networks: classifiers need --recipe classifier")
         console.print(f"recipe {recipe.name}: up to {recipe.steps} steps, eager on {device}")
         return ClassifierFitter(recipe, spec, device)
     if not isinstance(objects, Source):
@@ -245,7 +245,13 @@ def check(zoo: str, sample: int = 64, path: str | None = None) -> None:
         sample: how many networks to evaluate against the source; 0 for none.
         path: folder of the source's files, if they have moved.
     """
-    for line in verify.verify(Zoo(zoo, check=False), sample, path):
+    if sample < 0:
+        raise ConfigError(f"--sample must be at least 0, found {sample}")
+    opened = Zoo(zoo, check=False)
+    if not sample and path is not None:
+        raise ConfigError("--path has no effect with --sample 0, which looks at no source: leave one of them out")
+    _takes_path(opened.path, opened.header, path)
+    for line in verify.verify(opened, sample, path):
         console.print(line)
 
 
@@ -257,6 +263,9 @@ def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
         drop: leave these networks out instead.
         path: folder of the source's files, if they have moved.
     """
+
+    if drop and path is not None:
+        raise ConfigError("--path has no effect with --drop, which needs no source: leave one of them out")
 
     def make_fit(header: ZooHeader) -> ZooFit:
         made = header.provenance
@@ -285,6 +294,12 @@ def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | 
         path: folder of the source's files, if they have moved.
     """
     opened = Zoo(zoo)
+    _takes_path(opened.path, opened.header, path)
     source = verify.source_of(opened.path, opened.header, path) if "source" in opened.header.provenance else None
     save_figure(zoo_figure(opened, source, count, split), out)
     console.print(f"picture at {out}")
+
+
+def _takes_path(zoo: Path, header: ZooHeader, path: str | None) -> None:
+    if path is not None and "source" not in header.provenance:
+        raise ConfigError(f"--path has no effect: {zoo} was not fitted here, and does not say to which source")

@@ -25,11 +25,16 @@ class ClassifierFitter(Fitter):
     """Cross-entropy and AdamW on batches of samples; eager, on whole blocks.
 
     Args:
-        recipe: its initialisation, steps, betas and epsilon; learning rate and the rest are the objects'.
+        recipe: architecture, initialisation, steps, betas and epsilon; the learning rate and the rest are the
+            objects' own.
         spec: what to train.
         device: where.
     """
 
+    recipe_fields = frozenset(
+        {"name", "hidden", "activation", "omega", "output_offset", "weight_init", "bias_init", "init_scale", "init",
+         "betas", "epsilon", "steps"}
+    )  # fmt: skip
     block = BLOCK
 
     def __init__(self, recipe: Recipe, spec: NetworkSpec, device: torch.device | str = "cpu") -> None:

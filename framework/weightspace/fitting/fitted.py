@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from weightspace.errors import RecipeError
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources.base import Objects
 from weightspace.spec import NetworkSpec
@@ -42,6 +44,10 @@ class Fitted:
 class Fitter(ABC):
     """Makes networks, a block at once. A network depends on its own numbers alone, not on its company.
 
+    Class facts:
+        recipe_fields: the fields of a recipe that decide what it makes. They alone are kept in a zoo's provenance;
+            others that were asked for are refused.
+
     Attributes:
         recipe, spec: how, and what.
         mode: "compiled" or "eager".
@@ -49,12 +55,22 @@ class Fitter(ABC):
         block: how many networks are made together.
         quality: names of the columns that measure them.
         compile_seconds: how long compiling took; None before it is done.
+
+    Raises:
+        RecipeError: the recipe asks for something that this fitter does not use.
     """
 
+    recipe_fields: ClassVar[frozenset[str]]
     block: int
     quality: list[str]
 
     def __init__(self, recipe: Recipe, spec: NetworkSpec, mode: str, device: torch.device | str) -> None:
+        unused = (recipe.given or frozenset()) - self.recipe_fields
+        if unused:
+            raise RecipeError(
+                f"recipe {recipe.name!r}: {type(self).__name__} does not use {', '.join(sorted(unused))}: leave that "
+                f"out. It uses {', '.join(sorted(self.recipe_fields))}"
+            )
         self.recipe, self.spec, self.mode, self.device = recipe, spec, mode, torch.device(device)
         self.compile_seconds: float | None = None
 

@@ -14,7 +14,7 @@ from weightspace.errors import RecipeError
 from weightspace.fitting.fitted import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.quality import decode, iou, psnr
-from weightspace.fitting.recipes import Recipe
+from weightspace.fitting.recipes import FIELDS, Recipe
 from weightspace.fitting.step import FitState, Step, make_step
 from weightspace.sources.base import Objects, Source
 from weightspace.spec import NetworkSpec
@@ -56,6 +56,8 @@ class BatchedFitter(Fitter):
     Raises:
         RecipeError: the recipe's points per step do not divide the N points.
     """
+
+    recipe_fields = FIELDS
 
     def __init__(
         self,

@@ -199,7 +199,7 @@ class ZooFit:
         """Everything that decides the zoo's bytes."""
         return {
             "source": {"name": self.source.name, "digest": self.source.digest},
-            "recipe": self.fitter.recipe.to_json(),
+            "recipe": self.fitter.recipe.to_json(self.fitter.recipe_fields),
             "plan": vars(self.plan),
             "mode": self.fitter.mode,
             "device": self.fitter.device.type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class Recipe:
         points_per_step: how many of an object's points each step uses, in turn; a divisor of their number. None: all.
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
         value_range: what the object's values in [0, 1] are mapped to.
+        given: names of the fields that were asked for; None: those that differ from their defaults. A fitter refuses
+            the ones that it does not use, see ``Fitter``.
 
     Raises:
         RecipeError: a value out of range; the message names the field.
@@ -75,12 +78,16 @@ class Recipe:
     points_per_step: int | None = None
     stop_psnr: float | None = None
     value_range: tuple[float, float] = (0.0, 1.0)
+    given: frozenset[str] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # lists come from YAML and JSON
-            value = getattr(self, field.name)
+        for name in FIELDS:  # lists come from YAML and JSON
+            value = getattr(self, name)
             if isinstance(value, list):
-                object.__setattr__(self, field.name, tuple(value))
+                object.__setattr__(self, name, tuple(value))
+        if self.given is None:
+            changed = (f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default)
+            object.__setattr__(self, "given", frozenset(changed) & FIELDS - {"name"})
         for name in ("output_offset", "learning_rate", "epsilon", "init_scale"):
             self._require(name, _is_number(getattr(self, name)), "a number")
         self._require("stop_psnr", self.stop_psnr is None or _is_number(self.stop_psnr), "a number or nothing")
@@ -127,11 +134,15 @@ class Recipe:
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary; ``Recipe(**data)`` gives an equal recipe."""
-        data = dataclasses.asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()}
+    def to_json(self, fields: Collection[str] | None = None) -> dict[str, Any]:
+        """A plain dictionary of all fields, or of some; ``Recipe(**data)`` gives an equal recipe of all."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in FIELDS}
+        chosen = {name: value for name, value in data.items() if fields is None or name in fields}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
+
+#: Names of all fields that decide a network.
+FIELDS = frozenset(field.name for field in dataclasses.fields(Recipe)) - {"given"}
 
 RECIPES = {
     recipe.name: recipe
@@ -216,7 +227,7 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     if not changes:
         return recipe
     label = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
-    return _build({**recipe.to_json(), "name": f"{recipe.name}, {label}", **changes})
+    return _build({**recipe.to_json(), "name": f"{recipe.name}, {label}", **changes}, {*(recipe.given or ()), *changes})
 
 
 def _read(path: Path) -> Recipe:
@@ -226,16 +237,16 @@ def _read(path: Path) -> Recipe:
         raise RecipeError(f"recipe file {path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"recipe file {path}: expected fields of a recipe, found {data!r}")
-    return _build({"name": path.stem, **data})
+    return _build({"name": path.stem, **data}, set(data))
 
 
-def _build(data: dict[str, Any]) -> Recipe:
-    known = {field.name for field in dataclasses.fields(Recipe)}
+def _build(data: dict[str, Any], given: set[str]) -> Recipe:
     for key in data:
-        if key not in known:
-            raise RecipeError(f"a recipe has no field {key!r}: {closest(key, known)}")
+        if key not in FIELDS:
+            raise RecipeError(f"a recipe has no field {key!r}: {closest(str(key), FIELDS)}")
+    fields = {key: value if key == "name" else _number(value) for key, value in data.items()}
     try:
-        return Recipe(**{key: value if key == "name" else _number(value) for key, value in data.items()})
+        return Recipe(**fields, given=frozenset(given - {"name"}))
     except SpecError as error:
         raise RecipeError(f"recipe {data['name']!r}: {error}") from error
 

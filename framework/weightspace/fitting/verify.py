@@ -127,7 +127,8 @@ def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:
         ZooError: it says none, or one that this version does not know.
     """
     try:
-        return Recipe(**header.provenance["recipe"])
+        # zoos of earlier versions list fields that their fitter did not use: they are not asked for now
+        return Recipe(**header.provenance["recipe"], given=frozenset())
     except (KeyError, TypeError, WeightspaceError) as error:
         raise ZooError(
             f"{zoo} does not say by which recipe it was fitted, or by one that is not known here: {error}"

@@ -96,6 +96,10 @@ class Listing(ABC):
             told = "; ".join(f"{count} of them: {reason}" for reason, count in reasons) or "there are none"
             raise ZooError(f"no network to import at {self.root}: {told}")
         named = sum(entry.split is not None for entry in self.entries)
+        if seed and (named or self.ordered or not val + test):
+            raise ZooError(
+                f"--seed {seed} has no effect: no validation or test objects are drawn at random; leave it out"
+            )
         if named == len(self.entries):
             if val or test:
                 raise ZooError(

@@ -17,7 +17,7 @@ from weightspace.errors import MissingExtraError, SourceError
 from weightspace.names import in_order
 from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
 from weightspace.sources.nearest import surface_distance
-from weightspace.sources.solid import NEAR, SolidSource
+from weightspace.sources.solid import CLAMP, NEAR, SolidSource
 from weightspace.sources.survey import survey
 from weightspace.sources.triangle_tree import triangle_tree
 from weightspace.sources.winding import winding_number
@@ -124,7 +124,7 @@ class MeshSource(SolidSource):
 
 
 def meshes(
-    path: str, points: int = 16_384, field: str = "sdf", clamp: float = 0.1, winding: bool = False, seed: int = 0
+    path: str, points: int = 16_384, field: str = "sdf", clamp: float = CLAMP, winding: bool = False, seed: int = 0
 ) -> MeshSource:
     """Reads OFF, OBJ, STL and PLY files.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from weightspace.errors import SourceError
 from weightspace.sources.sdf import arc, box, extrude, revolve, torus
-from weightspace.sources.solid import NEAR, SolidSource
+from weightspace.sources.solid import CLAMP, NEAR, SolidSource
 
 #: Signed distances (N,) at points (N, 3) in float64.
 Field = Callable[[Tensor], Tensor]
@@ -80,7 +80,7 @@ class ShapeSource(SolidSource):
 
 
 def shapes(
-    count: int = 100_000, points: int = 16_384, field: str = "sdf", clamp: float = 0.1, seed: int = 0
+    count: int = 100_000, points: int = 16_384, field: str = "sdf", clamp: float = CLAMP, seed: int = 0
 ) -> ShapeSource:
     """Makes the source, see ``ShapeSource``. No own test set."""
     return ShapeSource(count, points, field, clamp, seed)

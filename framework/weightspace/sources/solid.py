@@ -14,6 +14,8 @@ from weightspace.sources.base import Source
 FIELDS = ("sdf", "occupancy")
 #: Standard deviation of the points near the surface.
 NEAR = 0.03
+#: What the sources' ``clamp`` is, if it is not given.
+CLAMP = 0.1
 
 
 class SolidSource(Source):
@@ -23,7 +25,7 @@ class SolidSource(Source):
         points: of each solid, an even number >= 2.
         field: the value is ``0.5 - clamp(distance, -clamp, clamp) / (2 clamp)`` ("sdf"), or 1 inside and 0 outside
             ("occupancy"). Both are above one half inside.
-        clamp: largest distance that counts, in (0, 2].
+        clamp: largest distance that counts, in (0, 2]; for "sdf" alone.
 
     Raises:
         SourceError: a value out of range.
@@ -38,6 +40,8 @@ class SolidSource(Source):
             raise SourceError(f"source {self.name!r}: field must be one of {', '.join(FIELDS)}, found {field!r}")
         if isinstance(clamp, bool) or not isinstance(clamp, (int, float)) or not 0 < clamp <= 2:
             raise SourceError(f"source {self.name!r}: clamp must be a number in (0, 2], found {clamp!r}")
+        if field == "occupancy" and clamp != CLAMP:
+            raise SourceError(f"source {self.name!r}: clamp {clamp} has no effect with field=occupancy: leave it out")
         self.field, self.clamp, self.uniform = field, clamp, points // 2
 
     @abstractmethod

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -122,6 +122,8 @@ class ZooWriter:
         head = self._read(first)[:1] if first.exists() else []
         if head:
             self._same_job(head[0], "an unfinished zoo")
+            begun = {key: head[0][key] for key in self.job}  # zoo.json says what it would have said without the cut
+            self.header = replace(self.header, provenance={**self.header.provenance, **begun})
             for path in self._journals():
                 self._read_shards(self._read(path))
             for entry in self.done.values():
@@ -171,10 +173,13 @@ class ZooWriter:
 
 
 def _differences(a: Any, b: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Leaves in which two JSON values differ, as (dotted key, in a, in b)."""
+    """Leaves of b in which a differs, as (dotted key, in a, in b).
+
+    What only a has is no difference: earlier versions listed recipe fields that their fitter did not use.
+    """
     if isinstance(a, dict) and isinstance(b, dict):
         rows = []
-        for key in sorted({*a, *b}):
+        for key in sorted(b):
             rows += _differences(a.get(key), b.get(key), f"{prefix}.{key}" if prefix else key)
         return rows
     return [] if a == b else [(prefix, a, b)]

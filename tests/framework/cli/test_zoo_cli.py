@@ -92,3 +92,24 @@ def test_repair_of_a_zoo_from_a_gpu_is_told(
     (zoo / "shards" / header.shards[0].file).unlink()
     assert main(["zoo", "repair", str(zoo)]) == 2
     assert "device 'cuda:99' cannot be used here" in capsys.readouterr().err
+
+
+def test_options_without_an_effect_are_refused(
+    digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, out = str(tmp_path / "files"), str(tmp_path / "imported")
+    take = ["zoo", "import", files, "--format", "folder", "--out", out]
+    assert main(["zoo", "export", str(digits_zoo), "--out", files]) == 0
+    assert main(take) == 0
+    fit = ["zoo", "fit", "--source", "digits", "--train", "5", "--out", str(tmp_path / "z")]
+    for command, message in (
+        ([*fit, "--eval_views", "2"], "--eval_views 2 has no effect without --val and --test"),
+        ([*take, "--seed", "3"], "--seed 3 has no effect"),
+        (["zoo", "verify", str(digits_zoo), "--sample", "-1"], "--sample must be at least 0, found -1"),
+        (["zoo", "verify", str(digits_zoo), "--sample", "0", "--path", "x"], "--path has no effect with --sample 0"),
+        (["zoo", "verify", out, "--path", "x"], f"--path has no effect: {out} was not fitted here"),
+        (["zoo", "show", out, "--path", "x", "--out", "x.png"], "--path has no effect"),
+        (["zoo", "repair", str(digits_zoo), "--drop", "true", "--path", "x"], "--path has no effect with --drop"),
+    ):
+        assert main(command) == 2
+        assert message in " ".join(capsys.readouterr().err.split())

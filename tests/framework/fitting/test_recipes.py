@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from weightspace.errors import RecipeError
+from weightspace.fitting.classifier_fitter import ClassifierFitter
+from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import bounds, initialise
 from weightspace.fitting.recipes import RECIPES, Recipe, load_recipe
+from weightspace.spec import NetworkSpec
 
 
 def test_dwsnets_is_the_published_recipe() -> None:
@@ -85,6 +88,30 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
 def test_bad_recipes_say_why(changes: dict, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe("dwsnets", changes)
+
+
+def test_a_recipe_knows_which_fields_were_given(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("schedule: cosine\n")  # its default
+    assert Recipe().given == frozenset()
+    assert Recipe(steps=7, name="x").given == {"steps"}
+    assert load_recipe(str(path), {"epsilon": 1e-8}).given == {"schedule", "epsilon"}
+    assert load_recipe("sdf", {"steps": 9}).given == {"hidden", "learning_rate", "steps", "points_per_step"}
+
+
+def test_what_a_fitter_does_not_use_is_refused_and_not_kept(tmp_path: Path) -> None:
+    spec = NetworkSpec((4, 6, 3), "relu")
+    with pytest.raises(RecipeError, match="ClassifierFitter does not use learning_rate, stop_psnr: leave that out"):
+        ClassifierFitter(Recipe(activation="relu", omega=1.0, stop_psnr=30.0, learning_rate=7.0), spec)
+    kept = RECIPES["classifier"].to_json(ClassifierFitter.recipe_fields)
+    assert kept.keys() == ClassifierFitter.recipe_fields
+    assert not kept.keys() & {"learning_rate", "schedule", "stop_psnr", "points_per_step", "value_range", "optimiser"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_named_recipes_hold_what_their_fitter_uses(name: str) -> None:
+    fitter = ClassifierFitter if name == "classifier" else BatchedFitter
+    assert RECIPES[name].given <= fitter.recipe_fields
 
 
 def test_unknown_recipes_are_refused(tmp_path: Path) -> None:

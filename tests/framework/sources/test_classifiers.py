@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,13 @@ from weightspace.fitting.recipes import load_recipe
 from weightspace.fitting.verify import verify
 from weightspace.sources import load_source
 from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, ZooHeader
+
+#: What made the fixture's zoo.
+CLASSIFIERS = [
+    "zoo", "fit", "--source", "classifiers", "--recipe", "classifier", "--train", "60", "--val", "20", "--test", "20",
+    "--views", "2", "--source_set", "data=iris", "--set", "hidden=[6]", "steps=100",
+]  # fmt: skip
 
 
 def test_samples_are_real_and_standardised() -> None:
@@ -108,6 +116,62 @@ def test_what_was_asked_wrongly(
     assert main([*fit, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "z").exists()
+
+
+def test_fields_that_classifiers_do_not_use_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{activation: relu, omega: 1.0, hidden: [4], schedule: constant}")
+    fit = ["zoo", "fit", "--source", "classifiers", "--train", "5", "--out", str(tmp_path / "z"), "--recipe"]
+    for recipe, field in (
+        (["classifier", "--set", "learning_rate=7.0", "steps=5"], "learning_rate"),
+        (["classifier", "--set", "schedule=cosine"], "schedule"),  # its default, but asked for
+        ([str(own)], "schedule"),
+        (["relu"], "learning_rate"),
+    ):
+        assert main([*fit, *recipe]) == 2
+        err = capsys.readouterr().err
+        assert f"ClassifierFitter does not use {field}" in err
+        assert "It uses activation, betas" in err
+    assert not (tmp_path / "z").exists()
+
+
+def with_all_fields(zoo: Path) -> str:
+    """Makes a zoo's provenance that of earlier versions, which listed fields that nothing used."""
+    header = ZooHeader.read(zoo)
+    recipe = {**load_recipe("classifier").to_json(), **header.provenance["recipe"], "learning_rate": 7.0}
+    header.provenance["recipe"] = recipe
+    (zoo / FILE).write_text(header.to_text())
+    return header.to_text()
+
+
+def test_a_zoo_that_lists_unused_fields_is_read_verified_and_repaired(
+    classifier_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ZooHeader.read(classifier_zoo).provenance["recipe"]
+    assert kept.keys() == ClassifierFitter.recipe_fields
+    zoo = Path(shutil.copytree(classifier_zoo, tmp_path / "z"))
+    text, shard = with_all_fields(zoo), zoo / "shards" / "00000.safetensors"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + b"\x77")
+    assert main(["zoo", "repair", str(zoo)]) == 0
+    assert (shard.read_bytes(), (zoo / FILE).read_text()) == (content, text)
+    assert main(["zoo", "verify", str(zoo)]) == 0
+    assert main([*CLASSIFIERS, "--out", str(zoo)]) == 0
+    assert "finished already" in capsys.readouterr().out
+    assert (zoo / FILE).read_text() == text
+
+
+def test_an_unfinished_zoo_that_lists_unused_fields_ends_in_the_same_bytes(
+    classifier_zoo: Path, tmp_path: Path
+) -> None:
+    whole = Path(shutil.copytree(classifier_zoo, tmp_path / "whole"))
+    text, provenance = with_all_fields(whole), ZooHeader.read(whole).provenance
+    cut = tmp_path / "cut"
+    (cut / "shards").mkdir(parents=True)
+    job = {key: provenance[key] for key in ("source", "recipe", "plan", "mode", "device", "versions")}
+    (cut / "journal.jsonl").write_text(json.dumps(job, sort_keys=True) + "\n")
+    assert main([*CLASSIFIERS, "--out", str(cut)]) == 0
+    assert (cut / FILE).read_text() == text
 
 
 def test_counts_are_checked() -> None:

@@ -84,6 +84,7 @@ def test_contract(field: str, number: int) -> None:
         ({"count": 0}, "count must be a whole number >= 1"),
         ({"points": 7}, "points must be an even number"),
         ({"field": "udf"}, "field must be one of sdf, occupancy"),
+        ({"field": "occupancy", "clamp": 0.2}, "clamp 0.2 has no effect with field=occupancy"),
         ({"clamp": 0}, "clamp must be a number in"),
         ({"seed": -1}, "seed must be"),
     ],
