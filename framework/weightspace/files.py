@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from weightspace.errors import WeightspaceError
+
+#: Bytes of a JSON file of ours, at most.
+JSON_LIMIT = 64_000_000
 
 
 @contextmanager
@@ -106,3 +112,45 @@ def _regular(path: Path, state: os.stat_result) -> int:
     kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
     kind = kinds.get(stat.S_IFMT(state.st_mode), "device")
     raise FileRefusedError(errno.EINVAL, f"is a {kind}, not a regular file", str(path))
+
+
+def read_json(path: Path, error: type[WeightspaceError], what: str, limit: int = JSON_LIMIT) -> dict[str, Any]:
+    """Reads a file that should hold one JSON object, and says in one message why it does not.
+
+    Args:
+        path: of a regular file.
+        error: the error type to raise.
+        what: what the file is, with its article: "the metrics of a run".
+        limit: in bytes.
+
+    Raises:
+        WeightspaceError: (the given type) the file is missing, no regular file, too large, damaged, nested too deep, or
+            holds something else.
+    """
+    try:
+        content = read_regular(path, limit)
+    except OSError as cause:
+        raise error(f"{path} should be {what}, and cannot be read: {cause.strerror}") from cause
+    return parse_json(content, error, f"{path} should be {what}")
+
+
+def parse_json(content: bytes | str, error: type[WeightspaceError], claim: str) -> dict[str, Any]:
+    """Reads text that should be one JSON object.
+
+    Args:
+        content: UTF-8 text.
+        error: the error type to raise.
+        claim: begins the message: "x.json should be the metrics of a run".
+
+    Raises:
+        WeightspaceError: (the given type) it is damaged, nested too deep, or something else.
+    """
+    try:
+        data = json.loads(content)
+    except RecursionError as cause:
+        raise error(f"{claim}, and is nested too deep") from cause
+    except ValueError as cause:
+        raise error(f"{claim}, and is no JSON, or damaged: {cause}") from cause
+    if not isinstance(data, dict):
+        raise error(f"{claim}, as a JSON object; found {type(data).__name__}")
+    return data

@@ -6,7 +6,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from weightspace.files import FileRefusedError, open_regular, read_regular, require_regular
+from weightspace.errors import ZooError
+from weightspace.files import FileRefusedError, open_regular, read_json, read_regular, require_regular
 
 
 @pytest.fixture
@@ -60,3 +61,32 @@ def test_a_file_that_holds_more_than_it_says_is_refused() -> None:
 def test_what_is_not_there_is_said_as_by_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
         read_regular(tmp_path / "nothing", 10)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "no JSON, or damaged"),
+        (b'{"a": ', "no JSON, or damaged"),
+        (b"\xff\xfe", "no JSON, or damaged"),
+        (b"[" * 1_000_000, "nested too deep"),
+        (b'{"a":' * 1_000_000, "nested too deep"),
+        (b"[1]", "as a JSON object; found list"),
+        (b"7" * 5_000, "no JSON, or damaged"),
+        (b"{}" + b" " * 1_000, "1,002 bytes are too many"),
+    ],
+)
+def test_what_is_no_json_object_is_said_in_one_message(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ZooError) as refused:
+        read_json(path, ZooError, "a thing", limit=1_000 if reason.startswith("1,002") else 10_000_000)
+    assert str(refused.value).startswith(f"{path} should be a thing")
+    assert reason in str(refused.value)
+
+
+def test_a_json_object_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": ["ü"]}', encoding="utf-8")
+    assert read_json(tmp_path / "x.json", ZooError, "a thing") == {"a": ["ü"]}
