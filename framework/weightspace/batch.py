@@ -26,6 +26,8 @@ class WeightBatch:
         views: (B,) int64, which neural view of the object it is, or None.
         num_classes: K where targets are classes (hard or soft), else None.
         index: number of this batch in its epoch; the augmentation chain seeds itself from it.
+        paired: whether two draws of these networks are pairs of contrastive training, in which a network must remain
+            mostly itself; the augmentation chain says so.
 
     >>> batch = WeightBatch(torch.zeros(4, 1185), NetworkSpec((2, 32, 32, 1), "sine", 30.0))
     >>> [tuple(w.shape) for w in batch.weights]
@@ -33,7 +35,7 @@ class WeightBatch:
     """
 
     _TENSORS = ("params", "targets", "objects", "views")
-    _FACTS = ("spec", "num_classes", "index")
+    _FACTS = ("spec", "num_classes", "index", "paired")
 
     params: Tensor
     spec: NetworkSpec
@@ -42,6 +44,7 @@ class WeightBatch:
     views: Tensor | None
     num_classes: int | None
     index: int
+    paired: bool
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class WeightBatch:
         views: Tensor | None = None,
         num_classes: int | None = None,
         index: int = 0,
+        paired: bool = False,
     ) -> None:
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
@@ -66,6 +70,7 @@ class WeightBatch:
         put(self, "views", views)
         put(self, "num_classes", num_classes)
         put(self, "index", index)
+        put(self, "paired", paired)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a WeightBatch is read-only: use batch.replace({name}=...) for a changed copy")

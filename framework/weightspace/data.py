@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
+from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
 from weightspace.loading import LateLoader
@@ -121,10 +122,11 @@ class ZooDataModule(pl.LightningDataModule):
         """Puts the augmentations among the trainer's callbacks, before the checkpoints that save their state."""
         if self.trainer is not None:
             callbacks: list[Callback] = cast(Any, self.trainer).callbacks
-            others = [c for c in callbacks if not isinstance(c, Augmentation)]
+            others = [c for c in callbacks if not isinstance(c, (Augmentation, PositionKeys))]
             plain = [c for c in others if not isinstance(c, Checkpoint)]
             checkpoints = [c for c in others if isinstance(c, Checkpoint)]
-            callbacks[:] = [*self.chain.augmentations, *plain, *checkpoints]
+            own = number_occurrences(self.chain.augmentations)
+            callbacks[:] = [PositionKeys(self.chain.augmentations), *own, *plain, *checkpoints]
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""

@@ -64,7 +64,7 @@ class _MixUp(Augmentation):
         """Random partners from the same batch, lam, and, where it permutes, random orders of the hidden neurons."""
         partners = torch.randperm(len(batch), generator=generator, device=batch.device)
         lam = sample_beta(self.alpha, batch, generator)
-        if self.paired:  # the positive of a mixed network is its own index
+        if batch.paired:  # the positive of a mixed network is its own index
             lam = torch.maximum(lam, 1 - lam)
         layers = batch.biases[:-1] if self.permutes else ()
         draws = [torch.rand(bias.shape, generator=generator, device=batch.device) for bias in layers]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from weightspace.augment import Augmentation
 from weightspace.data import ZooDataModule
+from weightspace.drawing import augmentation_figure
 from weightspace.errors import AugmentationError, ConfigError, ZooError
 from weightspace.sampling import BatchSampler, PairSampler
 from weightspace.zoo import Zoo
@@ -137,14 +138,14 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def train(module: ZooDataModule, tmp_path, epochs: int = 2, **options) -> Recorder:
+def train(module: ZooDataModule, tmp_path, epochs: int = 2, ckpt_path: Path | None = None, **options) -> Recorder:
     recorder = Recorder()
     trainer = pl.Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False,
         enable_model_summary=False, use_distributed_sampler=False, num_sanity_val_steps=0,
         enable_checkpointing="callbacks" in options, **options,
     )  # fmt: skip
-    trainer.fit(recorder, datamodule=module)
+    trainer.fit(recorder, datamodule=module, ckpt_path=ckpt_path)
     return recorder
 
 
@@ -192,13 +193,21 @@ def test_pairs_go_through_the_chain_with_draws_of_their_own(digits_zoo, tmp_path
 
 
 def test_mixed_pairs_remain_mostly_themselves(digits_zoo) -> None:
+    batch = data(digits_zoo).training_batch(60)
+    batch = batch.replace(targets=torch.eye(60), num_classes=60)  # a class for each: targets show the shares
     for positives, low in ((None, 0.0), ("augment", 0.5)):
-        chain = data(digits_zoo, positives=positives, augmentations=["mixup"]).chain
-        batch = data(digits_zoo).training_batch(60)
-        (mixup,) = chain.augmentations
-        lam = mixup.sample(batch, torch.Generator().manual_seed(0)).lam
-        assert lam.min() >= low
-        assert (lam.min() < 0.5) == (positives is None)
+        mixed = data(digits_zoo, positives=positives, augmentations=["mixup"]).chain(batch)
+        own = mixed.targets.diagonal()
+        assert own.min() >= low
+        assert (own.min() < 0.5) == (positives is None)
+
+
+def test_a_picture_of_an_augmentation_changes_nothing_in_its_chain(digits_zoo) -> None:
+    module = data(digits_zoo, positives="augment", augmentations=["sign_flip", "mixup"])
+    batch = module.training_batch(4)
+    before = module.chain(batch).params
+    augmentation_figure(module.chain.augmentations[1], batch, module.class_names, (0.0, 1.0), side=4)
+    assert torch.equal(module.chain(batch).params, before)
 
 
 def test_views_need_views(digits_zoo) -> None:
@@ -240,6 +249,24 @@ def test_augmentations_are_callbacks_whose_state_is_in_checkpoints(digits_zoo, t
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
     assert [saved[a.state_key] for a in (one, two)] == [{"epochs": 3}, {"epochs": 3}]
     assert one.state_key != two.state_key
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+def test_a_schedule_goes_on_in_a_chain_with_another_item_before_it(digits_zoo, tmp_path) -> None:
+    def epochs(count: int, augmentations: list, name: str, resumed: str | None = None) -> int:
+        checkpoint = pl.callbacks.ModelCheckpoint(tmp_path, filename=name, save_on_train_epoch_end=True)
+        path = tmp_path / f"{resumed}.ckpt" if resumed else None
+        train(data(digits_zoo, augmentations=augmentations), tmp_path, count, callbacks=[checkpoint], ckpt_path=path)
+        return augmentations[-1].epochs
+
+    assert epochs(3, [Counting()], "first") == 3
+    assert epochs(4, ["permute", Counting()], "second", resumed="first") == 4
+
+    content = torch.load(tmp_path / "first.ckpt", weights_only=True)
+    content["callbacks"]["augmentation/0/Counting"] = content["callbacks"].pop("augmentation/Counting/0")
+    torch.save(content, tmp_path / "first.ckpt")
+    with pytest.warns(match="augmentation/0/Counting"):  # Lightning looks before it asks anybody
+        assert epochs(4, [Counting()], "third", resumed="first") == 4
 
 
 @pytest.fixture(scope="module")

@@ -45,11 +45,12 @@ class Augmentation(Callback, ABC):
 
     def __init__(self, p: float = 1.0) -> None:
         self.p = self.in_range("p", p, 0.0, 1.0)
-        self.position = 0
-        #: whether two draws of a network are a pair of contrastive training: it must then remain mostly itself
-        self.paired = False
+        #: which of its key it is among the augmentations of a run, from 0; the data module counts
+        self.occurrence = 0
         #: what messages call it; the registry puts the entry-point name and the distribution here
         self.name = type(self).__name__
+        #: what checkpoints call it; the registry puts the entry-point name here
+        self.key = type(self).__name__
 
     @abstractmethod
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Any:
@@ -116,8 +117,8 @@ class Augmentation(Callback, ABC):
 
     @property
     def state_key(self) -> str:
-        """Key of its state in checkpoints: position in the chain and class, so two of one class stay apart."""
-        return f"augmentation/{self.position}/{type(self).__qualname__}"
+        """Key of its state in checkpoints: name and occurrence, so that others may come and go before it."""
+        return f"augmentation/{self.key}/{self.occurrence}"
 
     @classmethod
     def in_range(cls, parameter: str, value: float, low: float, high: float, exclude: tuple[float, ...] = ()) -> float:

@@ -22,18 +22,15 @@ class AugmentationChain:
     differ.
 
     Args:
-        augmentations: in order; may be empty.
+        augmentations: in order; may be empty. One may be in several chains, and in one chain several times.
         seed: of the run.
-        paired: whether two draws of a network are a pair of contrastive training.
+        paired: whether two draws of a network are a pair of contrastive training: ``batch.paired`` of what the
+            augmentations are given.
     """
 
     def __init__(self, augmentations: Sequence[Augmentation], seed: int, paired: bool = False) -> None:
         self.augmentations = tuple(augmentations)
-        self.seed = seed
-        if len({id(augmentation) for augmentation in self.augmentations}) < len(self.augmentations):
-            raise AugmentationError("one augmentation is in the chain twice: make an instance for each place")
-        for position, augmentation in enumerate(self.augmentations):
-            augmentation.position, augmentation.paired = position, paired
+        self.seed, self.paired = seed, paired
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError where one of them cannot work on such networks.
@@ -51,20 +48,20 @@ class AugmentationChain:
         Raises:
             AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite.
         """
-        result = batch
-        for augmentation in self.augmentations:
-            result = self._step(augmentation, result, (epoch, batch.index, rank), draw)
+        result, moment = batch, (epoch, batch.index, rank)
+        for position in range(len(self.augmentations)):
+            result = self._step(position, result, moment, draw)
         if not _finite(result).all():  # once per chain: on a GPU a look at the numbers is a wait
-            self._blame(batch, (epoch, batch.index, rank), draw)
+            self._blame(batch, moment, draw)
         return result
 
-    def _step(
-        self, augmentation: Augmentation, batch: WeightBatch, moment: tuple[int, int, int], draw: int
-    ) -> WeightBatch:
-        key = (self.seed, *moment, augmentation.position, draw)
+    def _step(self, position: int, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> WeightBatch:
+        augmentation = self.augmentations[position]
+        key = (self.seed, *moment, position, draw)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        given = batch if batch.paired == self.paired else batch.replace(paired=self.paired)
         try:
-            return augmentation(batch, torch.Generator(device=batch.device).manual_seed(seed))
+            return augmentation(given, torch.Generator(device=batch.device).manual_seed(seed))
         except AugmentationError:
             raise
         except Exception as error:
@@ -75,8 +72,8 @@ class AugmentationChain:
         """Runs the chain again, with the same draws, to name the augmentation that returned what is not finite."""
         if not _finite(batch).all():
             raise AugmentationError("the batch held numbers that are not finite before any augmentation")
-        for augmentation in self.augmentations:
-            batch = self._step(augmentation, batch, moment, draw)
+        for position, augmentation in enumerate(self.augmentations):
+            batch = self._step(position, batch, moment, draw)
             bad = int((~_finite(batch)).sum())
             if bad:
                 raise AugmentationError(f"{augmentation.name}: {bad} of {len(batch)} networks are not finite after it")

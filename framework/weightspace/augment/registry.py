@@ -74,9 +74,9 @@ def _build(entry: Entry) -> Augmentation:
         raise AugmentationError(f"{owner}: {str(error).removeprefix(f'{cls.__name__}: ')}") from error
     except Exception as error:  # a third party's constructor may raise anything
         raise AugmentationError(f"{owner} cannot be made: {type(error).__name__}: {error}") from error
-    if not hasattr(augmentation, "position"):
+    if not hasattr(augmentation, "occurrence"):
         raise AugmentationError(f"{owner}: its constructor must call super().__init__(p)")
-    augmentation.name = owner
+    augmentation.name, augmentation.key = owner, name
     return augmentation
 
 

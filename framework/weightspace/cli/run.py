@@ -51,6 +51,7 @@ QUIET = (
     r".*You defined a `validation_step` but have no `val_dataloader`.*",
     r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+    r".*Please add the following callbacks: \[('augmentation/\d+/[^']+'(, )?)+\]",  # keys of earlier versions are read
 )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
@@ -32,7 +33,6 @@ def test_draws_are_decided_by_seed_epoch_batch_rank_position_and_draw(random_bat
 
 def test_two_of_one_kind_draw_differently_and_keep_their_own_state(random_batch) -> None:
     chain = AugmentationChain([GaussianNoise(scale=1.0), GaussianNoise(scale=1.0)], seed=0)
-    assert chain.augmentations[0].state_key != chain.augmentations[1].state_key
     batch = random_batch()
     alone = AugmentationChain([GaussianNoise(scale=1.0)], seed=0)(batch).params - batch.params
     both = chain(batch).params - batch.params
@@ -152,10 +152,26 @@ def test_what_is_not_finite_only_once_is_told_too(random_batch) -> None:
         AugmentationChain([Broken(first_call_only)], seed=0)(random_batch())
 
 
-def test_an_instance_has_one_place(random_batch) -> None:
+def test_an_instance_may_be_in_several_places(random_batch) -> None:
+    batch = random_batch()
+    noise, mixup = GaussianNoise(), MixUp()
+    chain = AugmentationChain([noise, mixup, noise], seed=3, paired=True)
+    separate = AugmentationChain([GaussianNoise(), MixUp(), GaussianNoise()], seed=3, paired=True)
+    expected = separate(batch).params
+    for other in (AugmentationChain([mixup], seed=0), AugmentationChain([mixup, noise], seed=3, paired=False)):
+        other(batch)  # must not change what the first chain draws, nor its pairing
+        assert torch.equal(chain(batch).params, expected)
+
+
+def test_each_place_has_a_generator_of_its_own(random_batch) -> None:
+    batch = random_batch().replace(index=4)
     noise = GaussianNoise()
-    with pytest.raises(AugmentationError, match="in the chain twice"):
-        AugmentationChain([noise, noise], seed=0)
+    result = batch
+    for position in range(2):
+        key = (3, 1, 4, 2, position, 1)  # seed, epoch, batch, rank, position, draw
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        result = noise(result, torch.Generator().manual_seed(seed))
+    assert torch.equal(AugmentationChain([noise, noise], seed=3)(batch, 1, 2, 1).params, result.params)
 
 
 def fail(batch: WeightBatch) -> WeightBatch:
