@@ -13,9 +13,9 @@ PACKAGE = ROOT / "framework" / "weightspace"
 
 #: A module imports only from modules above it, and from its own group. errors may be imported from everywhere.
 LAYERS = [
-    "errors", "names", "shown", "files", "version", "entry_points", "distributed", "spec", "batch", "network",
-    "symmetry", "sources", "zoo", "importing", "fitting", "augment", "solids", "drawing", "overview", "losses",
-    "sampling", "loading", "data", "backbones", "encoder", "tasks", "checkpoint_io", "run_folder", "curves",
+    "errors", "names", "limits", "shown", "files", "version", "entry_points", "distributed", "spec", "batch",
+    "network", "symmetry", "sources", "zoo", "importing", "fitting", "augment", "solids", "drawing", "overview",
+    "losses", "sampling", "loading", "data", "backbones", "encoder", "tasks", "checkpoint_io", "run_folder", "curves",
     "callbacks", "testing", "cli", "__main__",
 ]  # fmt: skip
 

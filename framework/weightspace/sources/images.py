@@ -10,19 +10,17 @@ import numpy as np
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.names import in_order
 from weightspace.sources.image_source import ImageSource
+from weightspace.sources.picture import COLOURS, RESIZE, read_picture
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-#: Larger pictures are refused, before their pixels are unpacked.
-MAX_PIXELS = 100_000_000
-COLOURS = {"grey": "L", "rgb": "RGB"}
-RESIZE = ("crop", "stretch", "pad")
 
 
 def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop") -> ImageSource:
     """Reads ``<path>/<class>/*`` (no own test set), or ``<path>/train/<class>/*`` and ``<path>/test/<class>/*``.
 
     Args:
-        path: the folder; PNG, JPEG, BMP, GIF (first frame), WebP, TIFF, PPM or PGM files.
+        path: the folder; PNG, JPEG, BMP, GIF (first frame), WebP, TIFF, PPM or PGM files. Of 16 bits, the upper eight
+            are kept.
         size: side of the square images, in pixels.
         colour: "rgb", or "grey" (ITU-R 601 luma); transparent parts become black.
         resize: how a picture that is no square becomes one: "crop" its middle, "stretch" it, or "pad" it with black.
@@ -46,7 +44,7 @@ def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop")
     parts = [_files(folder) for folder in folders]
     names = in_order(file.parent.name for part in parts for file in part)
     files = [file for part in parts for file in part]
-    pixels = np.stack([_read(file, size, COLOURS[colour], resize) for file in files])
+    pixels = np.stack([read_picture(file, size, colour, resize) for file in files])
     labels = np.array([names.index(file.parent.name) for file in files], dtype=np.int64)
     arguments: dict[str, Any] = {"path": str(root.resolve()), "size": size, "colour": colour, "resize": resize}
     return ImageSource("images", pixels, labels, names, num_train=len(parts[0]), arguments=arguments)
@@ -61,27 +59,3 @@ def _files(folder: Path) -> list[Path]:
             f"expected images in {folder}/<class>/, which {state} (known endings: {' '.join(sorted(ENDINGS))})"
         )
     return found
-
-
-def _read(path: Path, size: int, mode: str, resize: str) -> np.ndarray:
-    """(size, size, channels) uint8."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise SourceError(
-                    f"{path}: {image.width} x {image.height} pixels are too many (at most {MAX_PIXELS:,})"
-                )
-            whole: Any = ImageOps.exif_transpose(image)
-            if "A" in whole.getbands() or "transparency" in whole.info:
-                black = Image.new("RGBA", whole.size, "black")
-                whole = Image.alpha_composite(black, whole.convert("RGBA"))
-            whole = whole.convert(mode)
-            fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "stretch": lambda i, s, m: i.resize(s, m)}[resize]
-            pixels = np.asarray(fit(whole, (size, size), Image.Resampling.LANCZOS))
-    except SourceError:
-        raise
-    except Exception as error:  # Pillow's decoders raise many kinds for a damaged file
-        raise SourceError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})") from error
-    return pixels.reshape(size, size, -1)

@@ -1,0 +1,112 @@
+"""One picture of a file, as square pixels of eight bits."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weightspace.errors import SourceError
+from weightspace.files import FileRefusedError, require_regular
+from weightspace.limits import PIXELS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: What Pillow may take a file for, whatever its ending: other formats start programs, or state no range.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+COLOURS = {"grey": "L", "rgb": "RGB"}
+RESIZE = ("crop", "stretch", "pad")
+#: Numbers of two tags of TIFF: bits of a sample, and whether 0 is white.
+BITS, PHOTOMETRIC = 258, 262
+
+
+class PictureError(ValueError):
+    """What is wrong with the content of a file."""
+
+
+def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
+    """Reads a picture: turned as its EXIF data say, over black where it is transparent, of 16 bits the upper eight.
+
+    Args:
+        path: of a file in one of ``FORMATS``; of several frames, the first is taken.
+        size: side of the result, in pixels.
+        colour: "grey" or "rgb".
+        resize: one of ``RESIZE``.
+
+    Returns:
+        (size, size, 1 or 3) uint8: 0 is black, 255 is white.
+
+    Raises:
+        SourceError: it cannot be read, has too many pixels, or numbers whose range is not stated.
+    """
+    from PIL import Image, ImageOps
+
+    fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "stretch": lambda i, s, m: i.resize(s, m)}[resize]
+    try:
+        require_regular(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > PIXELS:
+                    raise Image.DecompressionBombError
+                whole = _eight_bits(image).convert(COLOURS[colour])
+        return np.asarray(fit(whole, (size, size), Image.Resampling.LANCZOS)).reshape(size, size, -1)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise SourceError(f"{path}: has too many pixels (at most {PIXELS:,})") from error
+    except FileRefusedError as error:
+        raise SourceError(str(error)) from error
+    except PictureError as error:
+        raise SourceError(f"{path}: {error}") from error
+    except MemoryError:
+        raise  # no fault of the file
+    except Exception as error:  # Pillow's decoders raise many kinds for a damaged file
+        raise SourceError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})") from error
+
+
+def _eight_bits(image: Image) -> Image:
+    """The picture turned upright, in a mode of eight bits, over black where it is transparent."""
+    from PIL import Image, ImageOps
+
+    white = _white(image)
+    inverted = white and _tag(image, PHOTOMETRIC) == 0
+    upright = ImageOps.exif_transpose(image)
+    if white:
+        values = np.asarray(upright).astype(np.int64).clip(0, white)
+        if isinstance(clear := upright.info.get("transparency"), int):
+            values[values == clear] = white if inverted else 0
+        return Image.fromarray(scaled(white - values if inverted else values, white))
+    if "A" in upright.getbands() or "transparency" in upright.info:
+        return Image.alpha_composite(Image.new("RGBA", upright.size, "black"), upright.convert("RGBA"))
+    return upright
+
+
+def scaled(values: np.ndarray, white: int) -> np.ndarray:
+    """Whole numbers in 0..white as uint8 in 0..255, rounded.
+
+    >>> scaled(np.array([0, 128, 129, 65534, 65535]), 65535).tolist()
+    [0, 0, 1, 255, 255]
+    """
+    return ((values * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _white(image: Image) -> int | None:
+    """The number that stands for white in a picture of more than eight bits; None: it has eight, or fewer."""
+    if image.mode.startswith("I;16"):
+        return (1 << int(_tag(image, BITS) or 16)) - 1
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # read so, or scaled to 16 bits, by Pillow
+        return 65535
+    if image.mode in ("I", "F"):
+        kind = "floating-point" if image.mode == "F" else "32-bit or signed"
+        raise PictureError(
+            f"has {kind} numbers, and does not state which are black and white: rescale it to 8 or 16 bits"
+        )
+    return None
+
+
+def _tag(image: Image, number: int) -> int | None:
+    """A number of a TIFF file's header; None: it has none."""
+    value = getattr(image, "tag_v2", {}).get(number)
+    return value[0] if isinstance(value, tuple) else value
