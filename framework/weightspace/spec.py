@@ -6,6 +6,9 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Integral, Real
+from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -19,6 +22,8 @@ ACTIVATION_SYMMETRIES: dict[str, frozenset[str]] = {
     "tanh": frozenset({"sign"}),
     "relu": frozenset({"scale"}),
 }
+#: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
+MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,14 @@ class NetworkSpec:
     W_1 (out, in) row-major, b_1, W_2, b_2, ...
 
     Args:
-        widths: at least three entries (one hidden layer), each at least 1.
+        widths: at least three whole numbers (one hidden layer), each at least 1; at most 1,000 layers, and 10^9
+            parameters.
         activation: "sine", "tanh" or "relu".
-        omega: one frequency > 0 per hidden layer; a single number serves all. Only for sine.
-        output_offset: constant added to every output.
+        omega: one finite frequency > 0 per hidden layer; a single number serves all. Only for sine.
+        output_offset: finite constant added to every output.
 
     Raises:
-        SpecError: an entry is out of range.
+        SpecError: an entry is out of range, or no number.
 
     >>> spec = NetworkSpec((2, 32, 32, 1), "sine", omega=30.0)
     >>> spec.num_params, spec.num_layers, spec.omega
@@ -51,24 +57,36 @@ class NetworkSpec:
     output_offset: float = 0.0
 
     def __post_init__(self) -> None:
-        widths = tuple(int(w) for w in self.widths)
-        if len(widths) < 3 or min(widths) < 1:
+        given = tuple(self.widths) if isinstance(self.widths, (tuple, list)) else ()
+        if len(given) < 3 or not all(isinstance(w, Integral) and not isinstance(w, bool) and w >= 1 for w in given):
             raise SpecError(
-                f"widths must be at least three numbers >= 1 (inputs, hidden, outputs), found {self.widths}"
+                "widths must be at least three whole numbers >= 1 (inputs, hidden, outputs), "
+                f"found {short(self.widths)}"
             )
-        if self.activation not in ACTIVATION_SYMMETRIES:
+        widths = tuple(int(w) for w in given)
+        size = sum(o * (i + 1) for i, o in pairwise(widths))
+        if len(widths) > MAX_LAYERS + 1 or size > MAX_PARAMS:
             raise SpecError(
-                f"unknown activation {self.activation!r}: {closest(self.activation, ACTIVATION_SYMMETRIES)}"
+                f"a network may have {MAX_LAYERS:,} layers and {MAX_PARAMS:,} parameters at most, "
+                f"found {len(widths) - 1:,} and {size:,}"
+            )
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATION_SYMMETRIES:
+            raise SpecError(
+                f"unknown activation {short(self.activation)}: {closest(str(self.activation), ACTIVATION_SYMMETRIES)}"
             )
         hidden = len(widths) - 2
         omega = self.omega if isinstance(self.omega, (tuple, list)) else (self.omega,) * hidden
+        if len(omega) != hidden or not all(map(_finite, omega)) or min(omega) <= 0:
+            raise SpecError(
+                f"omega must be one number > 0 for each of {hidden} hidden layers, found {short(self.omega)}"
+            )
         omega = tuple(float(o) for o in omega)
-        if len(omega) != hidden or min(omega) <= 0:
-            raise SpecError(f"omega must be one number > 0 for each of {hidden} hidden layers, found {self.omega}")
         if self.activation != "sine" and set(omega) != {1.0}:
             raise SpecError(
                 f"omega is for sine networks only: leave it at 1 for {self.activation!r}, found {self.omega}"
             )
+        if not _finite(self.output_offset):
+            raise SpecError(f"output_offset must be a finite number, found {short(self.output_offset)}")
         object.__setattr__(self, "widths", widths)
         object.__setattr__(self, "omega", omega)
         object.__setattr__(self, "output_offset", float(self.output_offset))
@@ -188,6 +206,11 @@ class NetworkSpec:
             if isinstance(fields.get("omega"), list):
                 fields["omega"] = tuple(fields["omega"])
             return cls(**fields)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, RecursionError) as error:
             known = [f.name for f in dataclasses.fields(cls)]
-            raise SpecError(f"not a network spec ({error}): expected the keys {known}, found {data!r}") from error
+            raise SpecError(f"not a network spec ({error}): expected the keys {known}, found {short(data)}") from error
+
+
+def _finite(value: Any) -> bool:
+    """Whether it is a number that float32 can hold."""
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < 3.4e38

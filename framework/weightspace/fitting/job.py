@@ -110,7 +110,9 @@ class ZooFit:
     def __init__(self, source: Objects, plan: ZooPlan, fitter: Fitter, out: str | Path) -> None:
         self.source, self.plan, self.fitter = source, plan, fitter
         self.rows = plan.rows(source)
-        self.writer = ZooWriter(out, self._job(), self._header(), process())
+        planned, full = len(self), SHARD_ROWS
+        sizes = [min(full, planned - begin) for begin in range(0, planned, full)]
+        self.writer = ZooWriter(out, self._job(), self._header(), process(), sizes)
 
     def __len__(self) -> int:
         return len(self.rows["object"])

@@ -71,8 +71,8 @@ class ZooImport:
         target = {"kind": kind, "names": ["label"] if kind == "value" else names}
         job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
-        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], {**job, **notes}, shards=[]))
         self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
+        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], {**job, **notes}, shards=[]))
 
     def __len__(self) -> int:
         return len(self.listing.entries)
@@ -91,6 +91,7 @@ class ZooImport:
             raise ZooError(
                 f"--strict: {len(self.listing.left)} networks do not fit, first {first.name}: {first.reason}"
             )
+        self.writer.sizes = [len(entries) for entries in self._parts()]
         with self.writer as writer:
             if writer.finished:
                 report(Progress(len(self), len(self), 0))

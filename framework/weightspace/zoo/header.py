@@ -6,11 +6,13 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from weightspace.errors import SpecError, ZooError
+from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
-from weightspace.zoo.schema import check_fields
+from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_fields, check_provenance, parse
 
 FORMAT = 1
 FILE = "zoo.json"
@@ -77,30 +79,54 @@ class ZooHeader:
         """
         path = folder / FILE
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            content = read_regular(path, TEXT_LIMIT)
         except FileNotFoundError as error:
             raise ZooError(_missing(folder)) from error
-        except (OSError, ValueError, RecursionError) as error:
-            raise ZooError(f"{path} cannot be read as JSON: {error}") from error
-        if not isinstance(data, dict) or "format" not in data:
-            raise ZooError(f"{path} is not a zoo's header: expected an object with the key 'format'")
-        if data["format"] != FORMAT:
-            raise ZooError(f"{path}: this version reads zoo format {FORMAT}, found format {data['format']!r}")
-        claimed = data.pop("digest", None)
-        if claimed != digest(data):
-            raise ZooError(f"{path} was altered: its digest should be {digest(data)}, found {claimed}")
-        check_fields(data, str(path))
+        except OSError as error:
+            raise ZooError(f"{path} cannot be read: {error.strerror or error}") from error
+        return cls.from_text(content, str(path))
+
+    @classmethod
+    def from_text(cls, content: bytes, where: str) -> ZooHeader:
+        """Reads what ``to_text`` has written, and checks it.
+
+        Args:
+            content: UTF-8.
+            where: what messages call it.
+
+        Raises:
+            ZooError: another format, an altered text, or one that does not follow the schema.
+        """
+        data = parse(content, where)
+        version = data.pop("format", None)
+        if type(version) is not int or version != FORMAT:
+            raise ZooError(f"{where}: this version reads zoo format {FORMAT}, found format {short(version)}")
+        claimed, found = data.pop("digest", None), digest({"format": FORMAT, **data})
+        if claimed != found:
+            raise ZooError(f"{where} was altered: its digest should be {found}, found {short(claimed)}")
+        spec = data.pop("spec", None)
+        check_fields(data, HEADER, where)
+        check_provenance(data["provenance"], f"{where}: provenance")
         try:
-            return cls(
-                spec=NetworkSpec.from_json(data["spec"]),
-                target=data["target"],
-                quality=data["quality"],
-                provenance=data["provenance"],
-                shards=[ShardEntry(**shard) for shard in data["shards"]],
-                failed=data["failed"],
-            )
-        except (KeyError, SpecError) as error:
-            raise ZooError(f"{path} does not follow zoo format {FORMAT}: {error}") from error
+            shards = [ShardEntry(**shard) for shard in data.pop("shards")]
+            header = cls(spec=NetworkSpec.from_json(spec), shards=shards, **data)
+        except SpecError as error:
+            raise ZooError(f"{where} does not follow zoo format {FORMAT}: {error}") from error
+        header._check_counts(where)
+        return header
+
+    def _check_counts(self, where: str) -> None:
+        """Raises ZooError where there are more networks than were planned, or than the shards' bytes can hold."""
+        for shard in self.shards:
+            if shard.bytes < 4 * shard.rows * self.spec.num_params:
+                raise ZooError(
+                    f"{where}: {shard.rows} networks of {self.spec.num_params} parameters do not fit into the "
+                    f"{shard.bytes} bytes of {shard.file}"
+                )
+        if plan := self.provenance.get("plan"):
+            planned = plan["train"] * plan["views"] + (plan["val"] + plan["test"]) * plan["eval_views"]
+            if self.rows > planned:
+                raise ZooError(f"{where}: {planned} networks were planned, and {self.rows} are listed")
 
 
 def digest(data: dict[str, Any]) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,18 +14,19 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.zoo import journal
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
-from weightspace.zoo.shard import check_size, check_sum, write_shard
-
-JOURNAL = "journal.jsonl"
+from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_provenance, check_some, parse
+from weightspace.zoo.shard import check_sum, read_shard, write_shard
 
 
 class ZooWriter:
     """Writes a zoo into a folder: shards first, ``zoo.json`` last.
 
-    The journal's first line says what the zoo is to be, every other line lists a whole shard. A writer of the same
-    job on the same folder takes over the shards of the journal; a writer of another job is refused.
+    The journal's first line says what the zoo is to be, every other line lists a whole shard; each has a digest of
+    itself. A writer of the same job on the same folder takes over the shards of the journal that are whole; a writer of
+    another job is refused, and so is a journal that was altered.
 
     Several processes can write one zoo, each its own shards, into a journal of its own. The first prepares the folder
     before the others open it, and finishes it after them.
@@ -34,7 +34,8 @@ class ZooWriter:
     Args:
         path: the folder; made if it does not exist.
         job: JSON-like description of everything that decides the zoo's bytes.
-        header: what ``zoo.json`` will hold, still without shards.
+        header: what ``zoo.json`` will hold, still without shards; its provenance has what the job has.
+        sizes: planned networks of each shard; None: as many as are written.
         process: number of this process among those that write the zoo.
 
     Attributes:
@@ -42,12 +43,21 @@ class ZooWriter:
         failed: the networks that were left out, by number of the shard.
 
     Raises:
-        ZooError: the folder cannot be written, holds something else, or another run writes it.
+        ZooError: the folder cannot be written, holds something else, or another run writes it; or the header would
+            break the format.
     """
 
-    def __init__(self, path: str | Path, job: dict[str, Any], header: ZooHeader, process: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        job: dict[str, Any],
+        header: ZooHeader,
+        process: int = 0,
+        sizes: Sequence[int] | None = None,
+    ) -> None:
         self.path = Path(path).expanduser()
-        self.job, self.header, self.process = job, header, process
+        self.job, self.header, self.process, self.sizes = job, header, process, sizes
+        _check(header, str(self.path))
         self.done: dict[int, ShardEntry] = {}
         self.failed: dict[int, list[dict[str, Any]]] = {}
         self._lock = ZooLock(self.path)
@@ -77,40 +87,45 @@ class ZooWriter:
         number = len(self.done) if number is None else number
         with self._named("written"):
             entry = write_shard(self.path, number, tensors)
-            self._append({**asdict(entry), "failed": failed})
+            journal.append(self.path, self.process, entry, failed)
         self.done[number], self.failed[number] = entry, failed
 
     def finish(self) -> ZooHeader:
         """Writes ``zoo.json``, with the shards of all processes, and removes the journals."""
-        for path in self._journals():
-            self._read_shards(self._read(path))
+        found = journal.read(self.path)
+        assert found is not None, "the first process has begun the journal"
+        found.check_planned(self.sizes)
+        self.done, self.failed = found.done, found.failed
+        missing = set(range(len(self.sizes or ()))) - self.done.keys()
+        if missing:
+            raise ZooError(f"{len(missing)} shards of {self.path} are missing: the same command goes on")
         shards = [self.done[number] for number in sorted(self.done)]
         failed = [network for number in sorted(self.failed) for network in self.failed[number]]
-        header = ZooHeader(**{**vars(self.header), "shards": shards, "failed": failed})
+        header = replace(self.header, shards=shards, failed=failed)
         if not header.rows:
             raise ZooError(
                 f"no network is left for {self.path}: all {len(failed)} were left out, the first: {failed[:1]}"
             )
+        content = header.to_text().encode()
+        if len(content) > TEXT_LIMIT:
+            raise ZooError(f"{self.path / FILE} would be too large: {len(failed)} networks were left out")
+        ZooHeader.from_text(content, f"{self.path / FILE} would break the format, and was not written")
         with self._named("finished"):
-            write_whole(self.path / FILE, header.to_text().encode())
-            for path in self._journals():
-                path.unlink()
+            write_whole(self.path / FILE, content)
+            journal.remove(self.path)
         return header
 
     def _prepare(self) -> None:
         """Makes the folder this run's own, and removes what a cut has left half written."""
         with self._named("written"):
             foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
-            if foreign and not self.finished and not self._journals():
+            if foreign and not self.finished and not journal.journals(self.path):
                 raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
             (self.path / "shards").mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
             for leftover in self.path.glob("**/.*.tmp"):
                 leftover.unlink()
-            for path in self._journals():
-                whole, _, cut = path.read_bytes().rpartition(b"\n")
-                if cut:  # the process was killed while it wrote the last line
-                    write_whole(path, whole + b"\n" if whole else b"")
+            journal.cut_halves(self.path)
 
     def _take_over(self) -> None:
         if self.finished:
@@ -118,42 +133,31 @@ class ZooWriter:
             self._same_job({key: header.provenance.get(key) for key in self.job}, "a finished zoo")
             self.done, self.failed = dict(enumerate(header.shards)), {0: header.failed}
             return
-        first = self.path / JOURNAL
-        head = self._read(first)[:1] if first.exists() else []
-        if head:
-            self._same_job(head[0], "an unfinished zoo")
-            begun = {key: head[0][key] for key in self.job}  # zoo.json says what it would have said without the cut
-            self.header = replace(self.header, provenance={**self.header.provenance, **begun})
-            for path in self._journals():
-                self._read_shards(self._read(path))
-            for entry in self.done.values():
-                check_size(self.path / "shards" / entry.file, entry)
-                check_sum(self.path / "shards" / entry.file, entry)
-        elif self.process == 0:
+        found = journal.read(self.path)
+        if found is None:
+            if self.process == 0:
+                with self._named("written"):
+                    journal.begin(self.path, self.header.provenance)
+            return
+        self._same_job(found.job, "an unfinished zoo")
+        found.check_planned(self.sizes)
+        begun = {
+            key: found.job[key] for key in self.job if key in found.job
+        }  # zoo.json says what it would have said without the cut
+        self.header = replace(self.header, provenance={**self.header.provenance, **begun})
+        if self.process == 0:  # the others read what it has left
             with self._named("written"):
-                write_whole(first, (json.dumps(self.job, sort_keys=True) + "\n").encode())
+                found = journal.keep(found, self._is_whole)
+        self.done, self.failed = found.done, found.failed
 
-    def _journals(self) -> list[Path]:
-        return sorted(self.path.glob("journal*.jsonl"))
-
-    def _read(self, path: Path) -> list[dict[str, Any]]:
+    def _is_whole(self, entry: ShardEntry) -> bool:
+        """Whether a shard's file is the listed one, and holds what this zoo's shards hold."""
         try:
-            return [json.loads(line) for line in path.read_bytes().splitlines()]
-        except ValueError as error:
-            raise ZooError(f"{path} is damaged ({error}): remove the folder and fit again") from error
-
-    def _read_shards(self, lines: list[dict[str, Any]]) -> None:
-        for line in lines:
-            if "file" in line:  # the first line of the first journal is the job
-                entry = ShardEntry(**{k: v for k, v in line.items() if k != "failed"})
-                self.done[entry.number], self.failed[entry.number] = entry, line["failed"]
-
-    def _append(self, line: dict[str, Any]) -> None:
-        name = f"journal-{self.process}.jsonl" if self.process else JOURNAL
-        with (self.path / name).open("ab") as journal:
-            journal.write((json.dumps(line, sort_keys=True) + "\n").encode())
-            journal.flush()
-            os.fsync(journal.fileno())
+            check_sum(self.path / "shards" / entry.file, entry)
+            read_shard(self.path, entry, self.header)
+        except (ZooError, OSError):
+            return False
+        return True
 
     def _same_job(self, found: dict[str, Any], what: str) -> None:
         asked = json.loads(json.dumps(self.job))
@@ -183,3 +187,11 @@ def _differences(a: Any, b: Any, prefix: str = "") -> list[tuple[str, Any, Any]]
             rows += _differences(a.get(key), b.get(key), f"{prefix}.{key}" if prefix else key)
         return rows
     return [] if a == b else [(prefix, a, b)]
+
+
+def _check(header: ZooHeader, where: str) -> None:
+    """Raises ZooError where a header would break the format, as far as that can be known before there are shards."""
+    said = {"quality": header.quality, "provenance": header.provenance, "failed": header.failed}
+    facts = parse(json.dumps(said).encode(), f"what {where} would say")
+    check_some(facts, HEADER, where)
+    check_provenance(facts["provenance"], f"{where}: provenance")
