@@ -1,8 +1,8 @@
 """The encoder artefact: a backbone in one file that anyone can load, without the run that trained it.
 
-``encoder.safetensors`` holds the weights under the backbone's own names, and as metadata the text ``encoder`` (JSON:
-class, architecture of the networks, out_dim, arguments) and ``versions``. Nothing in it is executed: the class is
-looked up by its name among the installed backbones.
+``encoder.safetensors`` holds the weights under the backbone's own names, and as metadata the texts ``encoder`` (JSON:
+class, architecture of the networks, out_dim, arguments), ``versions`` and ``digest``, which is compared on loading.
+Nothing in it is executed: the class is looked up by its name among the installed backbones.
 """
 
 from __future__ import annotations
@@ -14,38 +14,45 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from weightspace.backbones import Backbone
 from weightspace.batch import WeightBatch
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
-from weightspace.files import write_whole
+from weightspace.files import read_regular, write_whole
+from weightspace.sealed import DIGEST, UnsealedError, seal, unseal
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 
-FORMAT = "1"
+FORMAT = "2"
+#: The format before, whose files have no digest.
+UNSEALED_FORMAT = "1"
+#: Bytes that an artefact may have.
+LIMIT = 4 * 2**30
+#: What a description holds.
+DESCRIPTION = {"class": str, "spec": dict, "out_dim": int, "arguments": dict}
 
 
 def save_encoder(path: str | Path, encoder: Backbone) -> None:
-    """Writes the artefact, whole or not at all."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    """Writes the artefact, whole or not at all; the same encoder is the same bytes."""
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
     texts = {"encoder": json.dumps(encoder.description()), "versions": json.dumps(versions)}
-    write_whole(Path(path), save(tensors, {"format": FORMAT, **texts}))
+    write_whole(Path(path), seal(encoder.state_dict(), {"format": FORMAT, **texts}))
 
 
 def load_encoder(path: str | Path) -> Backbone:
     """Builds the backbone that the artefact describes, with its weights, in evaluation mode.
 
     Raises:
-        ConfigError: no such file, not an encoder artefact, or of a backbone that is not installed.
+        ConfigError: no such file, a damaged one, not an encoder artefact, or of a backbone that is not installed.
     """
-    description = describe_encoder(path)
-    encoder = _factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
-    load_weights(path, encoder)
+    description, tensors = _read(path)
+    try:
+        encoder = _factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
+    except (SpecError, TypeError) as error:
+        raise ConfigError(f"encoder {path}: {description['class']} cannot be built as described: {error}") from error
+    _put(path, tensors, encoder)
     return encoder.eval()
 
 
@@ -53,15 +60,9 @@ def load_weights(path: str | Path, encoder: Backbone) -> None:
     """Puts the artefact's weights into a backbone that must be the same; only its ``free_arguments`` may differ.
 
     Raises:
-        ConfigError: no such file, or the two differ: says in what, and names both sides.
+        ConfigError: no such file, a damaged one, or the two differ: says in what, and names both sides.
     """
-    describe_encoder(path)
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not iterable itself
-        encoder.load_state_dict(tensors, strict=True)
-    except (SafetensorError, SpecError, RuntimeError) as error:
-        raise ConfigError(f"the encoder {path} does not fit: {' '.join(str(error).split())}") from error
+    _put(path, _read(path)[1], encoder)
 
 
 @torch.no_grad()
@@ -86,22 +87,51 @@ def describe_encoder(path: str | Path) -> dict[str, Any]:
     """What the artefact says of itself: "class", "spec", "out_dim", "arguments".
 
     Raises:
-        ConfigError: no such file, or not an encoder artefact.
+        ConfigError: no such file, a damaged one, or not an encoder artefact.
     """
-    if not Path(path).is_file():
-        raise ConfigError(f"encoder {path}: there is no such file; pretraining writes one into its run's folder")
+    return _read(path)[0]
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and weights, once everything that can be checked has been."""
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"encoder {path}: not a safetensors file, or damaged: {error}") from error
-    if metadata.get("format") != FORMAT or "encoder" not in metadata:
+        tensors, texts = unseal(read_regular(Path(path), LIMIT))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"encoder {path}: there is no such file; training writes one into its run's folder"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"encoder {path} cannot be read: {error.strerror}") from error
+    except UnsealedError as error:
+        raise ConfigError(f"encoder {path} is damaged: {error}. Take a copy of it, or train it again") from error
+    version = texts.get("format")
+    if version not in (FORMAT, UNSEALED_FORMAT) or "encoder" not in texts:
         raise ConfigError(f"encoder {path}: not an encoder artefact of format {FORMAT}: it has no description")
+    if version == FORMAT and DIGEST not in texts:
+        raise ConfigError(f"encoder {path} is damaged: it has no digest. Take a copy of it, or train it again")
+    return _description(path, texts["encoder"]), tensors
+
+
+def _description(path: str | Path, text: str) -> dict[str, Any]:
     try:
-        description: dict[str, Any] = json.loads(metadata["encoder"])
-    except ValueError as error:
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"encoder {path}: its description is damaged: {error}") from error
-    return description
+    found = description if isinstance(description, dict) else {}
+    for name, kind in DESCRIPTION.items():
+        if type(found.get(name)) is not kind:
+            raise ConfigError(
+                f"encoder {path}: its description is damaged: {name} should be {kind.__name__}, "
+                f"found {found.get(name)!r:.100}"
+            )
+    return found
+
+
+def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> None:
+    try:
+        encoder.load_state_dict(tensors, strict=True)
+    except (SpecError, RuntimeError) as error:
+        raise ConfigError(f"the encoder {path} does not fit: {' '.join(str(error).split())}") from error
 
 
 def _factory(description: dict[str, Any]) -> Callable[[NetworkSpec, int], Backbone]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from safetensors.torch import save_file
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
 from weightspace.encoder import embed, load_encoder, load_weights, save_encoder
 from weightspace.errors import ConfigError
+from weightspace.sealed import seal, unseal
 
 BACKBONES = {
     "DWS": partial(DWS, hidden=4, layers=1, pool="max", dropout=0.3),
@@ -89,8 +93,63 @@ def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> 
     whole = saved(random_batch(), tmp_path)
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ConfigError, match="not a safetensors file, or damaged"):
+    with pytest.raises(ConfigError, match="is damaged: it is cut, or no safetensors file"):
         load_encoder(path)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="cannot be read: is a fifo"):
+        load_encoder(tmp_path / "fifo")
+
+
+def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
+    path = saved(random_batch(), tmp_path)
+    whole = path.read_bytes()
+    for place in torch.linspace(0, 8 * len(whole) - 1, 300).long().tolist():
+        altered = bytearray(whole)
+        altered[place // 8] ^= 1 << place % 8
+        path.write_bytes(altered)
+        with pytest.raises(ConfigError, match="is damaged|not an encoder artefact"):
+            load_encoder(path)
+
+
+def test_the_same_encoder_is_the_same_bytes_in_every_process(random_batch, tmp_path: Path) -> None:
+    path = saved(random_batch(), tmp_path)
+    again = "import sys; from weightspace.encoder import *; save_encoder(sys.argv[2], load_encoder(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", again, str(path), str(tmp_path / "again.safetensors")], check=True)
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_encoders_without_a_digest_are_those_of_the_format_before(random_batch, tmp_path: Path) -> None:
+    path = saved(random_batch(), tmp_path)
+    tensors, texts = unseal(path.read_bytes())
+    del texts["digest"]
+    save_file(tensors, path, texts)
+    with pytest.raises(ConfigError, match="is damaged: it has no digest"):
+        load_encoder(path)
+    save_file(tensors, path, {**texts, "format": "1"})
+    assert torch.equal(load_encoder(path).state_dict()["head.0.weight"], tensors["head.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class": 3}, "its description is damaged: class should be str, found 3"),
+        ({"arguments": {"hiden": 4}}, "DWS cannot be built as described: .*'hiden'"),
+        ({"spec": {"widths": [2, 3]}}, "DWS cannot be built as described"),
+        ({"out_dim": 5}, "out_dim is 5 here, and 6 in the saved weights"),
+    ],
+)
+def test_descriptions_that_fit_nothing_are_refused(changes: dict, message: str, random_batch, tmp_path: Path) -> None:
+    path = saved(random_batch(), tmp_path)
+    rewrite(path, changes)
+    with pytest.raises(ConfigError, match=message):
+        load_encoder(path)
+
+
+def rewrite(path: Path, changes: dict) -> None:
+    """Another description, sealed as if it had been written so."""
+    tensors, texts = unseal(path.read_bytes())
+    del texts["digest"]
+    path.write_bytes(seal(tensors, {**texts, "encoder": json.dumps({**json.loads(texts["encoder"]), **changes})}))
 
 
 class Elsewhere(DWS):
@@ -101,7 +160,7 @@ def test_a_class_that_is_not_installed_is_named(random_batch, tmp_path: Path) ->
     path = tmp_path / "e.safetensors"
     save_encoder(path, Elsewhere(random_batch().spec, 6))
     assert isinstance(load_encoder(path), Elsewhere)  # it has been imported
-    path.write_bytes(path.read_bytes().replace(b"Elsewhere", b"Nowherels"))
+    rewrite(path, {"class": "Nowherels"})
     with pytest.raises(ConfigError, match="'Nowherels' is not installed"):
         load_encoder(path)
 

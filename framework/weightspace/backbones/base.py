@@ -103,8 +103,12 @@ class Backbone(nn.Module, ABC):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Raises SpecError where weights of another backbone, or of one for other networks, are loaded."""
-        own, saved = self.description(), json.loads(bytes(state.tolist()))
-        found = NetworkSpec.from_json(saved["spec"])
+        own = self.description()
+        try:
+            saved = json.loads(bytes(state.tolist()))
+            found = NetworkSpec.from_json(saved["spec"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SpecError(f"the saved weights have no description of their backbone: {error}") from error
         if found != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
         if saved["class"] != own["class"]:
