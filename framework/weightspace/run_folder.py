@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
+from weightspace.lock import Lock
+
+#: Name of the file that a training process locks.
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -81,18 +87,54 @@ class RunFolder:
                 "--overwrite true, or choose another --seed_everything or --experiment"
             )
 
-    def prepare(self, resuming: bool) -> None:
+    def lock(self) -> Lock:
+        """The right to train in this folder, which one process has at a time: a lock on its file ``.lock``."""
+        busy = ConfigError(
+            f"another process is training in {self.path}: wait for it, stop it, or choose another --seed_everything or "
+            "--experiment"
+        )
+        return Lock(self.path / LOCK, busy)
+
+    def prepare(self, lock: Lock, resuming: bool, replacing: bool) -> None:
         """Makes the folder for a training run; a new run removes what another has left.
 
+        Args:
+            lock: see ``lock``; taken if it is not held yet.
+            resuming: whether the run goes on from a checkpoint.
+            replacing: whether a run that is there may be replaced.
+
         Raises:
-            ConfigError: it cannot be made.
+            ConfigError: it cannot be made, another process trains in it, or a run is there.
         """
-        try:
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            if not (resuming or replacing):
+                self.check_free()
             if not resuming and (self.holds_run or (self.path / "provenance.json").exists()):
-                shutil.rmtree(self.path)
+                for path in self.path.iterdir():
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    elif path.name != LOCK:  # another process may wait for it
+                        path.unlink()
             self.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    def take(self, lock: Lock) -> None:
+        """Takes the lock, where there is a folder.
+
+        Raises:
+            ConfigError: another process trains in it, or it cannot be written.
+        """
+        if self.path.is_dir():
+            with self._writing():
+                lock.acquire()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise ConfigError(f"the run's folder {self.path} cannot be made: {error.strerror}") from error
+            raise ConfigError(f"the run's folder {self.path} cannot be written: {error.strerror or error}") from error
 
     def read_metrics(self) -> dict[str, dict[str, float]]:
         """What ``metrics.json`` holds; empty if there is none.
@@ -107,6 +149,12 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.metrics_file} cannot be read: {error}") from error
         return metrics
+
+    def add_metrics(self, command: str, measured: dict[str, float]) -> None:
+        """Writes what a command has measured into ``metrics.json``, beside what others have, who may write as well."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with Lock(self.path, folder=True):
+            self.write_json("metrics.json", {**self.read_metrics(), command: measured})
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file so that it exists whole or not at all."""

@@ -89,7 +89,7 @@ class Provenance(Callback):
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}  # in all processes together
         if not trainer.is_global_zero:
             return
-        self.folder.write_json("metrics.json", {**self.folder.read_metrics(), command: {**measured, **extra}})
+        self.folder.add_metrics(command, {**measured, **extra})
 
 
 def _git_revision() -> str | None:

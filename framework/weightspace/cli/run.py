@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -39,6 +40,7 @@ from weightspace.cli.predictions import write_predictions
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
+from weightspace.lock import Lock
 from weightspace.run_folder import RunFolder
 from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
 
@@ -95,8 +97,9 @@ def _load_backbones() -> None:
 
 
 def _rank() -> int:
-    """Number of this process, known before there is a trainer."""
-    return int(cast(Any, rank_zero_only).rank)
+    """Number of this process, known before there is a trainer; on other machines than the first only that it is > 0."""
+    node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", 0)))
+    return int(cast(Any, rank_zero_only).rank) or node
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:
@@ -111,6 +114,14 @@ class RunCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self._config_files = config_files(args)  # the parser forgets them once it has resolved interpolations
+        self._lock: Lock | None = None
+        try:
+            self._run_command(args)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _run_command(self, args: list[str]) -> None:
         super().__init__(
             model_class=pl.LightningModule,
             datamodule_class=ZooDataModule,
@@ -160,6 +171,9 @@ class RunCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Adds the run's folder, logger and callbacks to what the configuration says."""
         self.folder = self._folder()
+        if self._begins_run:
+            self._lock = self.folder.lock()
+            self.folder.take(self._lock)  # before it is looked at which checkpoints there are
         self._resolve_checkpoint()
         rich = sys.stdout.isatty()
         extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
@@ -251,9 +265,10 @@ class RunCLI(LightningCLI):
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
         if isinstance(self.model, Task):
             self.model.check(self.datamodule, self.trainer)
-        if not self._begins_run:
+        if self._lock is None:
             return
-        self.folder.prepare(resuming=self.config_init["fit"]["ckpt_path"] is not None)
+        options = self.config_init["fit"]
+        self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
         self._parser("fit").save(
             self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
         )

@@ -248,3 +248,44 @@ def test_ctrl_c_waits_for_a_checkpoint(tmp_path: Path) -> None:
         AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(3)}, "b": Pressed()}, tmp_path / "x.ckpt")
     assert torch.equal(read_checkpoint(tmp_path / "x.ckpt")["state_dict"]["a"], torch.ones(3)), "the file is whole"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+SECOND = """
+from lightning.pytorch import Callback
+from weightspace.cli.main import main
+
+OPTIONS = ([], ["--auto_resume", "true"], ["--ckpt_path", "last"], ["--overwrite", "true"])
+
+class Second(Callback):
+    codes = []
+
+    def on_train_end(self, trainer, module):
+        self.codes += [main(["fit", "-c", "cut.yaml", *options]) for options in OPTIONS]
+"""
+
+
+def test_a_second_training_in_a_folder_is_refused_before_it_writes_anything(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("second.py").write_text(SECOND)
+    monkeypatch.syspath_prepend(str(experiment.parent))
+    first = ["fit", "-c", "cut.yaml", "--trainer.max_epochs", "1"]
+    assert main([*first, "--trainer.callbacks+=second.Second"]) == 0
+    import second
+
+    assert second.Second.codes == [2, 2, 2, 2]
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("another process is training in runs/cut/0: wait for it, stop it, or choose another") == 4
+    assert yaml.safe_load(Path("runs/cut/0/config.yaml").read_text())["trainer"]["max_epochs"] == 1
+    assert main([*first, "--overwrite", "true"]) == 0  # it ends with the training
+
+
+def test_metrics_that_commands_write_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    names = [f"command {number}" for number in range(40)]
+    threads = [threading.Thread(target=folder.add_metrics, args=(name, {"loss": 1.0})) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(folder.read_metrics()) == set(names)
