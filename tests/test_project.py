@@ -14,9 +14,9 @@ PACKAGE = ROOT / "framework" / "weightspace"
 #: A module imports only from modules above it, and from its own group. errors may be imported from everywhere.
 LAYERS = [
     "errors", "names", "limits", "shown", "files", "lock", "sealed", "version", "entry_points", "distributed",
-    "peers", "spec", "batch", "network", "symmetry", "sources", "zoo", "importing", "fitting", "augment", "solids",
-    "drawing", "overview", "losses", "sampling", "loading", "data", "backbones", "encoder", "tasks",
-    "checkpoint_io", "run_folder", "run_parts", "curves", "callbacks", "testing", "cli", "__main__",
+    "checkpoint_io", "peers", "spec", "batch", "network", "symmetry", "sources", "zoo", "importing", "fitting",
+    "augment", "solids", "drawing", "overview", "losses", "sampling", "loading", "data", "backbones", "encoder",
+    "tasks", "run_folder", "run_parts", "curves", "callbacks", "testing", "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from types import FrameType
 from typing import Any
 
 import fsspec
+import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, interrupted
 from weightspace.files import whole_file
 
 #: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
@@ -41,7 +42,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's plugin for checkpoint files, which writes by ``whole_file`` and reads by ``read_checkpoint``."""
+    """Lightning's plugin for checkpoint files, which writes by ``whole_file`` and unpickles nothing."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes the file under a temporary name, flushes it to disk and renames it.
@@ -58,7 +59,53 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Reads a file or an address; whatever ``weights_only`` says, nothing is unpickled."""
-        return read_checkpoint(path, map_location)
+        return _loaded(_checked(path), path, map_location)
+
+
+class GuardedCheckpointIO(CheckpointIO):
+    """Writes as another plugin does, and reads as ``AtomicCheckpointIO``: what was checked is what is used.
+
+    Args:
+        writer: the other plugin.
+        checked: checkpoints that have been read already, by path or address; each is used once.
+    """
+
+    def __init__(self, writer: CheckpointIO, checked: dict[str, dict[str, Any]]) -> None:
+        self.writer, self.checked = writer, checked
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Writes by the other plugin."""
+        self.writer.save_checkpoint(checkpoint, path, storage_options)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """The checkpoint that was read already, if it was: an address might give another one by now."""
+        known = self.checked.pop(str(path), None)
+        return AtomicCheckpointIO().load_checkpoint(path, map_location) if known is None else known
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Removes by the other plugin."""
+        self.writer.remove_checkpoint(path)
+
+    def teardown(self) -> None:
+        """Ends the other plugin."""
+        self.writer.teardown()
+
+
+def guard(trainer: pl.Trainer, checked: dict[str, dict[str, Any]] | None = None) -> None:
+    """Has a trainer unpickle nothing, whoever made it and whichever plugin writes its checkpoints.
+
+    Args:
+        trainer: one that has not restored a checkpoint yet.
+        checked: checkpoints that have been read already, by path or address.
+    """
+    writer = trainer.strategy.checkpoint_io
+    if isinstance(writer, GuardedCheckpointIO):
+        return
+    if type(writer) is TorchCheckpointIO:  # that of a trainer without a plugin
+        writer = AtomicCheckpointIO()
+    trainer.strategy.checkpoint_io = GuardedCheckpointIO(writer, checked or {})
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -71,14 +118,53 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     Raises:
         ConfigError: it is missing, cut, altered, of something else, or would have to be unpickled.
     """
+    checkpoint = _loaded(_checked(path), path, map_location)
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ConfigError(f"{path} is not a checkpoint: it has no state_dict")
+    return checkpoint
+
+
+def safe_content(path: str | Path) -> io.BytesIO:
+    """The bytes of a checkpoint that can be loaded without unpickling, read once.
+
+    Raises:
+        ConfigError: it is missing, cut, altered, of something else, or would have to be unpickled.
+    """
+    content = _checked(path)
+    _loaded(content, path, "meta")
+    content.seek(0)
+    return content
+
+
+def _checked(path: str | Path) -> io.BytesIO:
+    """The bytes of a file that torch has written, with the checksums that were written."""
     try:
-        with fsspec.open(str(path), "rb") as file:
-            content = io.BytesIO(file.read())
+        content = io.BytesIO(_fetched(str(path)))
         with zipfile.ZipFile(content) as archive:
             damaged = archive.testzip()
-        if damaged is not None:
-            raise ConfigError(f"{path} is damaged: {damaged} in it has not the checksum that was written")
-        content.seek(0)
+    except _UNREADABLE as error:
+        raise ConfigError(f"{path} is not a readable checkpoint: {_summary(error)}") from error
+    if damaged is not None:
+        raise ConfigError(f"{path} is damaged: {damaged} in it has not the checksum that was written")
+    content.seek(0)
+    return content
+
+
+def _fetched(path: str) -> bytes:
+    try:
+        with fsspec.open(path, "rb") as file:
+            content: bytes = file.read()
+            return content
+    except _UNREADABLE:
+        raise
+    except Exception as error:  # each file system has errors of its own: a body that was cut is aiohttp's
+        if interrupted(error):
+            raise KeyboardInterrupt from error
+        raise OSError(f"{type(error).__name__}: {_summary(error)}") from error
+
+
+def _loaded(content: io.BytesIO, path: str | Path, map_location: Any) -> dict[str, Any]:
+    try:
         checkpoint: dict[str, Any] = torch.load(content, map_location, weights_only=True)
     except UnpicklingError as error:
         raise ConfigError(
@@ -87,8 +173,6 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         ) from error
     except _UNREADABLE as error:
         raise ConfigError(f"{path} is not a readable checkpoint: {_summary(error)}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ConfigError(f"{path} is not a checkpoint: it has no state_dict")
     return checkpoint
 
 

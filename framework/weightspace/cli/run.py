@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
-from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -32,7 +31,7 @@ from weightspace.callbacks import (
     StepSeeds,
     Throughput,
 )
-from weightspace.checkpoint_io import AtomicCheckpointIO, newest_whole, read_checkpoint
+from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
 from weightspace.cli.parser import RunParser
@@ -174,7 +173,7 @@ class RunCLI(LightningCLI):
         if self._begins_run:
             self._lock = self.folder.lock()
             self.folder.take(self._lock)  # before it is looked at which checkpoints there are
-        self._resolve_checkpoint()
+        checked = self._resolve_checkpoint()
         rich = sys.stdout.isatty()
         extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
         if self._trainer_option("enable_progress_bar") is not False:
@@ -189,25 +188,19 @@ class RunCLI(LightningCLI):
             extra.append(FiniteSteps(self.folder, self._get(self.config, "nonfinite")))
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
-                kwargs["plugins"] = self._plugins()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
         kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, RuntimeError) as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+        guard(trainer, checked)
+        return trainer
 
     def _loggers(self) -> list[Any]:
         """Those of the configuration, besides ours."""
         asked = self._trainer_option("logger")
         return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
-
-    def _plugins(self) -> list[Any]:
-        """Those of the configuration, and ours for checkpoint files, if it has none."""
-        asked = self._trainer_option("plugins") or []
-        asked = asked if isinstance(asked, list) else [asked]
-        own = [] if any(isinstance(plugin, CheckpointIO) for plugin in asked) else [AtomicCheckpointIO()]
-        return [*asked, *own]
 
     def _checkpoints(self) -> list[pl.Callback]:
         encoder_file = [EncoderFile(self.folder.path)] if getattr(self.model, "trains_encoder", False) else []
@@ -238,23 +231,25 @@ class RunCLI(LightningCLI):
         seed = self._get(self.config, "seed_everything")
         return RunFolder(Path(self._get(self.config, "runs")) / name / str(seed))
 
-    def _resolve_checkpoint(self) -> None:
-        """Finds and checks the checkpoint that is asked for, before anything is built on it."""
+    def _resolve_checkpoint(self) -> dict[str, dict[str, Any]]:
+        """Finds, checks and reads the checkpoint that is asked for, before anything is built on it: {path: content}."""
         options = self.config_init[self.subcommand]
+        if options.get("weights_only") is False:
+            raise ConfigError("weights_only: no checkpoint is unpickled, since that can run any code: leave it out")
         if self.subcommand == "fit" and options["auto_resume"] and not options["overwrite"] and self.folder.steps():
             options["ckpt_path"] = options["ckpt_path"] or "last"
         asked = options["ckpt_path"]
         if asked is None:
             if self._begins_run and not options["overwrite"]:
                 self.folder.check_free()
-            return
+            return {}
         path = asked if "://" in asked else str(self.folder.checkpoint(asked))
+        options["ckpt_path"] = path
         try:
-            read_checkpoint(path)
+            return {path: read_checkpoint(path)}
         except ConfigError as error:
             before = newest_whole([step for step in self.folder.steps() if str(step) < path])
             raise ConfigError(f"{error}{f'. The one before it: --ckpt_path {before}' if before else ''}") from error
-        options["ckpt_path"] = path
 
     @property
     def _begins_run(self) -> bool:

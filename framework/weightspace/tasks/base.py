@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import lightning.pytorch as pl
 from torch import Tensor
 
 from weightspace.backbones.base import Backbone
+from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
 from weightspace.distributed import processes, total
 from weightspace.errors import ConfigError
@@ -33,6 +35,21 @@ class Task(pl.LightningModule, ABC):
     def __init__(self, optimisation: Optimisation) -> None:
         super().__init__()
         self.optimisation = optimisation
+
+    def setup(self, stage: str) -> None:
+        """Has the trainer, which may be that of a script, unpickle no checkpoint."""
+        guard(self.trainer)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **named: Any) -> Any:
+        """Lightning's, which would unpickle what comes from an address: here nothing is unpickled.
+
+        Raises:
+            ConfigError: the checkpoint is missing, cut, altered, of something else, or would have to be unpickled.
+        """
+        if isinstance(checkpoint_path, (str, Path)):
+            checkpoint_path = safe_content(checkpoint_path)
+        return super().load_from_checkpoint(checkpoint_path, *arguments, **{**named, "weights_only": True})
 
     @property
     def data(self) -> ZooDataModule:
