@@ -1,9 +1,17 @@
-"""The order of names: of classes, objects and views that are known by text."""
+"""The order of names (of classes, objects and views that are known by text), and names of splits."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+#: Splits by the names that they have in published files and folders.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("internal", "internal_test"), "internal"),
+}
 
 
 def natural(name: str) -> list[tuple[int, int, str, str]]:
@@ -23,6 +31,15 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     ('9', '10', 'cat')
     """
     return tuple(sorted(set(names), key=natural))
+
+
+def split_called(name: str) -> str | None:
+    """The split that a name means, None if it means none.
+
+    >>> split_called("Validation"), split_called("cat")
+    ('val', None)
+    """
+    return SPLIT_NAMES.get(name.lower())
 
 
 def _number(digits: str) -> tuple[int, int, str, str]:

@@ -87,8 +87,8 @@ def fit(
             of a plugin.
         out: folder of the zoo.
         train: training objects.
-        val: validation objects, from the same pool.
-        test: test objects, from the source's own test set if it has one.
+        val: validation objects, from the source's own validation set if it has one, else from those for training.
+        test: test objects, from the source's own test set if it has one, else from those for training.
         views: networks per training object.
         eval_views: networks per validation and test object.
         recipe: dwsnets, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields.

@@ -90,7 +90,7 @@ def import_(
         raise KeyboardInterrupt(f"stopped: whole shards in {out} are kept, the same command goes on") from None
     if finished:
         console.print("finished already: nothing to do")
-    tell_left(console, [(network["path"], network["reason"]) for network in header.failed])
+    tell_left(console, [*listing.skipped, *((network["path"], network["reason"]) for network in header.failed)])
     console.print(f"zoo of {header.rows} networks at {out}")
 
 

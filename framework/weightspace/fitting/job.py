@@ -29,8 +29,8 @@ class ZooPlan:
     """Which networks to fit.
 
     Args:
-        train, val, test: objects per split. Training and validation objects come from the source's training pool;
-            test objects from its own test set, if it has one, else from the same pool.
+        train, val, test: objects per split. Validation and test objects come from the source's own validation and test
+            sets, where it has them, else from the training pool.
         views: neural views of each training object.
         eval_views: neural views of each validation and test object.
         seed: decides which objects are drawn, and every initialisation.
@@ -65,20 +65,27 @@ class ZooPlan:
         return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
 
     def _draw(self, source: Objects) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        own_test = source.num_test > 0
-        wanted = self.train + self.val + (0 if own_test else self.test)
-        if wanted > source.num_train or (own_test and self.test > source.num_test):
-            has = f"{source.num_train} training and {source.num_test} test" if own_test else f"{source.num_train}"
+        own_val, own_test = source.num_val > 0, source.num_test > 0
+        wanted = self.train + (0 if own_val else self.val) + (0 if own_test else self.test)
+        if (
+            wanted > source.num_train
+            or (own_val and self.val > source.num_val)
+            or (own_test and self.test > source.num_test)
+        ):
+            sets = [(source.num_train, "training"), (source.num_val, "validation"), (source.num_test, "test")]
+            has = (
+                " and ".join(f"{count} {name}" for count, name in sets if count) if own_val or own_test else len(source)
+            )
             raise ZooError(
                 f"source {source.name!r} has {has} objects: --train {self.train} --val {self.val} "
                 f"--test {self.test} asks for more"
             )
         generator = np.random.Generator(np.random.PCG64(self.seed))
-        order = generator.permutation(source.num_train)
-        tests = (
-            generator.permutation(source.num_test) + source.num_train if own_test else order[self.train + self.val :]
-        )
-        return order[: self.train], order[self.train : self.train + self.val], tests[: self.test]
+        train, rest = np.split(generator.permutation(source.num_train), [self.train])
+        tests = generator.permutation(source.num_test) + source.num_train + source.num_val
+        val = generator.permutation(source.num_val) + source.num_train if own_val else rest
+        test = tests if own_test else rest if own_val else rest[self.val :]
+        return train, val[: self.val], test[: self.test]
 
 
 @dataclass(frozen=True)

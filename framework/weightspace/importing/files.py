@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from weightspace.class_folders import check_divided, class_and_split
 from weightspace.errors import ConfigError, ZooError
+from weightspace.importing.labels_table import LABELS, Row, read_labels
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
-from weightspace.importing.names import network_files, view_splitter
+from weightspace.importing.names import ENDINGS, view_splitter
+from weightspace.importing.spec_file import SPEC
 from weightspace.importing.state_dict import read_state_dict
+from weightspace.importing.target_file import TARGET
+from weightspace.names import split_called
+from weightspace.walk import is_hidden, walk
 
 
 class FileListing(Listing):
@@ -46,6 +51,8 @@ def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None) -
         where = split_of(name)
         if not _inside(name) or not (root / name).is_file():
             listing.leave(path, f"no such file below {root}")
+        elif is_hidden(name):
+            listing.leave(name, "hidden, or of another program")
         elif where is None:
             listing.leave(name, f"its path has no view as in {view_from!r}")
         else:
@@ -67,7 +74,9 @@ def nfn(root: Path, prefix: str | None = None) -> Listing:
     listing.ordered = True
     folder_name = re.compile(r"(?P<prefix>.+?)(?:_aug(?P<copy>\d+))?_(?P<label>[^_]+?)s?")
     prefixes = set()
-    for name in network_files(root):
+    found = walk(root, ENDINGS, ZooError)
+    listing.skipped = found.left
+    for name in found.files:
         parts = PurePosixPath(name).parts
         folder = folder_name.fullmatch(parts[-2]) if len(parts) == 2 else None
         number = re.fullmatch(r"net(\d+)", PurePosixPath(name).stem)
@@ -85,46 +94,75 @@ def nfn(root: Path, prefix: str | None = None) -> Listing:
 
 
 def folder(root: Path, labels: str | None = None, label_regex: str | None = None, view_from: str = "none") -> Listing:
-    """All files below a folder.
+    """All files below a folder. What is hidden, or of another kind, is not looked at.
+
+    Without a table, files in folders ``train``, ``val`` and ``test`` are of these splits, and the name of the folder
+    in which a file lies is its label.
 
     Args:
         root: the folder.
         labels: a CSV with the columns path and label, and perhaps object, view and split; default ``labels.csv`` in the
-            folder, if it is there. Without one, the name of the folder in which a file lies is its label.
+            folder, if it is there.
         label_regex: a regular expression for the path, whose first group is the label.
         view_from: where the view is in a path, see ``view_splitter``.
 
     Raises:
         ConfigError: an expression that is not one.
-        ZooError: a CSV that cannot be read, or lacks a column.
+        ZooError: a CSV that cannot be read, or lacks a column; some files in folders of splits, and some not.
     """
-    listing, split_of = FileListing(root), view_splitter(view_from)
     if labels is not None and label_regex is not None:
         raise ConfigError("labels and label_regex are two ways to the same: give one of them")
-    table = Path(labels).expanduser() if labels else root / "labels.csv"
-    listed = labels is not None or (label_regex is None and table.is_file())
-    rows = _read_csv(table) if listed else {}
+    table = Path(labels).expanduser() if labels else root / LABELS
+    listing, split_of = FileListing(root), view_splitter(view_from)
+    found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
+    listing.skipped = found.left
+    if labels is not None or (label_regex is None and table.is_file()):
+        facts = _by_table(listing, found.files, table)
+    elif label_regex is not None:
+        facts = _by_expression(found.files, label_regex)
+    else:
+        read = [(name, *class_and_split(name)) for name in found.files]
+        check_divided(root, read, ZooError, "; or give labels by --labels or --label_regex")
+        facts = {name: Row(kind or "", split) for name, kind, split in read}
+    for name in found.files:
+        where, row = split_of(name), facts.get(name)
+        if where is None:
+            listing.leave(name, f"its path has no view as in {view_from!r}")
+        elif row is None or not row.label:
+            listing.leave(name, "no label")
+        else:
+            key, view = row.object or where[0], row.view or where[1]
+            listing.entries.append(Entry(name, key, view, row.label, row.split))
+    return listing
+
+
+def _by_table(listing: Listing, files: list[str], table: Path) -> dict[str, Row]:
+    rows, copies = read_labels(table, listing.root, files)
+    for name in copies:
+        listing.leave(name, f"duplicate: listed twice in {table.name}, with the same label")
+    for name in rows.keys() - set(files):
+        there = (listing.root / name).is_file() and _inside(name)
+        reason = "hidden, or of another kind" if there else "but there is no such file"
+        listing.leave(name, f"listed in {table.name}, {reason}")
+    return rows
+
+
+def _by_expression(files: list[str], label_regex: str) -> dict[str, Row]:
+    """Labels by an expression; splits by the first folder, if all files lie in one that is named after a split."""
     try:
-        expression = re.compile(label_regex or r"(?:.*/)?([^/]+)/[^/]+")
+        expression = re.compile(label_regex)
     except re.error as error:
         raise ConfigError(f"label_regex: {label_regex!r} is not a regular expression ({error})") from error
     if expression.groups < 1:
         raise ConfigError(f"label_regex: {label_regex!r} has no group for the label")
-    for name in network_files(root):
-        where, row, match = split_of(name), rows.pop(name, None), expression.match(name)
-        if where is None:
-            listing.leave(name, f"its path has no view as in {view_from!r}")
-        elif row is not None and row["label"]:
-            split = split_name(row["split"], table) if row.get("split") else None
-            key, view = row.get("object") or where[0], row.get("view") or where[1]
-            listing.entries.append(Entry(name, key, view, row["label"], split))
-        elif not listed and match:
-            listing.entries.append(Entry(name, *where, match[1]))
-        else:
-            listing.leave(name, "no label")
-    for name in rows:
-        listing.leave(name, f"listed in {table.name}, but there is no such file")
-    return listing
+    splits = [split_called(name.split("/")[0]) if "/" in name else None for name in files]
+    divided = None not in splits
+    matches = [expression.match(name) for name in files]
+    return {
+        name: Row(match[1] or "", split if divided else None)
+        for name, split, match in zip(files, splits, matches, strict=True)
+        if match
+    }
 
 
 def _splits_file(root: Path, given: str | None) -> Path:
@@ -183,18 +221,3 @@ def _alike(paths: list[PurePosixPath]) -> bool:
 def _inside(name: str) -> bool:
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts
-
-
-def _read_csv(path: Path) -> dict[str, dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, ValueError, csv.Error) as error:
-        raise ZooError(f"{path} cannot be read as CSV: {error}") from error
-    missing = {"path", "label"} - set(reader.fieldnames or ())
-    if missing:
-        raise ZooError(
-            f"{path}: expected the columns path and label, found {', '.join(reader.fieldnames or ()) or 'none'}"
-        )
-    return {row["path"]: row for row in rows}

@@ -72,7 +72,9 @@ class ZooImport:
         job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
         self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
-        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], {**job, **notes}, shards=[]))
+        skipped = [{"path": path, "reason": reason} for path, reason in listing.skipped]
+        provenance = {**job, **notes, **({"skipped": skipped} if skipped else {})}
+        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], provenance, shards=[]))
 
     def __len__(self) -> int:
         return len(self.listing.entries)

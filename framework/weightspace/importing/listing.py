@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,11 +14,9 @@ import numpy as np
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.names import in_order
+from weightspace.names import in_order, split_called
+from weightspace.walk import most_frequent
 from weightspace.zoo.header import SPLITS
-
-#: Other names of splits in published files.
-SYNONYMS = {"training": "train", "valid": "val", "validation": "val", "testing": "test", "internal_test": "internal"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,7 @@ class Listing(ABC):
     Attributes:
         entries: those that look right so far.
         left: those that do not.
+        skipped: what is no network, or not the user's, and was not looked at: (name, reason).
     """
 
     #: Whether a split by counts takes objects in their order (last ones for the test), or at random.
@@ -72,6 +70,7 @@ class Listing(ABC):
         self.root = root
         self.entries: list[Entry] = []
         self.left: list[Left] = []
+        self.skipped: list[tuple[str, str]] = []
 
     @abstractmethod
     def read(self, entry: Entry) -> Contents:
@@ -86,29 +85,28 @@ class Listing(ABC):
         self.left.append(Left(name, reason))
 
     def divide(self, val: int, test: int, seed: int) -> None:
-        """Decides the splits by counts of objects, where the files do not.
+        """Decides the splits by counts of objects, where the files do not: those of one split are drawn from the rest.
 
         Raises:
             ZooError: there is no network; counts that do not fit, or splits that are there already.
         """
         if not self.entries:
-            reasons = Counter(left.reason for left in self.left).most_common(3)
-            told = "; ".join(f"{count} of them: {reason}" for reason, count in reasons) or "there are none"
-            raise ZooError(f"no network to import at {self.root}: {told}")
-        named = sum(entry.split is not None for entry in self.entries)
-        if seed and (named or self.ordered or not val + test):
+            left = [(left.name, left.reason) for left in self.left]
+            raise ZooError(f"no network to import at {self.root}: {most_frequent(left + self.skipped)}")
+        there = {entry.split for entry in self.entries}
+        if None in there and len(there) > 1:
+            missing = sum(entry.split is None for entry in self.entries)
+            raise ZooError(f"{self.root}: {missing} of {len(self.entries)} networks have no split")
+        if (val and "val" in there) or (test and "test" in there):
             raise ZooError(
-                f"--seed {seed} has no effect: no validation or test objects are drawn at random; leave it out"
+                f"{self.root} says which networks are for test and validation: leave --val and --test out, or give the "
+                "one that it does not have"
             )
-        if named == len(self.entries):
-            if val or test:
-                raise ZooError(
-                    f"{self.root} says which networks are for test and validation: leave --val and --test out"
-                )
-            return
-        if named:
-            raise ZooError(f"{self.root}: {len(self.entries) - named} of {len(self.entries)} networks have no split")
-        objects = list(in_order(entry.object for entry in self.entries))
+        if None in there or val or test:
+            self._draw(val, test, seed)
+
+    def _draw(self, val: int, test: int, seed: int) -> None:
+        objects = list(in_order(entry.object for entry in self.entries if entry.split in (None, "train")))
         if val < 0 or test < 0 or val + test >= len(objects):
             raise ZooError(f"--val {val} and --test {test} leave none of {len(objects)} objects for training")
         if not self.ordered:
@@ -116,7 +114,10 @@ class Listing(ABC):
         train = len(objects) - val - test
         parts = {"train": objects[:train], "val": objects[train : train + val], "test": objects[train + val :]}
         split = {key: name for name, keys in parts.items() for key in keys}
-        self.entries = [replace(entry, split=split[entry.object]) for entry in self.entries]
+        self.entries = [
+            replace(entry, split=split[entry.object]) if entry.split in (None, "train") else entry
+            for entry in self.entries
+        ]
 
     def settle(self) -> None:
         """Orders the entries by object and view, and leaves out all but the first of one view of one object.
@@ -142,7 +143,7 @@ class Listing(ABC):
             other = first.setdefault(entry.object, entry)
             for what in ("split", "label"):
                 values = getattr(other, what), getattr(entry, what)
-                if values[0] != values[1]:
+                if values[0] != values[1] and set(values) != {"train", "internal"}:
                     both = f"with the {what}s {values[0]!r} and {values[1]!r}"
                     if other.name == entry.name:
                         raise ZooError(f"{entry.name} is listed twice, {both}")
@@ -190,8 +191,8 @@ def split_name(name: str, where: Path) -> str:
     Raises:
         ZooError: a name that means none of them.
     """
-    found = SYNONYMS.get(name.lower(), name.lower())
-    if found not in SPLITS:
+    found = split_called(name.strip())
+    if found is None:
         raise ZooError(f"{where}: unknown split {name!r}, expected {', '.join(SPLITS)}")
     return found
 

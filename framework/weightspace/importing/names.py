@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from weightspace.errors import ConfigError
 
 #: Endings of files that hold one network.
-ENDINGS = (".pth", ".pt", ".safetensors")
-
-
-def network_files(root: Path) -> Iterator[str]:
-    """Paths of all files below a folder that may hold a network, relative to it, with slashes."""
-    for folder, subfolders, files in os.walk(root):
-        subfolders.sort()
-        for name in sorted(files):
-            if name.endswith(ENDINGS):
-                yield (Path(folder) / name).relative_to(root).as_posix()
+ENDINGS = frozenset({".ckpt", ".pt", ".pth", ".safetensors"})
 
 
 def view_splitter(pattern: str) -> Callable[[str], tuple[str, str] | None]:

@@ -7,6 +7,9 @@ from pathlib import Path
 from weightspace.errors import SpecError, ZooError
 from weightspace.spec import NetworkSpec
 
+#: Name of the file.
+SPEC = "spec.json"
+
 
 def read_spec(path: Path) -> NetworkSpec:
     """Reads what ``NetworkSpec.to_json`` describes.

@@ -20,14 +20,16 @@ class Objects(ABC):
     """What the networks of a zoo store or have learnt, one by one.
 
     Object i is the same in every process and every run: ``load_source`` gives the same objects for the same arguments,
-    and ``digest`` tells whether it did. The training pool comes first, then the source's own test set, if it has one.
+    and ``digest`` tells whether it did. The training pool comes first, then the source's own validation and test sets,
+    where it has them.
 
     Attributes:
         name: entry-point name, kept in a zoo's provenance.
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
         class_names: one name per class; None: the targets are numbers.
         target_names: names of these numbers, if there are no classes.
-        num_train: how many of the n objects belong to the training pool; n if there is no own test set.
+        num_train: how many of the n objects belong to the training pool; n if there is nothing else.
+        num_val: how many belong to the source's own validation set.
         in_dim: number of inputs of a network.
         out_dim: number of its outputs.
         skipped: what the source's files hold besides, and was left out: (name, reason).
@@ -38,6 +40,7 @@ class Objects(ABC):
     class_names: tuple[str, ...] | None
     target_names: tuple[str, ...] = ()
     num_train: int
+    num_val: int = 0
     in_dim: int
     out_dim: int
     skipped: tuple[tuple[str, str], ...] = ()
@@ -48,7 +51,7 @@ class Objects(ABC):
     @property
     def num_test(self) -> int:
         """Size of the source's own test set (0: it has none)."""
-        return len(self) - self.num_train
+        return len(self) - self.num_train - self.num_val
 
     @property
     @abstractmethod

@@ -19,16 +19,18 @@ from weightspace.sources.base import Source
 class ImageSource(Source):
     """Labelled images of one size.
 
-    Object i is image i: the training pool comes first, then the source's own test set, if it has one.
+    Object i is image i: the training pool comes first, then the source's own validation and test sets, if it has them.
 
     Args:
         name: entry-point name, kept in a zoo's provenance.
         images: (n, height, width, channels) uint8.
         labels: (n,) int64, indices into ``class_names``.
         class_names: one name per class.
-        num_train: how many of the n belong to the training pool; n if there is no own test set.
+        num_train: how many of the n belong to the training pool; n if there is nothing else.
         levels: the pixel value that stands for 1.0.
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
+        num_val: how many, after the training pool, are the source's own validation set.
+        skipped: what the source's files hold besides: (name, reason).
     """
 
     name: str
@@ -38,6 +40,8 @@ class ImageSource(Source):
     num_train: int
     levels: int = 255
     arguments: dict[str, Any] = field(default_factory=dict)
+    num_val: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or len(self.images) != len(self.labels):
@@ -88,7 +92,8 @@ class ImageSource(Source):
     @cached_property
     def digest(self) -> str:
         """sha256 of the images and labels: two sources with the same digest hold the same objects."""
-        content = hashlib.sha256(repr((self.images.shape, self.levels)).encode())
+        facts = (self.images.shape, self.levels, *((self.num_train, self.num_val) if self.num_val else ()))
+        content = hashlib.sha256(repr(facts).encode())
         content.update(np.ascontiguousarray(self.images).data)
         content.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return content.hexdigest()

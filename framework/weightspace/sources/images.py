@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from weightspace.class_folders import class_folders
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.names import in_order
 from weightspace.sources.image_source import ImageSource
@@ -16,7 +17,9 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", "
 
 
 def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop") -> ImageSource:
-    """Reads ``<path>/<class>/*`` (no own test set), or ``<path>/train/<class>/*`` and ``<path>/test/<class>/*``.
+    """Reads ``<path>/<class>/*``, or ``<path>/train/<class>/*`` with own sets in ``val`` and ``test``.
+
+    What is hidden, of another kind or elsewhere in the folder is left out and listed in ``skipped``.
 
     Args:
         path: the folder; PNG, JPEG, BMP, GIF (first frame), WebP, TIFF, PPM or PGM files. Of 16 bits, the upper eight
@@ -40,22 +43,12 @@ def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop")
     if type(size) is not int or not 2 <= size <= 4096:
         raise SourceError(f"source 'images': size must be a whole number in 2..4096, found {size!r}")
     root = Path(path).expanduser()
-    folders = [root / "train", root / "test"] if (root / "train").is_dir() and (root / "test").is_dir() else [root]
-    parts = [_files(folder) for folder in folders]
-    names = in_order(file.parent.name for part in parts for file in part)
-    files = [file for part in parts for file in part]
-    pixels = np.stack([read_picture(file, size, colour, resize) for file in files])
-    labels = np.array([names.index(file.parent.name) for file in files], dtype=np.int64)
+    found = class_folders(root, ENDINGS, "images", SourceError)
+    files = [item for pool in found.pools for item in pool]
+    names = in_order(kind for kind, _ in files)
+    pixels = np.stack([read_picture(root / file, size, colour, resize) for _, file in files])
+    labels = np.array([names.index(kind) for kind, _ in files], dtype=np.int64)
+    train, val, _ = map(len, found.pools)
     arguments: dict[str, Any] = {"path": str(root.resolve()), "size": size, "colour": colour, "resize": resize}
-    return ImageSource("images", pixels, labels, names, num_train=len(parts[0]), arguments=arguments)
-
-
-def _files(folder: Path) -> list[Path]:
-    """All images of the folder's classes, in a fixed order."""
-    found = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in ENDINGS and file.is_file())
-    if not found:
-        state = "has none" if folder.is_dir() else "is not a folder"
-        raise SourceError(
-            f"expected images in {folder}/<class>/, which {state} (known endings: {' '.join(sorted(ENDINGS))})"
-        )
-    return found
+    skipped = tuple(found.left)
+    return ImageSource("images", pixels, labels, names, train, arguments=arguments, num_val=val, skipped=skipped)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.class_folders import class_folders
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.names import in_order
 from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
@@ -21,6 +19,7 @@ from weightspace.sources.solid import CLAMP, NEAR, SolidSource
 from weightspace.sources.survey import survey
 from weightspace.sources.triangle_tree import triangle_tree
 from weightspace.sources.winding import winding_number
+from weightspace.walk import most_frequent
 
 #: Another number means other points or values for the same files.
 VERSION = 1
@@ -53,22 +52,24 @@ class MeshSource(SolidSource):
         self.root, self.seed = Path(path).expanduser(), seed
         options = {"points": points, "field": field, "clamp": clamp, "winding": winding, "seed": seed}
         self.arguments = {"path": str(self.root.resolve()), **options}
-        found, strays = _find(self.root)
-        files = [file for part in found for _, file in part]
+        found = class_folders(self.root, ENDINGS, "meshes", SourceError)
+        files = [self.root / name for part in found.pools for _, name in part]
         findings = dict(zip(files, survey(self.root, files), strict=True))
         reasons = {file: f.defect or ("" if winding else f.leak) for file, f in findings.items()}
-        left = {**{file: "not in the folder of a class" for file in strays}, **reasons}
-        self.skipped = tuple((self._relative(file), reason) for file, reason in left.items() if reason)
-        kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in found]
+        unfit = [(self._relative(file), reason) for file, reason in reasons.items() if reason]
+        self.skipped = (*found.left, *unfit)
+        pools = [[(kind, self.root / name) for kind, name in part] for part in found.pools]
+        kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in pools]
         if not kept[0]:
             hint = "" if winding else "; winding=true takes those that are not watertight"
-            raise SourceError(_none_left(self.root, [reasons[file] for _, file in found[0]]) + hint)
+            raise SourceError(f"{self.root}: no training mesh can be used ({most_frequent(unfit)}){hint}")
         self.class_names = in_order(kind for part in kept for kind, _ in part)
         self.files = [file for part in kept for _, file in part]
         self.targets = np.array([self.class_names.index(kind) for part in kept for kind, _ in part], dtype=np.int64)
-        self.num_train = len(kept[0])
+        self.num_train, self.num_val = len(kept[0]), len(kept[1])
         self._sums = [findings[file].sha256 for file in self.files]
-        facts = (VERSION, sorted(options.items()), self.num_train, self.class_names, self.targets.tolist(), self._sums)
+        counts = (self.num_train, self.num_val) if self.num_val else self.num_train
+        facts = (VERSION, sorted(options.items()), counts, self.class_names, self.targets.tolist(), self._sums)
         self._digest = hashlib.sha256(repr(facts).encode()).hexdigest()
         self._last: tuple[int, Any] = (-1, None)
 
@@ -129,8 +130,8 @@ def meshes(
     """Reads OFF, OBJ, STL and PLY files.
 
     Either ``<path>/<class>/train/*`` and ``<path>/<class>/test/*``, as ModelNet40 has them, or
-    ``<path>/train/<class>/*`` and ``<path>/test/<class>/*``, or ``<path>/<class>/*`` (no own test set). Each mesh is
-    moved and scaled so that its longest side goes from -0.9 to 0.9.
+    ``<path>/train/<class>/*`` and ``<path>/test/<class>/*``, perhaps with ``val`` too, or ``<path>/<class>/*`` (no own
+    validation and test sets). Each mesh is moved and scaled so that its longest side goes from -0.9 to 0.9.
 
     Args:
         path: the folder.
@@ -150,52 +151,3 @@ def meshes(
         raise MissingExtraError("trimesh", "shapes", "the source 'meshes'") from error
     del trimesh
     return MeshSource(path, points, field, clamp, winding, seed)
-
-
-def _find(root: Path) -> tuple[list[list[tuple[str, Path]]], list[Path]]:
-    """(class, file) of the training pool and of the test set, in a fixed order; and files that are in no class."""
-    whole: list[tuple[str, Path]] = []
-    parts: dict[str, list[tuple[str, Path]]] = {"train": [], "test": []}
-    strays = []
-    for file in sorted(_walk(root)):
-        match file.relative_to(root).parts[:-1]:
-            case [kind]:
-                whole.append((kind, file))
-            case [kind, ("train" | "test") as split] | [("train" | "test") as split, kind]:
-                parts[split].append((kind, file))
-            case _:
-                strays.append(file)
-    if whole and {kind for kind, _ in whole} <= set(parts):
-        raise SourceError(f"{root} looks like the folder of one class, with train and test in it: give the one above")
-    if whole and (parts["train"] or parts["test"]):
-        raise SourceError(f"{root}: {whole[0][1]} is neither in a folder train nor in test, as others are")
-    if not whole and not parts["train"]:
-        state = "has none" if root.is_dir() else "is not a folder"
-        raise SourceError(
-            f"expected meshes in {root}/<class>/train/ or {root}/<class>/, which {state} "
-            f"(known endings: {' '.join(sorted(ENDINGS))})"
-        )
-    return [whole or sorted(parts["train"]), sorted(parts["test"])], strays
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Mesh files below a folder, through links; nothing that is hidden, and no folder twice."""
-
-    def fail(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
-
-    seen: set[str] = set()
-    for place, folders, files in os.walk(root, onerror=fail if root.is_dir() else None, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        for name in files:
-            if Path(name).suffix.lower() in ENDINGS and not name.startswith("."):
-                yield Path(place, name)
-
-
-def _none_left(root: Path, reasons: list[str]) -> str:
-    told = "; ".join(f"{n} of them: {reason}" for reason, n in Counter(r.split(":")[0] for r in reasons).most_common(3))
-    return f"{root}: no training mesh can be used ({told})"

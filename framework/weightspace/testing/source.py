@@ -77,6 +77,7 @@ def counts(load: Callable[[], Source]) -> None:
     source = load()
     assert isinstance(source, Source), f"expected a Source, found {type(source).__name__}"
     assert 1 <= source.num_train <= len(source), f"num_train {source.num_train} of {len(source)}"
+    assert 0 <= source.num_val <= len(source) - source.num_train, f"num_val {source.num_val} of {len(source)}"
     targets = source.targets
     if source.class_names is None:
         shape = (len(source), len(source.target_names))
@@ -130,7 +131,8 @@ def repeatability(load: Callable[[], Source]) -> None:
     assert len(first.digest) == 64, f"expected a sha256 of 64 digits, found {first.digest!r}"
     assert np.array_equal(first.targets, second.targets), "targets differ"
     objects = spread(len(first), SAMPLE)
-    assert (first.class_names, first.num_train) == (second.class_names, second.num_train), "classes or num_train differ"
+    for name in ("class_names", "num_train", "num_val"):
+        assert getattr(first, name) == getattr(second, name), f"{name} differ"
     for name, one, other in zip(
         ("points", "values"), first.observations(objects), second.observations(objects), strict=True
     ):

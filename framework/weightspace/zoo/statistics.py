@@ -45,8 +45,7 @@ def _facts(zoo: Zoo) -> Table:
 def _source(provenance: dict[str, Any]) -> str:
     if "imported" in provenance:
         return f"imported ({provenance['imported']['format']}) from {provenance.get('import_path')}"
-    skipped = len(provenance.get("skipped", []))
-    unused = f", {skipped} of its files were left out: the reasons are in zoo.json" if skipped else ""
+    unused = "; what was left out of its files is listed in zoo.json" if provenance.get("skipped") else ""
     return str(provenance.get("source", {}).get("name", "unknown")) + unused
 
 

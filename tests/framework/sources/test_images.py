@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from weightspace.errors import SourceError
+from weightspace.errors import SourceError, ZooError
+from weightspace.fitting.job import ZooPlan
 from weightspace.sources import load_source
 from weightspace.testing import source_checks
 
@@ -40,6 +42,32 @@ def test_folders(folder: Path) -> None:
     assert source.labels.tolist() == [0, 0, 1, 1]
     assert source.images[3].max() == 0, "transparent pixels are black"
     assert np.ptp(source.images[2], axis=2).max() == 0, "a grey picture stays grey in colour"
+
+
+def test_what_is_no_picture_of_a_class_is_told(folder: Path) -> None:
+    (folder / "train/dog/.ipynb_checkpoints").mkdir()
+    gradient(20, 20).save(folder / "train/dog/.ipynb_checkpoints/c-checkpoint.png")
+    (folder / "train/dog/._c.bmp").write_bytes(b"\0")
+    (folder / "train/dog/deep").mkdir()
+    gradient(20, 20).save(folder / "train/dog/deep/e.png")
+    source = load_source("images", path=str(folder), size=16)
+    assert (len(source), source.class_names) == (4, ("cat", "dog"))
+    expected = ["train/dog/deep/e.png", "test/cat", "test/dog/notes.txt", "train/dog/._c.bmp"]
+    assert [name for name, _ in source.skipped] == expected
+
+
+def test_an_own_validation_set(folder: Path) -> None:
+    (folder / "val/cat").mkdir(parents=True)
+    gradient(10, 10).save(folder / "val/cat/f.png")
+    source = load_source("images", path=str(folder), size=16)
+    assert (source.num_train, source.num_val, source.num_test) == (3, 1, 1)
+    rows = ZooPlan(3, 1, 1).rows(source)
+    assert [sorted(rows["object"][rows["split"] == split].tolist()) for split in range(3)] == [[0, 1, 2], [3], [4]]
+    with pytest.raises(ZooError, match="has 3 training and 1 validation and 1 test objects"):
+        ZooPlan(3, 2, 1).rows(source)
+    shutil.rmtree(folder / "test")
+    rows = ZooPlan(2, 1, 1).rows(load_source("images", path=str(folder), size=16))
+    assert set(rows["object"][rows["split"] != 1].tolist()) == {0, 1, 2}
 
 
 def test_without_a_split(folder: Path) -> None:
