@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode
 from weightspace.fitting.verify import value_range_of
+from weightspace.shown import figure_text, shown
 from weightspace.solids import decoded_solids, solid_grid, true_solids
 from weightspace.sources.base import Objects
 from weightspace.sources.image_source import ImageSource, grid
@@ -37,11 +39,12 @@ def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = 
         axis.set_yticks([])
         axis.set_frame_on(False)
     for row, (name, images) in zip(axes, rows.items(), strict=True):
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(figure_text(name))
         for column, image in enumerate(images.clamp(0, 1)):
             row[column].imshow(image.numpy(force=True), cmap="gray", vmin=0, vmax=1)
             if captions and name in captions:
-                row[column].set_title(captions[name][column], fontsize=8 if "\n" not in captions[name][column] else 7)
+                caption = captions[name][column].split("\n")
+                row[column].set_title("\n".join(map(figure_text, caption)), fontsize=8 if len(caption) < 2 else 7)
     return figure
 
 
@@ -58,7 +61,7 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]
     batch, low_high = zoo.batch(rows), value_range_of(zoo)
-    names = [zoo.class_names[int(t)] for t in zoo.targets[rows]] if zoo.class_names else [""] * len(rows)
+    names = [shown(zoo.class_names[int(t)]) for t in zoo.targets[rows]] if zoo.class_names else [""] * len(rows)
     quality = [
         "\n".join(_quality(n, q) for n, q in zip(zoo.header.quality, row, strict=True)) for row in zoo.quality[rows]
     ]
@@ -138,7 +141,11 @@ def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[
     captions = []
     for row in soft_targets(batch):
         share, which = row.topk(min(2, len(row)))
-        named = [f"{s:.0%} {class_names[k]}" for s, k in zip(share.tolist(), which.tolist(), strict=True) if s >= 0.005]
+        named = [
+            f"{s:.0%} {shown(class_names[k])}"
+            for s, k in zip(share.tolist(), which.tolist(), strict=True)
+            if s >= 0.005
+        ]
         rest = row.sort(descending=True).values[1:]
         if len(rest) > 1 and rest[0] >= 0.005 and rest[0] - rest[-1] < 1e-6:
             named[1:] = [f"{float(rest[0]):.0%} each other"]
@@ -158,7 +165,9 @@ def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figu
             for split, style in (("train", "--"), ("val", "-")):
                 steps, values = zip(*found.get(f"{split}/{metric}") or [(0, float("nan"))], strict=True)
                 name = label if split == "val" else None
-                axis.plot(steps, values, style, color=f"C{number % 10}", label=name, linewidth=1.2)
+                axis.plot(
+                    steps, values, style, color=f"C{number % 10}", label=name and figure_text(name), linewidth=1.2
+                )
         axis.set_xlabel("step")
         axis.set_ylabel(f"{metric} (training dashed, validation solid)")
     figure.axes[0].legend(fontsize=7)
@@ -173,8 +182,9 @@ def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     axis = figure.subplots()
     axis.imshow(share.numpy(force=True), cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(class_names))
-    axis.set_xticks(ticks, class_names, rotation=60, ha="right")
-    axis.set_yticks(ticks, class_names)
+    labels = [figure_text(name) for name in class_names]
+    axis.set_xticks(ticks, labels, rotation=60, ha="right")
+    axis.set_yticks(ticks, labels)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     for row, column in torch.cartesian_prod(torch.arange(len(class_names)), torch.arange(len(class_names))).tolist():
@@ -194,7 +204,9 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         raise ZooError(f"pictures are PNG files: expected a name that ends in .png, found {str(path)!r}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=120, format="png")
+        with warnings.catch_warnings():  # names in scripts that the font has not
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(target, dpi=120, format="png")
     except OSError as error:
         raise ZooError(f"the picture {target} cannot be written: {error.strerror or error}") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from weightspace.shown import figure_text
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.summary import layer_weights
@@ -18,10 +19,10 @@ def overview_figure(zoo: Zoo) -> Figure:
     _draw_targets(axes[0], zoo)
     for axis, (name, values) in zip(axes[1:], qualities, strict=False):
         axis.hist(values[values.isfinite()].numpy(), bins=40, color="C0")
-        axis.set_xlabel({"psnr": "PSNR (dB)", "iou": "IoU"}.get(name, name))
+        axis.set_xlabel({"psnr": "PSNR (dB)", "iou": "IoU"}.get(name, figure_text(name)))
         axis.set_ylabel("networks")
     _draw_weights(axes[-1], zoo)
-    figure.suptitle(f"{zoo.path.name}: {len(zoo):,} networks {zoo.spec}", fontsize=10)
+    figure.suptitle(f"{figure_text(zoo.path.name)}: {len(zoo):,} networks {zoo.spec}", fontsize=10)
     return figure
 
 
@@ -29,15 +30,16 @@ def _draw_targets(axis: Axes, zoo: Zoo) -> None:
     present = [split for split in SPLITS if len(zoo.rows(split))]
     if zoo.class_names is None:
         for name, column in zip(zoo.header.target["names"], zoo.targets.T, strict=True):
-            axis.hist(column.numpy(), bins=40, alpha=0.7, label=name)
+            axis.hist(column.numpy(), bins=40, alpha=0.7, label=figure_text(name))
         axis.set_ylabel("networks")
         axis.set_xlabel("target")
     else:
         left = [0] * len(zoo.class_names)
         for split in present:
             counts = zoo.targets[zoo.rows(split)].bincount(minlength=len(left)).tolist()
-            axis.barh(zoo.class_names, counts, left=left, label=split)
+            axis.barh(range(len(left)), counts, left=left, label=split)
             left = [a + b for a, b in zip(left, counts, strict=True)]
+        axis.set_yticks(range(len(left)), [figure_text(name) for name in zoo.class_names])
         axis.invert_yaxis()
         axis.set_xlabel("networks")
     axis.legend(fontsize=7, ncols=4, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.99))

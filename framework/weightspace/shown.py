@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rich.markup import escape
+from rich.console import Console
+from rich.text import Text
 
 #: Longer text is shown without its middle.
 LENGTH = 1_000
@@ -43,22 +44,27 @@ def shown_lines(value: object, length: int = 10 * LENGTH) -> str:
     return "\n".join(shown(line, length) for line in str(value).split("\n"))
 
 
-def markup(value: object, length: int = LENGTH) -> str:
-    r"""As ``shown``, to be put into rich's markup, whatever follows there.
+def figure_text(value: object, length: int = 100) -> str:
+    r"""As ``shown``, for the texts of a figure, where dollars would begin a formula.
 
-    >>> f"[bold]{markup('[/red]')}[/]"
-    '[bold]\\[/red][/]'
+    >>> figure_text("$x^$")
+    '\\$x^\\$'
     """
-    return marked(shown(value, length))
+    return shown(value, length).replace("$", r"\$")
 
 
-def marked(text: str) -> str:
-    """Plain text as rich's markup: nothing in it is a tag, nor makes one of what follows."""
-    plain = text.rstrip("\\")
-    backslashes = len(text) - len(plain)
-    if not backslashes and text.rfind("[") <= text.rfind("]"):
-        return escape(text)
-    return f"[none]{escape(plain)}{backslashes * 2 * chr(92)}[/none]"
+class PlainConsole(Console):
+    """A console on which text is text: no markup, no emoji codes, and all that is not printable made visible.
+
+    What is to have a style is given as ``rich.text.Text``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"soft_wrap": True, "highlight": False, "markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Rich's, on which all its texts come by: those of ``print``, and of the cells and titles of tables."""
+        return super().render_str(shown_lines(text), **options)
 
 
 def cell(value: Any) -> Any:

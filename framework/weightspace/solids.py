@@ -14,6 +14,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, ZooError
 from weightspace.fitting.quality import decode
+from weightspace.shown import figure_text
 from weightspace.sources.base import Objects
 from weightspace.sources.solid import SolidSource
 
@@ -82,7 +83,7 @@ def solid_grid(rows: dict[str, list[Surface]], captions: dict[str, list[str]]) -
     for line, (name, surfaces) in zip(axes, rows.items(), strict=True):
         for axis, (vertices, faces), caption in zip(line, surfaces, captions[name], strict=True):
             _draw(axis, vertices, faces, reach)
-            axis.set_title(caption, fontsize=8, pad=0)
+            axis.set_title("\n".join(map(figure_text, caption.split("\n"))), fontsize=8, pad=0)
         line[0].text2D(-0.08, 0.5, name, rotation=90, va="center", transform=line[0].transAxes)
     return figure
 

@@ -3,15 +3,15 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from rich.console import Console
-from weightspace.shown import cell, markup, shown, shown_lines
+from rich.table import Table
+from weightspace.shown import PlainConsole, cell, shown, shown_lines
 
 HOSTILE = ["\x1b[2J", "\x07", "a\nb", "a\rb", "\u202eexe", "\u200b", "\ufeff", "\udc80", "\x9b31m", "\u2028", "\x00"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_is_not_printable_is_made_visible(text: str) -> None:
-    for found in (shown(text), shown_lines(text).replace("\n", ""), markup(text), cell(text).removeprefix("'")):
+    for found in (shown(text), shown_lines(text).replace("\n", ""), cell(text).removeprefix("'")):
         assert not [c for c in found if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
         found.encode()
     assert shown(text) != text
@@ -32,11 +32,21 @@ def test_very_long_text_loses_its_middle() -> None:
 @pytest.mark.parametrize(
     "text", ["[/red]", "[bold]", "\\", "\\\\", "\\[x]", "a\\\\\\", "[x\\", "[red", ":smile:", "[1]"]
 )
-def test_markup_shows_the_text_itself_whatever_follows(text: str) -> None:
-    console = Console(width=200, emoji=False)
+def test_text_on_a_console_is_text(text: str) -> None:
+    console = PlainConsole(width=200)
     with console.capture() as captured:
-        console.print(f"[bold]{markup(text)}[/] {markup(text)}] [red]{markup(text)}[/red]{markup(text)}", end="")
-    assert captured.get() == f"{text} {text}] {text}{text}"
+        console.print(text, end="")
+        console.print(Table(text, box=None, pad_edge=False, title=text), end="")
+    assert captured.get().count(text) == 3
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_console_writes_no_codes(text: str) -> None:
+    console = PlainConsole(width=200, force_terminal=False)
+    with console.capture() as captured:
+        console.print(text)
+        console.print(Table(text, title=text))
+    assert not [c for c in captured.get() if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c != "\n"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from weightspace.drawing import decoded_images
 from weightspace.encoder import embed
 from weightspace.errors import ConfigError, MissingExtraError
 from weightspace.fitting.verify import value_range_of
+from weightspace.shown import shown
 from weightspace.tasks import Task
 
 
@@ -66,7 +67,7 @@ class OnlineProbe(Callback):
         encoder = cast(Task, pl_module).encoder
         if not len(batch) or data.class_names is None:
             return
-        names = [data.class_names[int(label)] for label in batch.targets]
+        names = [shown(data.class_names[int(label)]) for label in batch.targets]
         pictures = decoded_images(batch, 16, value_range_of(data.zoo)) if data.spec.in_dim == 2 else None
         logger.experiment.add_embedding(embed(encoder, batch), names, pictures, trainer.global_step, "embedding")
 

@@ -6,8 +6,8 @@ import inspect
 
 from jsonargparse import Namespace
 from matplotlib.figure import Figure
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
 from weightspace.augment.registry import GROUP, parameters_of
@@ -17,6 +17,7 @@ from weightspace.drawing import augmentation_figure, save_figure
 from weightspace.entry_points import distribution, plugins
 from weightspace.errors import AugmentationError, ConfigError
 from weightspace.fitting.verify import value_range_of
+from weightspace.shown import shown, shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import spread
 
@@ -47,7 +48,7 @@ def augmentations_cli(arguments: list[str]) -> None:
     _show(options.name)
     if figure is not None:
         save_figure(figure, options.out)
-        console.print(f"picture at {options.out}", markup=False)
+        console.print(f"picture at {options.out}")
 
 
 def _table() -> Table:
@@ -55,20 +56,21 @@ def _table() -> Table:
     for name, found in list_augmentations().items():
         owner = " and ".join(distribution(point) for point in plugins(GROUP)[name])
         if isinstance(found, AugmentationError):
-            table.add_row(name, "", f"[red]{escape(str(found))}[/]", "", "", "", owner)
+            table.add_row(name, "", Text(shown_lines(found), "red"), "", "", "", owner)
             continue
         valid = ", ".join(sorted(found.activations))
         labels = "changed" if found.uses_labels else ""
-        table.add_row(name, found.family, _keeps(found), valid, labels, escape(parameters_of(found)), owner)
+        table.add_row(name, found.family, _keeps(found), valid, labels, parameters_of(found), owner)
     return table
 
 
 def _show(name: str) -> None:
     cls = find_augmentation(name)
-    console.print(f"[bold]{name}[/] ({distribution(plugins(GROUP)[name][0])}, {cls.__module__}.{cls.__qualname__})")
-    console.print(inspect.cleandoc(cls.__doc__ or "(no description)"), markup=False)
+    owner = f" ({distribution(plugins(GROUP)[name][0])}, {cls.__module__}.{cls.__qualname__})"
+    console.print(Text.assemble((shown(name), "bold"), shown(owner)))
+    console.print(inspect.cleandoc(cls.__doc__ or "(no description)"))
     console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")
-    console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}", markup=False)
+    console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}")
 
 
 #: Largest values that make a picture which a person can look at.

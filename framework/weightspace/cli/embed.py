@@ -53,4 +53,4 @@ def embed_cli(arguments: list[str]) -> None:
         write_whole(out, content)
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
-    console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}", markup=False)
+    console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")

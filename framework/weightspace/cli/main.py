@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
+from rich.text import Text
 
 from weightspace.errors import Terminated, WeightspaceError, closest, interrupted
+from weightspace.shown import PlainConsole, shown_lines
 from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
@@ -29,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except KeyboardInterrupt as stop:
-        _say(_escape(str(stop)) or "interrupted")
+        _say(str(stop) or "interrupted")
         return 130
     except Terminated as stop:
-        _say(f"{_escape(str(stop))}: the same command with --ckpt_path last goes on")
+        _say(f"{stop}: the same command with --ckpt_path last goes on")
         return 143
     except Exception as error:
         if interrupted(error):
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 130
         if not isinstance(error, WeightspaceError):
             raise
-        _say(f"[bold red]error:[/] {_escape(str(error))}")
+        _say(Text.assemble(("error:", "bold red"), f" {shown_lines(error)}"))
         return 2
 
 
@@ -98,14 +99,8 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
     return {**runs, "zoo": zoo, "augmentations": augmentations, "plugin": plugin, "report": report, "embed": embed}
 
 
-def _say(text: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _say(text: str | Text) -> None:
+    PlainConsole(stderr=True).print(text)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ def plugin_cli(arguments: list[str]) -> None:
 
 def _new(name: str, out: Path) -> None:
     for path in write_plugin(name, out):
-        console.print(f"wrote {path}", markup=False)
+        console.print(f"wrote {path}")
     console.print(
         f"next: pip install -e {out}, then weightspace augmentations show {name.replace('-', '_')}, "
-        f"and pytest {out} to check it against the contract",
-        markup=False,
+        f"and pytest {out} to check it against the contract"
     )

@@ -42,7 +42,7 @@ def report_cli(arguments: list[str]) -> None:
     console.print(means_table(folders) if options.mean else runs_table(folders))
     if options.curves:
         save_figure(curves_figure(_curves(folders, options.mean)), options.curves)
-        console.print(f"picture of the curves: {options.curves}", markup=False)
+        console.print(f"picture of the curves: {options.curves}")
     console.print(f"curves: tensorboard --logdir {options.runs[0] if len(options.runs) == 1 else _common(folders)}")
     if options.mean:
         return

@@ -16,8 +16,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from weightspace.callbacks import (
@@ -41,6 +39,7 @@ from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
 from weightspace.lock import Lock
 from weightspace.run_folder import RunFolder
+from weightspace.shown import PlainConsole
 from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
 
 #: Facts of Lightning that a user of this command line cannot act on.
@@ -92,7 +91,7 @@ def _load_backbones() -> None:
         try:
             load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
         except ConfigError as error:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(f"left out: {escape(str(error))}")
+            PlainConsole(stderr=True).print(f"left out: {error}")
 
 
 def _rank() -> int:

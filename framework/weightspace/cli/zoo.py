@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from weightspace.cli.console import make_console, tell_left
 from weightspace.cli.parser import Parser, key_values
@@ -25,6 +25,7 @@ from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.overview import overview_figure
+from weightspace.shown import shown_lines
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
@@ -188,7 +189,8 @@ def _function_fitter(
                 raise
             failure = error
         if in_any_process(failure is not None):  # all alike: the last bits differ between the modes
-            console.print(f"[yellow]fitting eagerly:[/] {escape(str(failure or 'a process cannot compile'))}")
+            why = shown_lines(failure or "a process cannot compile")
+            console.print(Text.assemble(("fitting eagerly:", "yellow"), f" {why}"))
             fitter = BatchedFitter(recipe, spec, coordinates, "eager", device, objects.uniform)
     cost = f" (in {fitter.compile_seconds:.1f} s)" if fitter.compile_seconds else ""
     console.print(f"recipe {recipe.name}: {recipe.steps} steps on {points} points, {fitter.mode}{cost} on {device}")
@@ -280,7 +282,7 @@ def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
         return ZooFit(source, ZooPlan(**made["plan"]), fitter, zoo)
 
     for line in mend.repair(Path(zoo).expanduser(), None if drop else make_fit):
-        console.print(escape(line))
+        console.print(line)
 
 
 def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None) -> None:

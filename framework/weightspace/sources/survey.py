@@ -8,10 +8,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
 
 from weightspace.files import write_whole
+from weightspace.shown import PlainConsole
 from weightspace.sources.cache import cache_folder
 from weightspace.sources.mesh_file import leak, parse_mesh, read_file
 
@@ -52,9 +52,9 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
     memory = cache_folder() / "meshes" / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]}.json"
     known = _recall(memory)
     new = {name: file for name, file in zip(names, files, strict=True) if not _fresh(known.get(name), file)}
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True)
     if len(new) >= MANY:
-        console.print(f"looking at {len(new):,} mesh files; what is found is remembered in {memory}", soft_wrap=True)
+        console.print(f"looking at {len(new):,} mesh files; what is found is remembered in {memory}")
     rows = track(new.items(), "looking", console=console, disable=not console.is_terminal or len(new) < MANY)
     try:
         for name, file in rows:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
+from weightspace.shown import shown
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.store import Zoo
 from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
@@ -21,7 +23,7 @@ def _facts(zoo: Zoo) -> Table:
     provenance = zoo.header.provenance
     recipe = provenance.get("recipe", {})
     made_with = ", ".join(f"{k} {v}" for k, v in provenance.get("versions", {}).items())
-    table = Table(show_header=False, box=None, title=str(zoo.path), title_justify="left")
+    table = Table(show_header=False, box=None, title=Text(shown(zoo.path), "italic"), title_justify="left")
     for name, value in (
         ("networks", f"{len(zoo)} of {len(zoo.objects.unique())} objects, {len(zoo.header.shards)} shards"),
         ("architecture", f"{zoo.spec}, {zoo.spec.num_params} parameters"),
@@ -38,7 +40,7 @@ def _facts(zoo: Zoo) -> Table:
         ),
         ("digest", zoo.digest),
     ):
-        table.add_row(name, value)
+        table.add_row(name, Text(shown(value)))
     return table
 
 
@@ -50,7 +52,9 @@ def _source(provenance: dict[str, Any]) -> str:
 
 
 def _splits(zoo: Zoo) -> Table:
-    table = Table("split", "networks", "objects", "views", *(f"mean {q}" for q in zoo.header.quality))
+    table = Table(
+        "split", "networks", "objects", "views", *(Column(Text(f"mean {shown(q)}")) for q in zoo.header.quality)
+    )
     for split in SPLITS:
         rows = zoo.rows(split)
         if len(rows):
@@ -67,12 +71,12 @@ def _classes(zoo: Zoo) -> Table:
         table = Table("target", "mean", "deviation", "distribution")
         for name, column in zip(zoo.header.target["names"], zoo.targets.T, strict=True):
             deviation = f"{float(column.std(correction=0)):.3g}"
-            table.add_row(name, f"{float(column.mean()):.3g}", deviation, text_histogram(column))
+            table.add_row(Text(shown(name)), f"{float(column.mean()):.3g}", deviation, text_histogram(column))
         return table
     table = Table("networks of class", *present)
     counts = [zoo.targets[zoo.rows(split)].bincount(minlength=len(names)).tolist() for split in present]
     for label, name in enumerate(names):
-        table.add_row(name, *(str(column[label]) for column in counts))
+        table.add_row(Text(shown(name)), *(str(column[label]) for column in counts))
     return table
 
 
@@ -88,7 +92,7 @@ def _qualities(zoo: Zoo) -> Table:
     table = Table("quality", "worst", "median", "best", "distribution")
     for name, column in zip(zoo.header.quality, zoo.quality.T, strict=True):
         numbers = (f"{float(value):.2f}" for value in (column.min(), column.median(), column.max()))
-        table.add_row(name, *numbers, text_histogram(column))
+        table.add_row(Text(shown(name)), *numbers, text_histogram(column))
     return table
 
 
