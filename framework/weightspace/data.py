@@ -18,6 +18,7 @@ from weightspace.errors import ConfigError
 from weightspace.loading import LateLoader
 from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.spec import NetworkSpec
+from weightspace.targets import Target, numbering
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread
 
@@ -74,6 +75,7 @@ class ZooDataModule(pl.LightningDataModule):
             if value < least:
                 raise ConfigError(f"data.{name} must be at least {least}, found {value}")
         self.zoo = Zoo(zoo)
+        self.serve(None)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
         self.positives, self.seed, self.memory_gb = positives, seed, memory_gb
@@ -97,8 +99,20 @@ class ZooDataModule(pl.LightningDataModule):
 
     @property
     def class_names(self) -> list[str] | None:
-        """Names of the classes, or None for a regression target."""
-        return self.zoo.class_names
+        """Names of the classes in the order of their numbers in batches, or None for a regression target."""
+        return list(self.target.names) if self.target.kind == "class" else None
+
+    def serve(self, target: Target | None) -> None:
+        """Numbers the classes, in all batches to come, as a model has learned them; None: as the zoo does.
+
+        Raises:
+            ConfigError: the zoo has classes that are not among them, or other numbers.
+        """
+        own = Target.from_json(self.zoo.header.target)
+        numbers = None if target is None else numbering(target, own, str(self.zoo.path))
+        #: kind and names of what batches hold as targets
+        self.target = target or own
+        self._numbers = None if numbers is None else torch.tensor(numbers)
 
     def _training_rows(self) -> tuple[Tensor, Tensor]:
         rows = self.zoo.rows("train")
@@ -130,12 +144,19 @@ class ZooDataModule(pl.LightningDataModule):
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
-        return self.zoo.batch(self._train[spread(len(self._train), limit)])
+        return self._numbered(self.zoo.batch(self._train[spread(len(self._train), limit)]))
 
     def validation_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` validation networks, the first view of each object; none if the zoo has none."""
         rows = self.zoo.rows("val", first_view_only=True)
-        return self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows)
+        return self._numbered(self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows))
+
+    def _numbered(self, batch: WeightBatch) -> WeightBatch:
+        """A batch of the zoo, with the classes' numbers that are served."""
+        if self._numbers is None:
+            return batch
+        assert batch.targets is not None
+        return batch.replace(targets=self._numbers[batch.targets], num_classes=len(self.target.names))
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects; pairs of batches where there are positives."""
@@ -213,7 +234,13 @@ class ZooDataModule(pl.LightningDataModule):
 
     def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
         options: dict[str, Any] = {
-            "dataset": ZooDataset(self.zoo, rows, 4e-9 * len(rows) * self.spec.num_params <= self.memory_gb),
+            "dataset": ZooDataset(
+                self.zoo,
+                rows,
+                4e-9 * len(rows) * self.spec.num_params <= self.memory_gb,
+                self._numbers,
+                None if self.class_names is None else len(self.class_names),
+            ),
             "batch_size": None,  # the sampler yields whole batches
             "sampler": sampler,
             "num_workers": self.num_workers,

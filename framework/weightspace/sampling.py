@@ -27,13 +27,22 @@ class ZooDataset(Dataset[Any]):
         rows: which of them.
         in_memory: copy their parameters to memory; else each batch is read from the shards' pages, which the
             operating system keeps as long as there is room, once for all processes.
+        numbers: (K,) int64 number to serve for each of the zoo's classes; None: that of the zoo.
+        num_classes: how many classes the numbers are of; None: those of the zoo.
     """
 
-    def __init__(self, zoo: Zoo, rows: Tensor, in_memory: bool = True) -> None:
-        self.spec, self.num_classes = zoo.spec, len(zoo.class_names) if zoo.class_names else None
+    def __init__(
+        self,
+        zoo: Zoo,
+        rows: Tensor,
+        in_memory: bool = True,
+        numbers: Tensor | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        self.spec, self.num_classes = zoo.spec, num_classes or (len(zoo.class_names) if zoo.class_names else None)
         self.zoo, self.rows = zoo, rows
         self.params = zoo.params(rows) if in_memory else None
-        self.targets = zoo.targets[rows]
+        self.targets = zoo.targets[rows] if numbers is None else numbers[zoo.targets[rows]]
         self.identities = torch.stack([zoo.objects[rows], zoo.views[rows]], dim=1)
 
     def __len__(self) -> int:

@@ -282,7 +282,7 @@ class RunCLI(LightningCLI):
         if self.trainer.world_size > 1:
             raise ConfigError(f"predict runs in one process, found {self.trainer.world_size}: --trainer.devices 1")
         path = self.folder.path / "predictions.csv"
-        write_predictions(path, self.trainer.predict(**arguments) or [], self.datamodule.zoo.header.target["names"])
+        write_predictions(path, self.trainer.predict(**arguments) or [], list(self.datamodule.target.names))
         make_console().print(f"predictions at {path}")
 
     def after_fit(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import lightning.pytorch as pl
 from torch import Tensor
@@ -14,20 +14,28 @@ from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
 from weightspace.distributed import processes, total
 from weightspace.errors import ConfigError
+from weightspace.targets import Target
 from weightspace.tasks.optim import Optimisation
 
 
 class Task(pl.LightningModule, ABC):
     """A LightningModule that is built for the zoo of its trainer's data module.
 
+    Subclasses write ``make``, which builds their modules. Those with a head say which kind of target it predicts: then
+    checkpoints hold the names that it has learned, and wherever the model meets other data (test, validation,
+    prediction, going on), classes are told by their names: the data module serves the model's numbers, and classes
+    that the model does not know are refused.
+
     Args:
         optimisation: of the parameters.
 
     Class facts:
+        head: kind of target that the model predicts, "class" or "value"; None: it has no head.
         monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
         trains_encoder: whether ``encoder`` is what a run is for, so that it gets a file of its own.
     """
 
+    head: ClassVar[Literal["class", "value"] | None] = None
     monitor: ClassVar[str]
     monitor_mode: ClassVar[str] = "max"
     trains_encoder: ClassVar[bool] = False
@@ -35,6 +43,9 @@ class Task(pl.LightningModule, ABC):
     def __init__(self, optimisation: Optimisation) -> None:
         super().__init__()
         self.optimisation = optimisation
+        #: what the head has learned, once it is built
+        self.learned: Target | None = None
+        self._made = False
 
     def setup(self, stage: str) -> None:
         """Has the trainer, which may be that of a script, unpickle no checkpoint."""
@@ -63,6 +74,60 @@ class Task(pl.LightningModule, ABC):
             name = type(self).__name__
             raise ConfigError(f"{name} needs a ZooDataModule: it takes the architecture from the zoo")
         return data
+
+    def configure_model(self) -> None:
+        """Builds the modules for the zoo of the trainer's data module, once it is known.
+
+        Raises:
+            ConfigError: the data is not a ZooDataModule, or the task cannot learn from it.
+        """
+        data = self.data
+        data.serve(self.learned)
+        if not self._made:
+            self.check(data, self.trainer)
+            self._make(data)
+
+    def make(self, data: ZooDataModule) -> None:
+        """Builds the modules for the architecture and the target of the data: once, or again for a checkpoint's."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it is made of: write make(data)")
+
+    def _make(self, data: ZooDataModule) -> None:
+        self.learned = data.target if self.head is not None else None
+        self.make(data)
+        self._made = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what the head has learned: kind and names."""
+        if self.learned is not None:
+            checkpoint["target"] = self.learned.to_json()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Has the data's classes numbered as the checkpoint's model has learned them; those without names are trusted.
+
+        Raises:
+            ConfigError: the data has classes that it does not know.
+        """
+        if self.head is None or "target" not in checkpoint:
+            return
+        saved, built = Target.from_json(checkpoint["target"]), self.learned
+        if saved == built or self._trainer is None:
+            return
+        data = self.data
+        data.serve(saved)
+        self.learned = saved
+        if built is None or len(saved.names) != len(built.names):
+            self._make_again(data)
+
+    def _make_again(self, data: ZooDataModule) -> None:
+        """Builds the modules for as many classes as the checkpoint has, which is read after they were built."""
+        if self.trainer.strategy.restore_checkpoint_after_setup:
+            raise ConfigError(
+                f"the checkpoint has learned {self.learned}, and {data.zoo.path} has not all of them: with "
+                f"{type(self.trainer.strategy).__name__}, which shards the model before it reads a checkpoint, it must"
+            )
+        self._metric_attributes = None  # Lightning's memory of the metrics that there were
+        with self.trainer.precision_plugin.module_init_context():
+            self._make(data)
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""

@@ -77,16 +77,8 @@ class ContrastiveTask(Task):
         self.norm, self.compile_backbone = norm, compile
         self.widths = [embedding, *[hidden] * (layers - 1), projection]
 
-    def configure_model(self) -> None:
-        """Builds the encoder for the zoo of the trainer's data module (once it is known).
-
-        Raises:
-            ConfigError: the data has no pairs, or batch norm in several processes without a GPU.
-        """
-        if hasattr(self, "backbone"):
-            return
-        data = self.data
-        self.check(data, self.trainer)
+    def make(self, data: ZooDataModule) -> None:
+        """Builds encoder and projector."""
         self.backbone = self.make_backbone(data.spec, self.embedding)
         self.backbone.fit_normaliser(data.training_batch())
         # here, and not in the constructor: in several processes Lightning seeds once more in between

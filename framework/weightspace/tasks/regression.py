@@ -36,6 +36,7 @@ class RegressionTask(Task):
         compile: run the backbone through ``torch.compile``.
     """
 
+    head = "value"
     monitor = "val/r2"
 
     def __init__(
@@ -49,16 +50,8 @@ class RegressionTask(Task):
         super().__init__(Optimisation(learning_rate, weight_decay, warmup))
         self.make_backbone, self.compile_backbone = backbone, compile
 
-    def configure_model(self) -> None:
-        """Builds backbone and metrics for the zoo of the trainer's data module (once it is known).
-
-        Raises:
-            ConfigError: the data is not a ZooDataModule, or its targets are classes.
-        """
-        if hasattr(self, "backbone"):
-            return
-        data = self.data
-        self.check(data, self.trainer)
+    def make(self, data: ZooDataModule) -> None:
+        """Builds backbone and metrics."""
         batch = data.training_batch()
         targets = _targets(batch)
         self.mean: Tensor

@@ -40,6 +40,7 @@ class SupervisedTask(Task):
         compile: run the backbone through ``torch.compile``.
     """
 
+    head = "class"
     monitor = "val/accuracy"
 
     def __init__(
@@ -57,16 +58,8 @@ class SupervisedTask(Task):
         self.make_backbone = backbone
         self.label_smoothing, self.compile_backbone = label_smoothing, compile
 
-    def configure_model(self) -> None:
-        """Builds backbone and metrics for the zoo of the trainer's data module (once it is known).
-
-        Raises:
-            ConfigError: the data is not a ZooDataModule, or its targets are not classes.
-        """
-        if hasattr(self, "backbone"):
-            return
-        data = self.data
-        self.check(data, self.trainer)
+    def make(self, data: ZooDataModule) -> None:
+        """Builds backbone and metrics."""
         assert data.class_names is not None
         classes = len(data.class_names)
         self.backbone = self.build(data, classes)
