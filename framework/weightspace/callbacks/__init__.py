@@ -1,5 +1,6 @@
 """What is kept of a run besides its weights: provenance, metrics and pictures."""
 
+from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.encoder_file import EncoderFile
 from weightspace.callbacks.epoch_lines import EpochLines
@@ -11,6 +12,7 @@ from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
 __all__ = [
+    "BestCheckpoint",
     "Checkpoints",
     "EncoderFile",
     "EpochLines",

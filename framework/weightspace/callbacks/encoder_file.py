@@ -8,6 +8,7 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
+from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.encoder import save_encoder
 from weightspace.tasks import Task
 
@@ -27,7 +28,7 @@ class EncoderFile(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the best, where this epoch is."""
-        score = getattr(trainer.checkpoint_callback, "best_model_score", None)
+        score = getattr(best_of(trainer), "best_model_score", None)
         if trainer.sanity_checking or trainer.state.fn != "fit" or score is None or float(score) == self._best:
             return
         self._best = float(score)

@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch import Callback
 
+from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
 from weightspace.run_folder import RunFolder
@@ -69,10 +70,10 @@ class Provenance(Callback):
         """Writes the last epoch's metrics, the best score, and the time (of the last part, if the run was resumed)."""
         if not self.trained:
             return
-        checkpoint = cast(Any, trainer.checkpoint_callback)
+        checkpoint = best_of(trainer)
         extra = {"seconds": time.perf_counter() - self._began, "epochs": trainer.current_epoch}
         best = getattr(checkpoint, "best_model_score", None)
-        if best is not None:
+        if checkpoint is not None and best is not None:
             extra[f"best {checkpoint.monitor}"] = float(best)
         self._write(trainer, "fit", extra)
 

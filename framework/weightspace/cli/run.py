@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from weightspace.callbacks import (
+    BestCheckpoint,
     Checkpoints,
     EncoderFile,
     EpochLines,
@@ -29,6 +30,7 @@ from weightspace.callbacks import (
     StepSeeds,
     Throughput,
 )
+from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
@@ -51,7 +53,8 @@ QUIET = (
     r".*You defined a `validation_step` but have no `val_dataloader`.*",
     r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
-    r".*Please add the following callbacks: \[('augmentation/\d+/[^']+'(, )?)+\]",  # keys of earlier versions are read
+    # keys of earlier versions are read
+    r".*Please add the following callbacks: \[(('augmentation/\d+/[^']+'|\"ModelCheckpoint\{[^}]*\}\")(, )?)+\]",
 )
 
 
@@ -151,6 +154,7 @@ class RunCLI(LightningCLI):
             "--nonfinite", type=str, default="stop", help="what a step with a NaN loss does: stop, skip"
         )
         parser.add_class_arguments(Checkpoints, "checkpoints", skip={"folder"}, instantiate=False)
+        parser.add_argument("--checkpoints.top_k", type=int, default=1, help="how many of the best to keep, >= 1")
         parser.add_class_arguments(OnlineProbe, "probe", instantiate=False)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -203,24 +207,17 @@ class RunCLI(LightningCLI):
 
     def _checkpoints(self) -> list[pl.Callback]:
         encoder_file = [EncoderFile(self.folder.path)] if getattr(self.model, "trains_encoder", False) else []
-        last = Checkpoints(self.folder, **self._get(self.config, "checkpoints").as_dict())
+        options = self._get(self.config, "checkpoints").as_dict()
+        top_k = options.pop("top_k")
+        check_names(self._trainer_option("callbacks") or [], self.folder)
+        last = Checkpoints(self.folder, **options)
         if not len(self.datamodule.zoo.rows("val")):
             return [last, *encoder_file]
         monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode") or "max"
         if monitor is None:
             monitor = getattr(self.model, "monitor", "val/accuracy")
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
-        if mode not in ("max", "min"):
-            raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
-        best = ModelCheckpoint(
-            self.folder.checkpoints,
-            "best",
-            monitor=monitor,
-            mode=mode,
-            save_on_train_epoch_end=False,  # after validation, whose metric it looks at
-            enable_version_counter=False,
-        )
-        return [best, last, *encoder_file]
+        return [BestCheckpoint(self.folder, monitor, mode, top_k), last, *encoder_file]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)

@@ -1,0 +1,167 @@
+"""The checkpoint of the best validation epoch, wherever the run's folder lies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from weightspace.errors import ConfigError
+from weightspace.run_folder import RunFolder
+
+#: Entries of ModelCheckpoint's state that are paths.
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+
+#: How names of the run's own checkpoints begin.
+_OWN_NAMES = ("best", "step-", "top-")
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Writes ``best.ckpt`` after each validation that is better than all before, and keeps the ``top_k`` best.
+
+    Those are named after step and score, as ``top-00000046-0.7312.ckpt``; ``best.ckpt`` is then another name of the
+    best of them. Its state names files without their folder, so that a run may be moved, and has a key of its own, so
+    that a ``ModelCheckpoint`` of the user's can work beside it.
+
+    Args:
+        folder: of the run.
+        monitor: name of the metric that is logged in validation.
+        mode: "max" or "min": which values are better.
+        top_k: how many to keep, >= 1.
+
+    Raises:
+        ConfigError: another mode, or nothing to keep.
+    """
+
+    def __init__(self, folder: RunFolder, monitor: str, mode: str = "max", top_k: int = 1) -> None:
+        if mode not in ("max", "min"):
+            raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
+        if top_k < 1:
+            raise ConfigError(f"checkpoints.top_k must be at least 1, found {top_k}")
+        super().__init__(
+            folder.checkpoints,
+            "best" if top_k == 1 else f"top-{{step:08d}}-{{{monitor}:.4f}}",
+            monitor=monitor,
+            mode=mode,
+            save_top_k=top_k,
+            save_on_train_epoch_end=False,  # after validation, whose metric it looks at
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )
+        self.best_file = folder.checkpoints / "best.ckpt"
+
+    @property
+    def state_key(self) -> str:
+        """Key of its state in checkpoints."""
+        return type(self).__qualname__
+
+    def state_dict(self) -> dict[str, Any]:
+        """Scores, and names of files."""
+        return {**_renamed(super().state_dict(), lambda path: Path(path).name), "dirpath": None}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them from a checkpoint, whose files lie beside it."""
+        assert self.dirpath is not None
+        folder = Path(self.dirpath)
+        here = _renamed(state_dict, lambda path: str(folder / Path(path).name))
+        super().load_state_dict({**here, "dirpath": self.dirpath})
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Makes the states of a moved run, and of earlier versions, ready to be loaded."""
+        states = checkpoint["callbacks"]
+        for key in [key for key in states if self.state_key not in states and key.startswith("ModelCheckpoint{")]:
+            if Path(states[key]["best_model_path"]).name == self.best_file.name:
+                states[self.state_key] = states.pop(key)  # that of earlier versions
+        for callback in trainer.checkpoint_callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.state_key in states:
+                states[callback.state_key] = moved(states[callback.state_key], callback.dirpath)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fits the files that are there to the number to keep, and removes those of an abandoned continuation."""
+        super().on_train_start(trainer, pl_module)
+        better_first = sorted(
+            self.best_k_models, key=lambda p: float(self.best_k_models[p]), reverse=self.mode == "max"
+        )
+        kept = {path: self.best_k_models[path] for path in better_first[: self.save_top_k]}
+        if self.save_top_k > 1 and str(self.best_file) in kept:  # the run kept one until now
+            kept = {self._own_name(path) if path == str(self.best_file) else path: kept[path] for path in kept}
+            if trainer.is_global_zero and self.best_file.exists():
+                _link(self.best_file, Path(self._own_name(str(self.best_file))))
+        self.best_k_models = kept
+        if kept:
+            self.best_model_path, self.kth_best_model_path = next(iter(kept)), list(kept)[-1]
+            self.kth_value = kept[self.kth_best_model_path]
+        if trainer.is_global_zero:
+            for path in self.best_file.parent.glob("top-*.ckpt"):
+                if str(path) not in kept:
+                    path.unlink()
+
+    def _own_name(self, path: str) -> str:
+        return str(Path(path).with_name(f"top-before-{float(self.best_k_models[path]):.4f}.ckpt"))
+
+    def _update_best_and_save(
+        self, current: Tensor, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]
+    ) -> None:
+        super()._update_best_and_save(current, trainer, monitor_candidates)
+        if trainer.is_global_zero and self.best_model_path != str(self.best_file):
+            _link(Path(self.best_model_path), self.best_file)
+
+
+def check_names(callbacks: list[Any], folder: RunFolder) -> None:
+    """Raises ConfigError where a ModelCheckpoint of the user's would write over checkpoints of the run's own."""
+    for callback in callbacks:
+        if not isinstance(callback, ModelCheckpoint) or not (callback.filename or "").startswith(_OWN_NAMES):
+            continue
+        if callback.dirpath is None or Path(callback.dirpath).resolve() == folder.checkpoints.resolve():
+            raise ConfigError(
+                f"trainer.callbacks: a ModelCheckpoint with the filename {callback.filename!r} would write over "
+                f"checkpoints of the run's own in {folder.checkpoints}: give it another filename, or a dirpath"
+            )
+
+
+def best_of(trainer: pl.Trainer) -> ModelCheckpoint | None:
+    """The callback that chooses the best epoch: ours, or the first of a plain trainer."""
+    known = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    return next((c for c in known if isinstance(c, BestCheckpoint)), known[0] if known else None)
+
+
+def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:
+    """The state of a ModelCheckpoint with the folder in which its files lie now.
+
+    Args:
+        state: as it was saved.
+        folder: of its checkpoints now. Where the best is not there, this is another folder, and the state stays.
+    """
+    before = state.get("dirpath")
+    best = Path(state.get("best_model_path") or ".").name
+    if before is None or folder is None or str(before) == str(folder) or not (Path(folder) / best).is_file():
+        return state
+
+    def here(path: str) -> str:
+        return str(Path(folder) / os.path.relpath(path, before))
+
+    return {**_renamed(state, here), "dirpath": str(folder)}
+
+
+def _renamed(state: dict[str, Any], rename: Any) -> dict[str, Any]:
+    paths = {key: rename(state[key]) for key in _PATHS if state.get(key)}
+    best = {rename(path): score for path, score in state.get("best_k_models", {}).items()}
+    return {**state, **paths, "best_k_models": best}
+
+
+def _link(path: Path, name: Path) -> None:
+    """Gives a file a second name, at once; copies it where the file system has no second names."""
+    temporary = name.with_name(f".{name.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    temporary.replace(name)
