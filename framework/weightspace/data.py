@@ -160,10 +160,11 @@ class ZooDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects; pairs of batches where there are positives."""
-        pairs = self.positives is not None
-        loader = (
-            self._pair_loader(self._train, True) if pairs else self._loader(self._train, self.batch_size, shuffle=True)
-        )
+        shuffle = not getattr(self.trainer, "overfit_batches", 0)  # of a few batches, the same in all epochs
+        if self.positives is None:
+            loader = self._loader(self._train, self.batch_size, shuffle)
+        else:
+            loader = self._pair_loader(self._train, shuffle)
         self._length = len(loader)
         return loader
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, DistributedSampler, SequentialSampler
 
 from weightspace.batch import WeightBatch
 from weightspace.zoo import Zoo
@@ -62,8 +62,11 @@ class ZooDataset(Dataset[Any]):
         return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number)
 
 
-class BatchSampler(Sampler[BatchIndex]):
+class BatchSampler(DistributedSampler[Any], SequentialSampler):
     """Yields a process's share of the rows in numbered batches; every batch knows its number.
+
+    Lightning exchanges a loader's sampler unless it is one of these two kinds: the first in several processes, the
+    second under ``overfit_batches`` (where the data module does not shuffle). Either would take rows for batches.
 
     The batches of all processes with the same number are one batch of ``world * batch_size`` rows of a single order.
     Each row is in one of them, and all processes have the same number of batches: rows of a last batch that are too few
@@ -82,18 +85,14 @@ class BatchSampler(Sampler[BatchIndex]):
     """
 
     def __init__(self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch_size, self.shuffle, self.seed = length, batch_size, shuffle, seed
-        self.rank, self.world, self.epoch, self.begin = rank, world, 0, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
+        super().__init__(range(length), world, rank, shuffle, seed)  # type: ignore[arg-type]
+        self.length, self.batch_size, self.world, self.begin = length, batch_size, world, 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self.length, self.batch_size * self.world)
         return whole + (rest >= self.world or whole == 0)
 
-    def __iter__(self) -> Iterator[BatchIndex]:
+    def __iter__(self) -> Iterator[BatchIndex]:  # type: ignore[override]
         rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
         size, last = self.batch_size * self.world, len(self) - 1
         for number in range(self.begin, last + 1):
