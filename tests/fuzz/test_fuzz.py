@@ -20,6 +20,7 @@ import torch
 import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from weightspace.cli.main import main
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.state_dict import read_state_dict, widths_of
@@ -131,6 +132,8 @@ STRANGE = (
     10**12,
     2**70,
     1e308,
+    float("nan"),
+    float("inf"),
     "",
     "x",
     "../../00000.safetensors",
@@ -191,6 +194,27 @@ def damaged_header(healthy: Path, change: Callable[[dict[str, Any]], None], digi
         pass
     finally:
         path.write_bytes(content)
+
+
+def commands_on(healthy: Path, change: Callable[[dict[str, Any]], None], out: Path) -> None:
+    """Every command on a foreign zoo.json whose digest fits ends well, or with one message; none with a traceback."""
+    zoo = shutil.copytree(healthy, out / "zoo", dirs_exist_ok=True)
+    data = json.loads((zoo / FILE).read_bytes())
+    change(data)
+    data.pop("digest", None)
+    text = json.dumps({**data, "digest": digest(data)}, indent=1, sort_keys=True) + "\n"
+    for command in (
+        ["info"],
+        ["verify", "--sample", "2"],
+        ["show", "--count", "2", "--out", str(out / "zoo.png")],
+        ["export", "--format", "numpy", "--out", str(out / "arrays")],
+        ["repair"],
+    ):
+        (zoo / FILE).write_text(text)
+        shutil.rmtree(out / "arrays", ignore_errors=True)
+        if command == ["repair"]:
+            (zoo / "shards" / "00000.safetensors").unlink()
+        assert main(["zoo", command[0], str(zoo), *command[1:]]) in (0, 2)
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +304,12 @@ def test_header_with_a_digest_that_fits(change: Any, healthy: Path, digits: dict
     damaged_header(healthy, change, digits)
 
 
+@cases(12)
+@given(change=header_changes())
+def test_commands(change: Any, healthy: Path, tmp_path: Path) -> None:
+    commands_on(healthy, change, tmp_path)
+
+
 @cases(60)
 @given(damage=damages(), name=st.sampled_from(["network.pth", "network.safetensors"]))
 def test_network(damage: Damage, name: str, state_dicts: dict[str, bytes], tmp_path: Path) -> None:
@@ -310,6 +340,13 @@ def test_zoo_long(damage: Damage, file: str, healthy: Path) -> None:
 @given(change=header_changes())
 def test_header_with_a_digest_that_fits_long(change: Any, healthy: Path, digits: dict[str, torch.Tensor]) -> None:
     damaged_header(healthy, change, digits)
+
+
+@pytest.mark.long
+@cases(300)
+@given(change=header_changes())
+def test_commands_long(change: Any, healthy: Path, tmp_path: Path) -> None:
+    commands_on(healthy, change, tmp_path)
 
 
 @pytest.mark.long

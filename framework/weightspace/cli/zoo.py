@@ -127,10 +127,9 @@ def _fit(
     tell_left(console, list(objects.skipped))
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))
-    networks = plan.train * plan.views + (plan.val + plan.test) * plan.eval_views
     shared = f", shared by {processes()} processes: below is the first one's part" if processes() > 1 else ""
-    console.print(f"{source}: {networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}{shared}")
-    fitter = _fitter(chosen, objects, networks, mode, device, Path(out))
+    console.print(f"{source}: {plan.networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}{shared}")
+    fitter = _fitter(chosen, objects, plan.networks, mode, device, Path(out))
     finished = (Path(out) / FILE).exists()
     try:
         header = _run(ZooFit(objects, plan, fitter, out))
@@ -144,7 +143,7 @@ def _fit(
 
 def _check_device(device: str) -> None:
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).cpu()  # not on "meta", which holds no numbers
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
 

@@ -22,6 +22,8 @@ from weightspace.zoo.writer import ZooWriter
 
 #: Planned networks per shard: what a cut can lose, and the unit of going on.
 SHARD_ROWS = 256
+#: Networks of a plan, whose numbers are in memory at once.
+MOST = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,16 @@ class ZooPlan:
     eval_views: int = 1
     seed: int = 0
 
+    @property
+    def networks(self) -> int:
+        """How many there are."""
+        return self.train * self.views + (self.val + self.test) * self.eval_views
+
+    @property
+    def shards(self) -> int:
+        """How many shards they are written in."""
+        return -(-self.networks // SHARD_ROWS)
+
     def rows(self, source: Objects) -> dict[str, Tensor]:
         """(n,) object, view and split of every planned network, all views of an object together.
 
@@ -52,6 +64,11 @@ class ZooPlan:
         for name, low in (("train", 1), ("val", 0), ("test", 0), ("views", 1), ("eval_views", 1), ("seed", 0)):
             if getattr(self, name) < low:
                 raise ZooError(f"--{name} must be at least {low}, found {getattr(self, name)}")
+        if self.seed >= 2**63 or self.networks > MOST:
+            raise ZooError(
+                f"a zoo has {MOST:,} networks at most, and a seed of 63 bits: found {self.networks:,} networks and "
+                f"--seed {self.seed}"
+            )
         pools = self._draw(source)
         objects: list[np.ndarray] = []
         views: list[np.ndarray] = []
@@ -152,7 +169,7 @@ class ZooFit:
         if writer.finished:
             _Tally(planned, 0, report).skip(planned)
             return ZooHeader.read(writer.path)
-        missing = [n for n in range(-(-planned // SHARD_ROWS)) if n not in writer.done]
+        missing = [n for n in range(self.plan.shards) if n not in writer.done]
         own = missing[process() :: processes()]
         sizes = {n: min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in own}
         there = planned - sum(min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in missing)

@@ -49,7 +49,7 @@ class Recipe:
         betas: Adam's decay rates, in [0, 1).
         epsilon: Adam's epsilon, > 0.
         schedule: "constant" or "cosine" (to zero over ``steps``).
-        steps: at least 1.
+        steps: 1 to 1,000,000.
         points_per_step: how many of an object's points each step uses, in turn; a divisor of their number. None: all.
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
         value_range: what the object's values in [0, 1] are mapped to.
@@ -91,7 +91,7 @@ class Recipe:
         for name in ("output_offset", "learning_rate", "epsilon", "init_scale"):
             self._require(name, _is_number(getattr(self, name)), "a number")
         self._require("stop_psnr", self.stop_psnr is None or _is_number(self.stop_psnr), "a number or nothing")
-        self._require("steps", type(self.steps) is int and self.steps >= 1, "a whole number >= 1")
+        self._require("steps", type(self.steps) is int and 1 <= self.steps <= 10**6, "a whole number >= 1, up to 10^6")
         per_step = self.points_per_step
         self._require("points_per_step", per_step is None or (type(per_step) is int and per_step >= 1), "a number >= 1")
         widths = self.hidden if isinstance(self.hidden, tuple) else ()

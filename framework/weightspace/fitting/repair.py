@@ -9,7 +9,8 @@ from typing import Any
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
-from weightspace.fitting.job import ZooFit
+from weightspace.fitting.job import ZooFit, ZooPlan
+from weightspace.zoo.contents import check_contents
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.shard import check_size, check_sum, read_shard, write_shard
@@ -26,7 +27,7 @@ def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]
         try:
             check_size(file, entry)
             check_sum(file, entry)
-            read_shard(path, entry, header)
+            check_contents(file, read_shard(path, entry, header), header)
         except (ZooError, OSError) as error:
             found.append((entry, str(error)))
     return found
@@ -56,11 +57,42 @@ def repair(path: Path, make_fit: MakeFit | None) -> Iterator[str]:
         elif make_fit is None:
             yield from _drop(path, header, [entry for entry, _ in damaged])
         else:
-            yield from _refit(path, header, [entry for entry, _ in damaged], make_fit(header))
+            if "source" in header.provenance:
+                _check_plan(path, header)
+            fit = make_fit(header)
+            _check_fit(path, header, fit.writer.header)
+            yield from _refit(path, header, [entry for entry, _ in damaged], fit)
     except OSError as error:
         raise ZooError(f"the zoo at {path} cannot be repaired: {error.strerror or error}") from error
     finally:
         lock.release()
+
+
+def _check_plan(path: Path, header: ZooHeader) -> None:
+    """Raises ZooError where the shards are not those of the plan, or of what is left of it."""
+    made = header.provenance
+    planned = ZooPlan(**made["plan"]).shards if "plan" in made else 0
+    dropped = {int(Path(note["shard"]).stem) for note in made.get("repairs", []) if "dropped" in note}
+    numbers = dropped | {entry.number for entry in header.shards}
+    if (planned, len(numbers)) != (max(numbers) + 1,) * 2:
+        raise ZooError(
+            f"{path / FILE} has the plan of {planned} shards, but lists {len(numbers)} up to number {max(numbers)}: "
+            "they cannot be made again, only dropped (--drop true)"
+        )
+
+
+def _check_fit(path: Path, header: ZooHeader, made: ZooHeader) -> None:
+    """Raises ZooError where the job that a provenance describes would make other networks than the zoo's."""
+    for what, there, again in (
+        ("networks", str(header.spec), str(made.spec)),
+        ("qualities", header.quality, made.quality),
+        ("targets", header.target, made.target),
+    ):
+        if there != again:
+            raise ZooError(
+                f"{path / FILE} lists {what} {there}, but its source and recipe make {again}: they cannot be made "
+                "again, only dropped (--drop true)"
+            )
 
 
 def _refit(path: Path, header: ZooHeader, damaged: list[ShardEntry], fit: ZooFit) -> Iterator[str]:

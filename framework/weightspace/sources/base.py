@@ -14,6 +14,8 @@ from weightspace.entry_points import load_plugin
 from weightspace.errors import SourceError
 
 GROUP = "weightspace.sources"
+#: Objects, and points of each, that a source can be asked for: more are a mistake, or a file's claim.
+MOST_OBJECTS, MOST_POINTS = 10_000_000, 1_000_000
 
 
 class Objects(ABC):

@@ -14,7 +14,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, SourceError, closest
 from weightspace.network import evaluate
-from weightspace.sources.base import Objects
+from weightspace.sources.base import MOST_OBJECTS, Objects
 
 #: scikit-learn's own sets that are real and small.
 DATA = ("digits", "wine", "breast_cancer", "iris")
@@ -122,11 +122,13 @@ def classifiers(data: str = "digits", count: int = 100_000, seed: int = 0) -> Cl
         SourceError: a value out of range.
         MissingExtraError: scikit-learn is not installed.
     """
-    if data not in DATA:
+    if not isinstance(data, str) or data not in DATA:
         raise SourceError(f"source 'classifiers': unknown data {data!r}: {closest(str(data), DATA)}")
-    for name, value, least in (("count", count, 1), ("seed", seed, 0)):
-        if type(value) is not int or value < least:
-            raise SourceError(f"source 'classifiers': {name} must be a whole number >= {least}, found {value!r}")
+    for name, value, least, most in (("count", count, 1, MOST_OBJECTS), ("seed", seed, 0, 2**63 - 1)):
+        if type(value) is not int or not least <= value <= most:
+            raise SourceError(
+                f"source 'classifiers': {name} must be a whole number >= {least}, up to {most:,}, found {value!r}"
+            )
     try:
         from sklearn import datasets
     except ImportError as error:

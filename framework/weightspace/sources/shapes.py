@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import SourceError
+from weightspace.sources.base import MOST_OBJECTS
 from weightspace.sources.sdf import arc, box, extrude, revolve, torus
 from weightspace.sources.solid import CLAMP, NEAR, SolidSource
 
@@ -39,9 +40,11 @@ class ShapeSource(SolidSource):
 
     def __init__(self, count: int, points: int, field: str, clamp: float, seed: int) -> None:
         super().__init__(points, field, clamp)
-        for name, value, least in (("count", count, 1), ("seed", seed, 0)):
-            if type(value) is not int or value < least:
-                raise SourceError(f"source 'shapes': {name} must be a whole number >= {least}, found {value!r}")
+        for name, value, least, most in (("count", count, 1, MOST_OBJECTS), ("seed", seed, 0, 2**63 - 1)):
+            if type(value) is not int or not least <= value <= most:
+                raise SourceError(
+                    f"source 'shapes': {name} must be a whole number >= {least}, up to {most:,}, found {value!r}"
+                )
         self.arguments = {"count": count, "points": points, "field": field, "clamp": clamp, "seed": seed}
         self.seed = seed
         self.class_names = tuple(CLASSES)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import SourceError
-from weightspace.sources.base import Source
+from weightspace.sources.base import MOST_POINTS, Source
 
 FIELDS = ("sdf", "occupancy")
 #: Standard deviation of the points near the surface.
@@ -34,8 +34,10 @@ class SolidSource(Source):
     in_dim, out_dim = 3, 1
 
     def __init__(self, points: int, field: str, clamp: float) -> None:
-        if type(points) is not int or points < 2 or points % 2:
-            raise SourceError(f"source {self.name!r}: points must be an even number >= 2, found {points!r}")
+        if type(points) is not int or not 2 <= points <= MOST_POINTS or points % 2:
+            raise SourceError(
+                f"source {self.name!r}: points must be an even number >= 2, up to {MOST_POINTS:,}, found {points!r}"
+            )
         if field not in FIELDS:
             raise SourceError(f"source {self.name!r}: field must be one of {', '.join(FIELDS)}, found {field!r}")
         if isinstance(clamp, bool) or not isinstance(clamp, (int, float)) or not 0 < clamp <= 2:

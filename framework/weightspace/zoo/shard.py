@@ -14,6 +14,7 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.zoo.contents import check_contents
 from weightspace.zoo.header import ShardEntry, ZooHeader
 
 
@@ -63,21 +64,27 @@ def check_sum(path: Path, entry: ShardEntry) -> None:
         raise ZooError(f"{path} was altered: expected sha256 {entry.sha256}, found {found}")
 
 
-#: Files whose checksum this process has compared: (path, size, time of change, checksum).
-_CHECKED: set[tuple[Path, int, int, str]] = set()
+#: Shards that this process has checked, with what was expected of them.
+_CHECKED: set[tuple[object, ...]] = set()
 
 
-def check_once(path: Path, entry: ShardEntry) -> None:
-    """Compares size and checksum, unless this process has done so and the file was not written since.
+def open_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
+    """As ``read_shard``, after a check of everything in it; once in a process, unless the file was written since.
 
     Raises:
-        ZooError: the file is missing, or not the listed one.
+        ZooError: the file is missing, not the listed one, or holds networks that a zoo may not hold.
     """
+    path = folder / "shards" / entry.file
     check_size(path, entry)
-    key = (path.resolve(), entry.bytes, path.stat().st_mtime_ns, entry.sha256)
-    if key not in _CHECKED:
-        check_sum(path, entry)
-        _CHECKED.add(key)
+    expected = (header.spec.num_params, len(header.quality), header.target["kind"], len(header.target["names"]))
+    key = (path.resolve(), path.stat().st_mtime_ns, entry, expected)
+    if key in _CHECKED:
+        return read_shard(folder, entry, header)
+    check_sum(path, entry)
+    tensors = read_shard(folder, entry, header)
+    check_contents(path, tensors, header)
+    _CHECKED.add(key)
+    return tensors
 
 
 def columns(header: ZooHeader, rows: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import FILE, SPLITS, ZooHeader
-from weightspace.zoo.shard import check_once, read_shard
+from weightspace.zoo.shard import open_shard, read_shard
 
 
 class Zoo:
@@ -21,19 +21,19 @@ class Zoo:
 
     Args:
         path: folder with ``zoo.json``; it may have been moved or renamed.
-        check: compare the checksums of all shards, once in a process for each file, a second per gigabyte.
+        check: compare the checksums of all shards and look whether their networks are finite, once in a process for
+            each file, a second per gigabyte.
 
     Raises:
-        ZooError: no zoo, an unfinished or altered one, or a shard that is missing, truncated, altered or foreign.
+        ZooError: no zoo, an unfinished or altered one, or a shard that is missing, truncated, altered or foreign, or
+            has networks that are not finite, or labels that are no classes.
     """
 
     def __init__(self, path: str | Path, check: bool = True) -> None:
         self.path = Path(path).expanduser()
         self.header = ZooHeader.read(self.path)
-        if check:
-            for entry in self.header.shards:
-                check_once(self.path / "shards" / entry.file, entry)
-        self._shards = [read_shard(self.path, entry, self.header) for entry in self.header.shards]
+        read = open_shard if check else read_shard
+        self._shards = [read(self.path, entry, self.header) for entry in self.header.shards]
 
     def __len__(self) -> int:
         return self.header.rows

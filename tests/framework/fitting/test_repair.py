@@ -154,3 +154,30 @@ def test_any_flipped_bit_is_found(zoo: Path, file: str, capsys: pytest.CaptureFi
         path.write_bytes(whole)
     capsys.readouterr()
     assert main(["zoo", "verify", str(zoo)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("plan", {"train": 60, "val": 0, "test": 0, "views": 10**12, "eval_views": 1, "seed": 0}, "has the plan of"),
+        (
+            "plan",
+            {"train": 70, "val": 10, "test": 0, "views": 1, "eval_views": 1, "seed": 0},
+            "has the plan of 4 shards",
+        ),
+        ("recipe", {"hidden": [5, 4], "steps": 9}, "its source and recipe make 2-5-4-1 sine"),
+        ("recipe", {"hidden": [4, 4], "steps": 10**12}, "steps must be a whole number"),
+        ("device", "meta", "device 'meta' cannot be used here"),
+    ],
+)
+def test_a_provenance_that_is_not_the_zoos_makes_nothing(
+    zoo: Path, key: str, value: object, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = ZooHeader.read(zoo)
+    header.provenance[key] = value
+    (zoo / FILE).write_text(header.to_text())
+    (zoo / "shards/00002.safetensors").unlink()
+    before = contents(zoo)
+    assert main(["zoo", "repair", str(zoo)]) == 2
+    assert message in capsys.readouterr().err
+    assert contents(zoo) == before

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from weightspace.cli.main import main
 from weightspace.errors import ZooError
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.verify import source_of, value_range_of, verify
@@ -155,6 +156,32 @@ def test_nan_is_found_by_verify(copy: Path) -> None:
     rewrite(copy, "params", lambda p: p.index_fill(0, torch.tensor([5]), float("nan")))
     with pytest.raises(ZooError, match="network 5 .* is not finite"):
         list(verify(Zoo(copy), sample=0))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("params", float("nan"), "is not finite"),
+        ("params", float("-inf"), "is not finite"),
+        ("target", 10, "has a label beyond the 10 classes"),
+        ("target", -1, "has a label beyond the 10 classes"),
+        ("split", 4, "is of no known split"),
+        ("view", -1, "has a negative number of object or view"),
+    ],
+)
+def test_networks_that_a_zoo_may_not_hold_are_named(
+    copy: Path, zoo: Zoo, column: str, value: float, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(copy, column, lambda t: t.index_fill(0, torch.tensor([5]), value))
+    place = rf"network 5 \(object {int(zoo.objects[5])}, view {value if column == 'view' else int(zoo.views[5])}\)"
+    for _ in range(2):  # also where this process has seen the file before
+        with pytest.raises(ZooError, match=f"{place} {message}; `weightspace zoo repair`"):
+            Zoo(copy)
+    with pytest.raises(ZooError, match=f"{place} {message}"):
+        list(verify(Zoo(copy, check=False), sample=0))
+    assert main(["zoo", "repair", str(copy)]) == 0
+    assert "220 networks fitted again" in capsys.readouterr().out
+    assert torch.equal(Zoo(copy).params(torch.arange(220)), zoo.params(torch.arange(220)))
 
 
 def test_swapped_networks_are_found_by_verify(copy: Path) -> None:
