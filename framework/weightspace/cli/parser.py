@@ -2,64 +2,62 @@
 
 from __future__ import annotations
 
-import re
+from enum import Enum
 from typing import Any, NoReturn
 
 import jsonargparse
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from weightspace.cli import class_paths
+from weightspace.cli.readable import explained
 from weightspace.errors import ConfigError
+from weightspace.safe_yaml import check_yaml, load_yaml
+
+class_paths.install()
+
+
+def _load(text: str) -> Any:
+    """jsonargparse's own loader of YAML, within our limits."""
+    check_yaml(text)
+    return _load_unchecked(text)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what classes of others have as defaults, too: members of enumerations."""
+
+
+def _dump(data: Any) -> str:
+    return yaml.dump(data, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+
+
+_Dumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
+_load_unchecked = jsonargparse.get_loader("yaml")
+for _mode in ("yaml", "omegaconf+"):
+    jsonargparse.set_loader(_mode, _load, exceptions=(yaml.YAMLError, ValueError))
+jsonargparse.set_dumper("yaml", _dump)
 
 
 class Parser(jsonargparse.ArgumentParser):
-    """ArgumentParser whose errors are ``ConfigError``."""
+    """ArgumentParser whose errors are ``ConfigError``, and whose options are given by their whole names."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the readable part of the message."""
-        raise ConfigError(readable(message)) from ex
+        raise ConfigError(explained(self, message)) from ex
 
 
 class RunParser(LightningArgumentParser):
     """LightningCLI's parser, with the same errors."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"parser_mode": "omegaconf+", **kwargs})
+        super().__init__(*args, **{"parser_mode": "omegaconf+", "allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the readable part of the message."""
-        raise ConfigError(readable(message)) from ex
-
-
-def readable(message: str) -> str:
-    """The sentences of a jsonargparse message that help: without its nested listing of everything it tried.
-
-    >>> readable("Parser key \\"trainer.max_epochs\\":\\n  Does not validate against any of the Union subtypes\\n"
-    ...     "  Subtypes: [<class 'int'>, <class 'NoneType'>]\\n  Errors:\\n    - Expected a <class 'int'>\\n"
-    ...     "    - Expected a <class 'NoneType'>\\n  Given value type: <class 'str'>\\n  Given value: many")
-    "trainer.max_epochs: expected int or None, found 'many'"
-    """
-    key = re.search(r'(?:Parser key|argument) "?-{0,2}([\w.]+)"?:', message)
-    body = message[key.end() :] if key else message
-    given = re.search(r"(?:Given|Got) value: (.*)", body)
-    lines = dict.fromkeys(line.strip(" -") for line in body.splitlines())
-    reasons = [line for line in lines if line and not line.startswith(_DULL)]
-    types = [match for match in map(_TYPE.fullmatch, reasons) if match]
-    others = [
-        _CLASS.sub(r"there is no class \1, expected its name or dotted path", r)
-        for r in reasons
-        if not _TYPE.fullmatch(r)
-    ]
-    if not others and types and given:
-        names = dict.fromkeys((m.group(1) or m.group(2)).replace("NoneType", "None") for m in types)
-        others = [f"expected {' or '.join(names)}, found {given.group(1)!r}"]
-    return f"{key.group(1)}: {' '.join(others)}" if key else " ".join(others)
-
-
-#: Lines that list what was tried, or repeat the value.
-_DULL = ("Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a path but", "Traceback")
-_TYPE = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*\]))(?:\. Got value: .*)?")
-_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+        raise ConfigError(explained(self, message)) from ex
 
 
 def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
@@ -74,7 +72,7 @@ def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"{option}: expected items like name=value, found {item!r}")
         try:
-            changes[key.strip()] = yaml.safe_load(value)
+            changes[key.strip()] = load_yaml(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"{option}: {item!r} has no readable value") from error
     return changes

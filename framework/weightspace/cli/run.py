@@ -34,6 +34,7 @@ from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files, experiment_name
+from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
 from weightspace.data import ZooDataModule
@@ -81,7 +82,7 @@ def _run(arguments: list[str]) -> None:
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(f"the configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+        raise ConfigError(unresolved(error)) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"a configuration file is not UTF-8 text: {error}") from error
     except ValueError as error:  # jsonargparse wraps what a constructor raises

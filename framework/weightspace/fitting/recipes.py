@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
-from weightspace.errors import RecipeError, SpecError, closest
+from weightspace.errors import ConfigError, RecipeError, SpecError, closest
+from weightspace.files import read_regular
+from weightspace.safe_yaml import MOST_CHARACTERS, load_yaml
 from weightspace.spec import NetworkSpec
 
 #: Half-width of a uniform initialisation as a function of (fan_in, omega).
@@ -232,8 +234,8 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
 
 def _read(path: Path) -> Recipe:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = load_yaml(read_regular(path, MOST_CHARACTERS).decode())
+    except (OSError, UnicodeDecodeError, ConfigError, yaml.YAMLError) as error:
         raise RecipeError(f"recipe file {path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"recipe file {path}: expected fields of a recipe, found {data!r}")

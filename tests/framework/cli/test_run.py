@@ -173,7 +173,10 @@ BAD = {
     "wrong parameter": (["--data.augmentations", "[{rotate: {angle: 3}}]"], "its parameters: degrees=30.0, p=1.0"),
     "missing zoo": (["--data.zoo", "nowhere"], "no zoo at nowhere: there is no such folder"),
     "unknown backbone": (["--model.init_args.backbone", "DWZ"], "backbone: there is no class DWZ"),
-    "unknown argument": (["--model.init_args.backbone.init_args.hiden", "2"], "Option 'hiden' is not accepted"),
+    "unknown argument": (
+        ["--model.init_args.backbone.init_args.hiden", "2"],
+        "no option hiden: did you mean 'hidden'?",
+    ),
     "argument's type": (["--model.init_args.backbone.init_args.hidden", "many"], "hidden: expected int, found 'many'"),
     "rate's type": (["--model.init_args.learning_rate", "fast"], "learning_rate: expected float, found 'fast'"),
     "unknown task": (["--model", "Supervisd"], "there is no class Supervisd"),

@@ -1,0 +1,154 @@
+"""What a ``class_path`` in a configuration may be, and what becomes of its arguments when another is chosen.
+
+This is the one place that replaces functions within jsonargparse, which has no settings for these:
+
+- Where a callable is expected that makes objects of a class, jsonargparse looks at what a function returns only if the
+  function is given by its path alone; one with ``init_args`` it calls, whatever it is.
+- Where a class is replaced by another, jsonargparse keeps those arguments of the old one that the new one takes, too.
+- Where a list is replaced by one of the same length, jsonargparse keeps arguments of the items that were there; and an
+  option like ``--data.augmentations.0.rotate.degrees`` it takes as one of the last item.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import jsonargparse
+from jsonargparse import _typehints as typehints
+
+# bound before they are replaced
+_make_partial = typehints.adapt_partial_callable_class
+_adapt = typehints.adapt_typehints
+_import = typehints.import_object
+
+
+def install() -> None:
+    """Puts the rules in place for all parsers of this process."""
+    # enforces jsonargparse's list of paths that never belong into a configuration (os, subprocess, pickle, ...)
+    jsonargparse.set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
+    typehints.adapt_partial_callable_class = adapt_partial_callable_class
+    typehints.adapt_typehints = adapt_typehints
+    typehints.discard_init_args_on_class_path_change = discard_init_args_on_class_path_change
+
+
+def adapt_partial_callable_class(callable_type: Any, spec: Any) -> tuple[Any, Any]:
+    """Refuses what is neither a class nor a function that says that it returns the expected class.
+
+    A function is called later, as a class is, with its ``init_args`` and the arguments of the callable's type.
+
+    Raises:
+        ImportError: jsonargparse's way to say that a class path is not valid.
+    """
+    result = _make_partial(callable_type, spec)
+    target = _import(result[0]["class_path"])
+    if inspect.isclass(target):
+        return result
+    expected = typehints.get_subclass_types(typehints.get_callable_return_type(callable_type)) or ()
+    if not expected or not typehints.function_returns_subclass(target, expected, None):
+        names = " or ".join(cls.__name__ for cls in expected) or "class"
+        raise ImportError(
+            f"{spec['class_path']} is neither a subclass of {names} nor a function whose return annotation is one"
+            if expected
+            else f"{spec['class_path']} is no class: a function is given by its path alone"
+        )
+    return result[0], {len(callable_type.__args__) - 1}
+
+
+def discard_init_args_on_class_path_change(parser_or_action: Any, previous: Any, value: Any) -> None:
+    """Takes all arguments of the class before, where another has been chosen; another spelling is no other class."""
+    if not previous or not ("init_args" in previous or "dict_kwargs" in previous):
+        return
+    if not _same_class(previous["class_path"], value["class_path"]):
+        for part in ("init_args", "dict_kwargs"):
+            previous.pop(part, None)
+
+
+def _same_class(one: str, other: str) -> bool:
+    if "." in one and "." in other:
+        return one == other or _import(one) is _import(other)
+    return one.rpartition(".")[2] == other.rpartition(".")[2]
+
+
+def adapt_typehints(val: Any, typehint: Any, *args: Any, **kwargs: Any) -> Any:
+    """Lists are replaced as a whole, and an option of one item goes to that item.
+
+    Raises:
+        ValueError: jsonargparse's way to say that a value is not valid.
+    """
+    if typehints.get_typehint_origin(typehint) in typehints.sequence_origin_types and not kwargs.get("append"):
+        before = kwargs.get("prev_val")
+        if isinstance(val, list):
+            kwargs["prev_val"] = None
+        elif isinstance(val, typehints.NestedArg) and (isinstance(before, list) or val.key.split(".")[0].isdigit()):
+            placed = replace_item(before or [], val.key, val.val)
+            if placed is not None:
+                val, kwargs["prev_val"] = placed, None
+    return _adapt(val, typehint, *args, **kwargs)
+
+
+def replace_item(items: list[Any], key: str, value: Any) -> list[Any] | None:
+    """A list in which one item, or a part of it, is replaced; None where the key names no item.
+
+    Args:
+        items: names, mappings or class specifications.
+        key: the item's place, counted from 0, or, where items are ``name`` or ``{name: {...}}``, its name; after
+            dots, the keys within.
+        value: the new value, as YAML if it is text.
+
+    Raises:
+        ValueError: there is no such item.
+
+    >>> replace_item(["sign_flip", {"rotate": {"degrees": 30, "p": 0.5}}], "1.rotate.degrees", "45")
+    ['sign_flip', {'rotate': {'degrees': 45, 'p': 0.5}}]
+    >>> replace_item(["sign_flip", {"rotate": {"degrees": 30}}], "sign_flip.p", "0.5")
+    [{'sign_flip': {'p': 0.5}}, {'rotate': {'degrees': 30}}]
+    """
+    head, _, rest = key.partition(".")
+    if head.isdigit():
+        place = int(head)
+        if place >= len(items):
+            raise ValueError(f"there is no item {place}: the list has {len(items)}, counted from 0; KEY+ adds one")
+        inner = rest
+    else:
+        names = [_item_name(item) for item in items]
+        if None in names:  # classes: jsonargparse takes the key as one of the last
+            return None
+        if names.count(head) != 1:
+            found = f"{names.count(head)} items {head!r}" if head in names else f"no item {head!r}"
+            raise ValueError(f"there is {found} among {', '.join(map(str, names)) or 'none'}: give its place, from 0")
+        place, inner = names.index(head), key
+    new = _load(value) if isinstance(value, str) else value
+    if inner:
+        new = _with_value(items[place], inner.split("."), new)
+    return [*items[:place], new, *items[place + 1 :]]
+
+
+def _load(text: str) -> Any:
+    return jsonargparse.get_loader("yaml")(text)
+
+
+def _item_name(item: Any) -> str | None:
+    if isinstance(item, str):
+        return item
+    return str(next(iter(item))) if isinstance(item, dict) and len(item) == 1 else None
+
+
+def _with_value(item: Any, keys: list[str], value: Any) -> Any:
+    """A copy of an item in which the value at nested keys is another; a name becomes ``{name: {}}`` first."""
+    if not keys:
+        return value
+    known = item.as_dict() if isinstance(item, jsonargparse.Namespace) else item
+    parts = {known: {}} if isinstance(known, str) else dict(known or {})
+    if "class_path" in parts and keys[0] not in ("class_path", "init_args", "dict_kwargs"):
+        keys = ["init_args", *keys]
+    parts[keys[0]] = _with_value(parts.get(keys[0]), keys[1:], value)
+    return parts
+
+
+def known_classes(parser: Any, key: str) -> list[str]:
+    """Names of the classes that a parser's key can have, as far as they are imported."""
+    action = next((action for action in parser._actions if action.dest == key), None)
+    hint = getattr(action, "_typehint", None)
+    paths = typehints.get_all_subclass_paths(hint) if hint is not None else []
+    return sorted({path.rpartition(".")[2] for path in paths})
