@@ -116,6 +116,11 @@ class Augmentation(Callback, ABC):
             raise AugmentationError(f"{self.name}: apply must neither drop targets nor make them up")
 
     @property
+    def changes_networks(self) -> bool:
+        """Whether it may change a network's parameters: not with p = 0, nor where it is of targets alone."""
+        return self.p > 0 and self.family != "label"
+
+    @property
     def state_key(self) -> str:
         """Key of its state in checkpoints: name and occurrence, so that others may come and go before it."""
         return f"augmentation/{self.key}/{self.occurrence}"

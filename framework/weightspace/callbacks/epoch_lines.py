@@ -8,6 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 
+from weightspace.callbacks.measured import measured
+
 
 class EpochLines(ProgressBar):
     """Prints a line after each epoch: its metrics, the rate and the time left."""
@@ -32,11 +34,11 @@ class EpochLines(ProgressBar):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the line."""
-        measured = trainer.callback_metrics  # in all processes, which compute them together
+        found = measured(trainer)  # in all processes, which compute them together
         if not self._enabled:
             return
         done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
-        metrics = {k: float(v) for k, v in measured.items() if k.startswith(("train/", "val/"))}
+        metrics = {k: v for k, v in found.items() if k.startswith(("train/", "val/"))}
         parts = [f"{name} {value:.4g}" for name, value in sorted(metrics.items())]
         print(f"epoch {done}/{total}: {', '.join(parts)}{self._left(done, total)}", flush=True)
 

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Callback
 
 from weightspace.callbacks.best_checkpoint import best_of
+from weightspace.callbacks.measured import measured
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
 from weightspace.run_folder import RunFolder
@@ -87,10 +88,10 @@ class Provenance(Callback):
             self._write(trainer, "validate", {})
 
     def _write(self, trainer: pl.Trainer, command: str, extra: dict[str, float]) -> None:
-        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}  # in all processes together
+        found = measured(trainer)  # in all processes together
         if not trainer.is_global_zero:
             return
-        self.folder.add_metrics(command, {**measured, **extra})
+        self.folder.add_metrics(command, {**found, **extra})
 
 
 def _git_revision() -> str | None:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import lightning.pytorch as pl
-from torch import Tensor
+from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone
 from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
-from weightspace.distributed import processes, total
 from weightspace.errors import ConfigError
 from weightspace.targets import Target
+from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.optim import Optimisation
 
 
@@ -46,6 +46,7 @@ class Task(pl.LightningModule, ABC):
         #: what the head has learned, once it is built
         self.learned: Target | None = None
         self._made = False
+        self._means = nn.ModuleDict()
 
     def setup(self, stage: str) -> None:
         """Has the trainer, which may be that of a script, unpickle no checkpoint."""
@@ -83,6 +84,7 @@ class Task(pl.LightningModule, ABC):
         """
         data = self.data
         data.serve(self.learned)
+        self._means = nn.ModuleDict()  # what an epoch that was cut short has left does not count
         if not self._made:
             self.check(data, self.trainer)
             self._make(data)
@@ -138,20 +140,35 @@ class Task(pl.LightningModule, ABC):
         """The backbone that downstream tasks can use."""
         raise NotImplementedError(f"{type(self).__name__} trains no encoder")
 
-    def log_means(self, means: dict[str, Tensor], count: int, prog_bar: bool = False) -> None:
+    def log_means(
+        self, means: dict[str, Tensor], count: int, prog_bar: bool = False, add_dataloader_idx: bool = True
+    ) -> None:
         """Logs means over a batch's networks, as means over the networks of all processes and of the epoch.
 
         Args:
             means: by name, of this process's part of the batch.
             count: of the networks in it.
             prog_bar: whether to show them while training.
+            add_dataloader_idx: whether Lightning numbers the names, where there are several loaders.
         """
         # Lightning, left to itself, averages the counts of the processes and rounds the average down
-        everywhere = total(count, self.device)
         for name, mean in means.items():
-            part = mean * (processes() * count / everywhere)
-            self.log(name, part, on_step=False, on_epoch=True, batch_size=int(everywhere), sync_dist=True,
-                     prog_bar=prog_bar)  # fmt: skip
+            if name not in self._means:
+                self._means[name] = WeightedMean(mean.dtype).to(mean.device)
+            metric = cast(WeightedMean, self._means[name])
+            metric.update(mean, count)
+            self.log(name, metric, on_step=False, on_epoch=True, batch_size=count, prog_bar=prog_bar,
+                     add_dataloader_idx=add_dataloader_idx, metric_attribute=f"_means.{name}")  # fmt: skip
+
+    def log_training_loss(self, loss: Tensor, count: int) -> None:
+        """Logs ``train/loss``, the mean over the epoch's networks, and ``train/loss_step``, this process's of the step.
+
+        Args:
+            loss: mean over this process's part of the batch.
+            count: of the networks in it.
+        """
+        self.log_means({"train/loss": loss}, count, prog_bar=True)
+        self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=count, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine over all steps of the run."""

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from weightspace.backbones.base import Backbone, check_sizes
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
-from weightspace.distributed import share
 from weightspace.errors import ConfigError
-from weightspace.losses import alignment, nt_xent, spread, uniformity
+from weightspace.losses import alignment, nt_xent_and_own, spread, uniformity
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import Task
 from weightspace.tasks.optim import Optimisation
@@ -93,6 +92,12 @@ class ContrastiveTask(Task):
         super().check(data, trainer)
         if data.positives is None:
             raise ConfigError("ContrastiveTask learns from pairs: set data.positives to augment, views or both")
+        if data.positives != "views" and not any(a.changes_networks for a in data.chain.augmentations):
+            raise ConfigError(
+                f"data.positives {data.positives} makes pairs of a network and itself, and data.augmentations has "
+                "nothing that changes networks (with p > 0): both would be the same. Add augmentations, or take "
+                "positives: views"
+            )
         if data.batch_size < 2:
             raise ConfigError(
                 "ContrastiveTask needs other networks in a batch: data.batch_size must be at least 2, "
@@ -116,28 +121,30 @@ class ContrastiveTask(Task):
 
     def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
         """NT-Xent of one batch of pairs."""
-        loss, measures = self._measure(batch)
-        self.log("train/loss", loss, batch_size=len(batch[0]), prog_bar=True)
-        self.log_means({f"train/{name}": value for name, value in measures.items()}, len(batch[0]))
+        count = len(batch[0])
+        loss, own, measures = self._measure(batch)
+        self.log_training_loss(own, count)
+        self.log_means({f"train/{name}": value for name, value in measures.items()}, count)
         return loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
         """The same of validation networks, whose augmentations are drawn alike in every epoch."""
         count = len(batch[0])
-        loss, measures = self._measure(batch)
-        self.log_means({"val/loss": loss / share(count, loss)}, count, prog_bar=True)
+        _, own, measures = self._measure(batch)
+        self.log_means({"val/loss": own}, count, prog_bar=True)
         self.log_means({f"val/{name}": value for name, value in measures.items()}, count)
 
-    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The loss, the mean of this process's own networks, and what becomes of their embeddings."""
         first, second = self.projector(self(_joined(*batch))).split(len(batch[0]))
-        loss = nt_xent(first, second, self.temperature)
+        loss, own = nt_xent_and_own(first, second, self.temperature)
         with torch.no_grad():
             measures = {
                 "alignment": alignment(first, second),
                 "spread": spread(first),
                 "uniformity": uniformity(first),
             }
-        return loss, measures
+        return loss, own, measures
 
 
 def _projector(widths: list[int], norm: str) -> nn.Sequential:

@@ -88,7 +88,7 @@ class RegressionTask(Task):
     def training_step(self, batch: WeightBatch, batch_idx: int) -> Tensor:
         """Mean squared error of one batch, in variances."""
         loss = self._loss(self(batch), _targets(batch))
-        self.log("train/loss", loss, batch_size=len(batch), prog_bar=True)
+        self.log_training_loss(loss, len(batch))
         return loss * share(len(batch), loss)
 
     def validation_step(self, batch: WeightBatch, batch_idx: int) -> None:

@@ -99,7 +99,7 @@ class SupervisedTask(Task):
         logits, targets = self(batch), _targets(batch)
         loss = F.cross_entropy(logits, _like(targets, logits), label_smoothing=self.label_smoothing)
         self.train_accuracy(logits, _classes(targets))
-        self.log("train/loss", loss, batch_size=len(batch), prog_bar=True)
+        self.log_training_loss(loss, len(batch))
         self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True, batch_size=len(batch))
         return loss * share(len(batch), loss)
 

@@ -53,6 +53,6 @@ def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
         if isinstance(tensor, torch.Tensor):
             assert torch.allclose(tensor, other[name], atol=1e-8), name
     measured = [json.loads(folder.metrics_file.read_text())["fit"] for folder in folders]
-    for name in ("val/loss", "train/accuracy", "val/accuracy"):
+    for name in ("train/loss", "val/loss", "train/accuracy", "val/accuracy"):
         if name in measured[0]:  # of the whole set, and no network counted twice
             assert measured[1][name] == pytest.approx(measured[0][name], abs=1e-7), name
