@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import signal
-import threading
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from types import FrameType
 from typing import Any
 
 import fsspec
@@ -20,25 +17,10 @@ from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
 from weightspace.errors import ConfigError, interrupted
 from weightspace.files import whole_file
+from weightspace.reading import reading, refused_pickle, uninterrupted
 
 #: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Lets ctrl-C wait until the block is over: torch's writer of files aborts the process if it is cut short."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pressed: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-    if pressed and callable(before):
-        before(*pressed[0])
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -164,15 +146,13 @@ def _fetched(path: str) -> bytes:
 
 
 def _loaded(content: io.BytesIO, path: str | Path, map_location: Any) -> dict[str, Any]:
-    try:
+    def refuse(error: Exception) -> ConfigError:
+        if isinstance(error, UnpicklingError):
+            return ConfigError(f"{path} is refused: {refused_pickle(error)}")
+        return ConfigError(f"{path} is not a readable checkpoint: {_summary(error)}")
+
+    with reading(refuse):
         checkpoint: dict[str, Any] = torch.load(content, map_location, weights_only=True)
-    except UnpicklingError as error:
-        raise ConfigError(
-            f"{path} holds more than tensors, numbers and texts. It is not unpickled, since that can run any code: "
-            f"{_summary(error)}"
-        ) from error
-    except _UNREADABLE as error:
-        raise ConfigError(f"{path} is not a readable checkpoint: {_summary(error)}") from error
     return checkpoint
 
 

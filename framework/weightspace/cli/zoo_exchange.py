@@ -34,6 +34,7 @@ def import_(
     prefix: str | None = None,
     labels: str | None = None,
     label_regex: str | None = None,
+    key: str | None = None,
     spec: str | None = None,
     activation: str | None = None,
     omega: float | list[float] | None = None,
@@ -56,6 +57,8 @@ def import_(
         prefix: of the folders, for nfn.
         labels: CSV with the columns path, label and perhaps object, view, split, for folder.
         label_regex: regular expression for the path, whose first group is the label, for folder.
+        key: where the network is in files that hold more, as model_ema, or state_dict.net in a checkpoint; "." for the
+            file itself. Not for numpy.
         spec: JSON file with the architecture, for numpy.
         activation: sine, tanh or relu; dwsnets and nfn have sine.
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
@@ -75,13 +78,14 @@ def import_(
     if not root.exists():
         raise ZooError(f"there is nothing at {root} to import")
     given = {"splits": splits, "view_from": view_from, "prefix": prefix, "labels": labels, "label_regex": label_regex,
-             "spec": spec}  # fmt: skip
+             "key": key, "spec": spec}  # fmt: skip
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
     listing.settle()
     network = _spec(listing, chosen, activation, omega, output_offset)
     console.print(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
     facts = {"imported": {"format": format}, "value_range": value_range or list(chosen.value_range)}
+    facts |= {} if key is None else {"key": key}
     finished = (Path(out) / FILE).exists()
     run = ZooImport(listing, network, out, target, facts, {"import_path": str(root.resolve())}, strict)
     try:

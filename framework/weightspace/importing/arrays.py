@@ -10,6 +10,7 @@ import torch
 from weightspace.errors import ZooError
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
 from weightspace.importing.spec_file import read_spec
+from weightspace.reading import reading
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 
@@ -26,7 +27,9 @@ class ArrayListing(Listing):
 
     def read(self, entry: Entry) -> Contents:
         """Takes one row."""
-        vector = torch.from_numpy(np.array(self.params[int(entry.name.removeprefix("row "))]))
+        row = self.params[int(entry.name.removeprefix("row "))]
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told as such
+            vector = torch.from_numpy(row.astype(np.float32))  # of either byte order, and longer ones
         return Contents(list(self.spec.unpack(vector).values()))
 
 
@@ -64,14 +67,15 @@ def arrays(root: Path, spec: str | None = None) -> Listing:
 
 
 def _load(root: Path) -> dict[str, np.ndarray]:
-    try:
+    def refuse(error: Exception) -> ZooError:
+        return ZooError(f"{root} cannot be read as arrays ({type(error).__name__}: {error})")
+
+    with reading(refuse):
         if root.is_dir():
             paths = {name: root / f"{name}.npy" for name in NAMES}
             return {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in paths.items() if p.is_file()}
         with np.load(root, allow_pickle=False) as file:
             return {name: file[name] for name in NAMES if name in file}
-    except Exception as error:  # numpy raises many kinds for a damaged file
-        raise ZooError(f"{root} cannot be read as arrays ({type(error).__name__}: {error})") from error
 
 
 def _texts(array: np.ndarray, name: str, root: Path) -> list[str]:

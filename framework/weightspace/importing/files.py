@@ -21,25 +21,35 @@ from weightspace.walk import is_hidden, walk
 
 
 class FileListing(Listing):
-    """Networks in files below a folder."""
+    """Networks in files below a folder.
+
+    Args:
+        root: the folder.
+        key: where the network is in each file, see ``read_state_dict``.
+    """
+
+    def __init__(self, root: Path, key: str | None = None) -> None:
+        super().__init__(root)
+        self.key = key
 
     def read(self, entry: Entry) -> Contents:
         """Reads one file."""
-        return read_state_dict(self.root / entry.name)
+        return read_state_dict(self.root / entry.name, self.key)
 
 
-def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None) -> Listing:
+def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, key: str | None = None) -> Listing:
     """State_dicts in a tree, with a JSON file: {split: [path, ...]} or {split: {"path": [...], "label": [...]}}.
 
     Args:
         root: the folder.
         view_from: where the view is in a path below the folder, see ``view_splitter``; default its first component.
         splits: the JSON file; default the one below the folder whose name has "splits" in it.
+        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
 
     Raises:
         ZooError: no such file, or one that cannot be understood.
     """
-    listing, table = FileListing(root), _splits_file(root, splits)
+    listing, table = FileListing(root, key), _splits_file(root, splits)
     split_of = view_splitter(view_from)
     rows = [
         (split_name(name, table), path, label)
@@ -60,17 +70,18 @@ def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None) -
     return listing
 
 
-def nfn(root: Path, prefix: str | None = None) -> Listing:
+def nfn(root: Path, prefix: str | None = None, key: str | None = None) -> Listing:
     """One file per network, ``<prefix>_<class>s/net<number>.pth``; copies in ``<prefix>_aug<i>_<class>s`` are views.
 
     Args:
         root: the folder.
         prefix: of the folders; default the only one there.
+        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
 
     Raises:
         ZooError: folders of several prefixes, and none asked for.
     """
-    listing = FileListing(root)
+    listing = FileListing(root, key)
     listing.ordered = True
     folder_name = re.compile(r"(?P<prefix>.+?)(?:_aug(?P<copy>\d+))?_(?P<label>[^_]+?)s?")
     prefixes = set()
@@ -93,7 +104,13 @@ def nfn(root: Path, prefix: str | None = None) -> Listing:
     return listing
 
 
-def folder(root: Path, labels: str | None = None, label_regex: str | None = None, view_from: str = "none") -> Listing:
+def folder(
+    root: Path,
+    labels: str | None = None,
+    label_regex: str | None = None,
+    view_from: str = "none",
+    key: str | None = None,
+) -> Listing:
     """All files below a folder. What is hidden, or of another kind, is not looked at.
 
     Without a table, files in folders ``train``, ``val`` and ``test`` are of these splits, and the name of the folder
@@ -105,6 +122,7 @@ def folder(root: Path, labels: str | None = None, label_regex: str | None = None
             folder, if it is there.
         label_regex: a regular expression for the path, whose first group is the label.
         view_from: where the view is in a path, see ``view_splitter``.
+        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
 
     Raises:
         ConfigError: an expression that is not one.
@@ -113,7 +131,7 @@ def folder(root: Path, labels: str | None = None, label_regex: str | None = None
     if labels is not None and label_regex is not None:
         raise ConfigError("labels and label_regex are two ways to the same: give one of them")
     table = Path(labels).expanduser() if labels else root / LABELS
-    listing, split_of = FileListing(root), view_splitter(view_from)
+    listing, split_of = FileListing(root, key), view_splitter(view_from)
     found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
     listing.skipped = found.left
     if labels is not None or (label_regex is None and table.is_file()):

@@ -205,13 +205,14 @@ def common_widths(listing: Listing) -> tuple[int, ...]:
     """
     found: Counter[tuple[int, ...]] = Counter()
     reason = ""
-    for row in spread(len(listing.entries), SAMPLE).tolist():
+    sample = spread(len(listing.entries), SAMPLE).tolist()
+    for row in sample:
         try:
             found[widths_of(listing.read(listing.entries[row]).tensors)] += 1
         except ValueError as error:
             reason = f"{listing.entries[row].name}: {error}"
     if not found:
-        raise ZooError(f"none of {SAMPLE} networks of {listing.root} can be read, for instance {reason}")
+        raise ZooError(f"none of {len(sample)} networks of {listing.root} can be read, for instance {reason}")
     return found.most_common(1)[0][0]
 
 

@@ -13,63 +13,74 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from weightspace.files import FileRefusedError, require_regular
 from weightspace.importing.listing import Contents
+from weightspace.importing.network_part import NetworkError, network_part
 from weightspace.names import natural
+from weightspace.reading import reading, refused_pickle
 
 #: Bytes that a torch file may hold, unpacked, beyond its own size: torch does not compress.
 SLACK = 1 << 16
 
 
-def read_state_dict(path: Path) -> Contents:
-    """Reads a state_dict from a file of torch (zip format) or safetensors, with a label that may lie beside it.
+def read_state_dict(path: Path, key: str | None = None) -> Contents:
+    """Reads a network from a file of torch (zip format) or safetensors, with a label that may lie beside it.
 
-    The tensors may lie in a dictionary within the file (``state_dict``, ``model``, ...), if it is the only one.
+    Its tensors may lie in a dictionary within the file, as in a training checkpoint, if no other one holds a network.
 
     Args:
-        path: ends in .pth, .pt or .safetensors.
+        path: ends in .ckpt, .pth, .pt or .safetensors.
+        key: where the network is in the file: the name of a dictionary, or what its tensors' names begin with, or
+            both with a dot between them; ".": the file itself.
 
     Raises:
         ValueError: what is wrong; a pickle that asks for anything but tensors and plain containers is not run.
     """
-    try:
-        safe = path.suffix == ".safetensors"
-        data = safetensors.torch.load_file(path) if safe else _load_torch(path)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"refused: its pickle asks for more than tensors and plain containers ({_line(error)})"
-        ) from error
-    except FileNotFoundError as error:
-        raise ValueError("no such file") from error
-    except Exception as error:  # torch raises many kinds for a damaged file; all of them mean this
-        raise ValueError(f"not a readable file ({type(error).__name__}: {_line(error)})") from error
-    return contents(data, path.stat().st_size, ordered=not safe)
+    safe = path.suffix.lower() == ".safetensors"
+    with reading(_refuse, passed=(NetworkError,)):
+        size = require_regular(path)
+        data = safetensors.torch.load_file(path) if safe else _load_torch(path, size)
+        return contents(data, size, ordered=not safe, key=key)
 
 
-def contents(data: Any, size: int, ordered: bool) -> Contents:
+def _refuse(error: Exception) -> NetworkError:
+    if isinstance(error, pickle.UnpicklingError):
+        return NetworkError(f"refused: {refused_pickle(error)}")
+    if isinstance(error, FileNotFoundError):
+        return NetworkError("no such file")
+    reason = error.strerror if isinstance(error, FileRefusedError) else f"{type(error).__name__}: {_line(error)}"
+    return NetworkError(f"not a readable file ({reason})")
+
+
+def contents(data: Any, size: int, ordered: bool, key: str | None = None) -> Contents:
     """Finds layers and label in what was read.
 
     Args:
-        data: a dictionary of tensors.
+        data: a dictionary of tensors, or of such dictionaries.
         size: of the file in bytes: no tensor can be larger.
         ordered: whether its keys are in the order of the layers; else their natural order is taken.
+        key: which part is the network, see ``read_state_dict``.
 
     Raises:
-        ValueError: no layers, or tensors that are not one network's.
+        NetworkError: no layers, or tensors that are not one network's.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"expected a state_dict, found {type(data).__name__}")
+        raise NetworkError(f"expected a state_dict, found {type(data).__name__}")
     label = data.get("label")
-    nested = [value for value in data.values() if isinstance(value, Mapping)]
-    state = nested[0] if len(nested) == 1 else data
-    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor) and key != "label"}
-    if not tensors or not all(isinstance(key, str) for key in tensors):
-        raise ValueError("expected tensors by name, found none")
-    for key, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.layout != torch.strided:
-            raise ValueError(f"{key} should hold real numbers, found {tensor.dtype}")
-        if tensor.numel() * tensor.element_size() > size:
-            raise ValueError(f"{key} claims {tensor.numel()} numbers, more than the file can hold")
-    return Contents(_layers(tensors, ordered), label)
+    found = network_part({name: value for name, value in data.items() if name != "label"}, key)
+    return Contents(_layers({name: _plain(name, tensor, size) for name, tensor in found.items()}, ordered), label)
+
+
+def _plain(name: str, tensor: Tensor, size: int) -> Tensor:
+    """A tensor's numbers as float32, without history."""
+    kinds = {"nested": tensor.is_nested, "quantised": tensor.is_quantized, "meta": tensor.device.type == "meta",
+             "sparse": tensor.layout != torch.strided}  # fmt: skip
+    odd = [kind for kind, found in kinds.items() if found]
+    if odd or not tensor.is_floating_point():
+        raise NetworkError(f"{name} should hold real numbers, found {' '.join([*odd, str(tensor.dtype)])}")
+    if tensor.numel() * tensor.element_size() > size:
+        raise NetworkError(f"{name} claims {tensor.numel()} numbers, more than the file can hold")
+    return tensor.detach().to(torch.float32)
 
 
 def widths_of(tensors: list[Tensor]) -> tuple[int, ...]:
@@ -99,25 +110,32 @@ def _layers(tensors: dict[str, Tensor], ordered: bool) -> list[Tensor]:
     for prefix in prefixes:
         names = [f"{prefix}.{kind}" if prefix else kind for kind in ("weight", "bias")]
         if not all(name in tensors for name in names) or tensors[names[0]].ndim != 2 or tensors[names[1]].ndim != 1:
-            raise ValueError(f"expected layers with a matrix 'weight' and a vector 'bias', found {_shapes(tensors)}")
+            raise NetworkError(
+                f"expected layers with a matrix 'weight' and a vector 'bias', found {_shapes(tensors)}{_parts(tensors)}"
+            )
         layers += [tensors[name] for name in names]
     if len(layers) != len(tensors):
-        raise ValueError(f"expected weights and biases only, found {_shapes(tensors)}")
+        raise NetworkError(f"expected weights and biases only, found {_shapes(tensors)}")
     return layers
 
 
-def _load_torch(path: Path) -> Any:
-    size = path.stat().st_size
+def _load_torch(path: Path, size: int) -> Any:
     if not zipfile.is_zipfile(path):
-        raise ValueError(
+        raise NetworkError(
             "not in the zip format of torch 1.6 and later: load and save it with a newer torch, if it is older"
         )
     with zipfile.ZipFile(path) as file:
         if sum(entry.file_size for entry in file.infolist()) > size + SLACK:
-            raise ValueError("it claims to hold more than its size")
+            raise NetworkError("it claims to hold more than its size")
         if file.testzip() is not None:
-            raise ValueError("its checksum is wrong")
+            raise NetworkError("its checksum is wrong")
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _parts(tensors: dict[str, Tensor]) -> str:
+    """Names that parts of it begin with, as a hint."""
+    parts = dict.fromkeys(name.partition(".")[0] for name in tensors if name.count(".") > 1)
+    return f": choose a part of it by --key {' or '.join(parts)}" if len(parts) > 1 else ""
 
 
 def _shapes(tensors: dict[str, Tensor]) -> str:
@@ -125,6 +143,6 @@ def _shapes(tensors: dict[str, Tensor]) -> str:
     return ", ".join(shown) + (", ..." if len(tensors) > 8 else "")
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
     return lines[0][:200]

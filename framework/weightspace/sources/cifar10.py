@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from weightspace.errors import SourceError
+from weightspace.reading import reading
 from weightspace.sources.image_source import ImageSource
 
 SIDE = 32
@@ -62,11 +63,13 @@ def _read_binary(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_python(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     path = folder / name
-    try:
+
+    def refuse(error: Exception) -> SourceError:
+        return SourceError(f"{path}: not a batch of CIFAR-10 ({type(error).__name__}: {error})")
+
+    with reading(refuse):
         data = PlainUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         pixels, labels = np.asarray(data[b"data"]), np.asarray(data[b"labels"], dtype=np.int64)
-    except Exception as error:  # a damaged pickle raises many kinds
-        raise SourceError(f"{path}: not a batch of CIFAR-10 ({type(error).__name__}: {error})") from error
     return _checked(path, pixels, labels)
 
 
