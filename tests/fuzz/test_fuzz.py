@@ -9,6 +9,7 @@ import io
 import json
 import resource
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ from weightspace.zoo.statistics import zoo_table
 
 #: Bytes that one damaged file of a few kilobytes may cost beyond what was in use.
 MEMORY = 300_000_000
+
+#: Files whose damage is tried: a box in all formats, and a pyramid over a quad that is not convex.
+MESHES = (".off", ".obj", ".stl", ".ply", "dart.off", "dart.ply")
 
 Damage = Callable[[bytes], bytes]
 
@@ -258,11 +262,19 @@ def damaged_pickle(folder: Path, content: bytes, damage: Damage) -> None:
 
 @pytest.fixture(scope="module")
 def meshes() -> dict[str, bytes]:
-    """A box in all formats."""
+    """Files of ``MESHES``."""
     files = {}
     for ending in (".off", ".obj", ".stl", ".ply"):
         content = trimesh.creation.box((1, 0.5, 0.3)).export(file_type=ending[1:])
         files[ending] = content if isinstance(content, bytes) else content.encode()
+    rows = ["COFF", "5 5 8", "0 0 0 1 0 0", "2 0 0 0 1 0", "0.5 0.5 0 0 0 1", "0 2 0 1 1 1", "0.2 0.2 1 0 0 0"]
+    rows += ["4 3 2 1 0", "3 0 1 4", "3 1 2 4", "3 2 3 4", "3 3 0 4"]  # over a quad that is not convex
+    files["dart.off"] = "\n".join(rows).encode()
+    faces = b"".join(struct.pack(f"<B{row[0]}i", *row) for row in ([int(n) for n in line.split()] for line in rows[7:]))
+    points = struct.pack("<15f", *(float(n) for row in rows[2:7] for n in row.split()[:3]))
+    head = "ply\nformat binary_little_endian 1.0\nelement vertex 5\nproperty float x\nproperty float y\n"
+    head += "property float z\nelement face 5\nproperty list uchar int vertex_index\nend_header\n"
+    files["dart.ply"] = head.encode() + points + faces
     return files
 
 
@@ -270,7 +282,7 @@ def damaged_mesh(content: bytes, ending: str, damage: Damage) -> None:
     """An error of ours, or triangles that the file can hold, normalised, whose inside can be told."""
     damaged = damage(content)
     try:
-        mesh = parse_mesh(damaged, ending)
+        mesh = parse_mesh(damaged, ending[-4:])
     except ValueError:
         return
     assert 0 < len(mesh.faces) <= len(damaged)
@@ -323,7 +335,7 @@ def test_pickle_with_checksums_that_fit(damage: Damage, state_dicts: dict[str, b
 
 
 @cases(60)
-@given(damage=damages(), ending=st.sampled_from([".off", ".off", ".obj", ".stl", ".ply"]))
+@given(damage=damages(), ending=st.sampled_from(MESHES))
 def test_mesh(damage: Damage, ending: str, meshes: dict[str, bytes]) -> None:
     damaged_mesh(meshes[ending], ending, damage)
 
@@ -365,6 +377,6 @@ def test_pickle_with_checksums_that_fit_long(damage: Damage, state_dicts: dict[s
 
 @pytest.mark.long
 @cases(1000)
-@given(damage=damages(), ending=st.sampled_from([".off", ".off", ".obj", ".stl", ".ply"]))
+@given(damage=damages(), ending=st.sampled_from(MESHES))
 def test_mesh_long(damage: Damage, ending: str, meshes: dict[str, bytes]) -> None:
     damaged_mesh(meshes[ending], ending, damage)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import re
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from weightspace.files import FileRefusedError, read_regular
+from weightspace.limits import FACES, MESH_BYTES
+from weightspace.sources.obj import prepared_obj
+from weightspace.sources.off import read_off
+from weightspace.sources.ply import in_halves, read_ply
+from weightspace.sources.polygons import MeshError, triangulate
 from weightspace.sources.triangle_tree import triangle_tree
 from weightspace.sources.winding import winding_number
 
@@ -18,18 +23,12 @@ if TYPE_CHECKING:
     from trimesh import Trimesh
 
 ENDINGS = frozenset({".off", ".obj", ".stl", ".ply"})
-#: Larger files and meshes are refused.
-MAX_BYTES, MAX_FACES = 100_000_000, 500_000
 #: Less than a grain of the cube: a mesh of faces that lie on one another.
 MIN_VOLUME = 1e-9
 #: Faces of a body whose corners tell whether it lies within another one.
 WITNESSES = 64
 #: Half of a mesh's longest side, after it is normalised.
 REACH = 0.9
-
-
-class MeshError(ValueError):
-    """What is wrong with the content of a file."""
 
 
 def parse_mesh(content: bytes, ending: str) -> Trimesh:
@@ -44,29 +43,34 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
     """
     import trimesh
 
-    if len(content) > MAX_BYTES:
-        raise MeshError(f"{len(content):,} bytes are too many (at most {MAX_BYTES:,})")
+    if len(content) > MESH_BYTES:
+        raise MeshError(f"{len(content):,} bytes are too many (at most {MESH_BYTES:,})")
     try:
-        vertices, faces = _read_off(content) if ending == ".off" else _read_other(content, ending)
+        vertices, faces = _read(content, ending)
     except (MeshError, MemoryError, ImportError):
         raise  # said already, or no fault of the file
     except Exception as error:  # a damaged file raises many kinds
         raise MeshError(f"cannot be read ({type(error).__name__}: {str(error).strip()[:200]})") from error
     if not len(faces) or faces.ndim != 2:
         raise MeshError("has no faces")
-    if len(faces) > MAX_FACES:
-        raise MeshError(f"{len(faces):,} faces are too many (at most {MAX_FACES:,})")
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise MeshError("has vertices without three coordinates")
+    if len(faces) > FACES:
+        raise MeshError(f"{len(faces):,} faces are too many (at most {FACES:,})")
     if faces.min() < 0 or faces.max() >= len(vertices):
         wrong = faces.min() if faces.min() < 0 else faces.max()
         raise MeshError(f"a face names vertex {wrong} of {len(vertices)}")
     if not np.isfinite(vertices[faces]).all():
         raise MeshError("has vertices that are not finite numbers")
-    used = vertices[np.unique(faces)]
-    low, high = used.min(0), used.max(0)
+    used = np.unique(faces)  # the others may lie anywhere
+    vertices, faces = vertices[used], np.searchsorted(used, faces)
+    low, high = vertices.min(0), vertices.max(0)
     size = float((high / 2 - low / 2).max())
     if not 1e-100 < size < 1e100:
         raise MeshError(f"its longest side is {2 * size:g}")
     mesh = trimesh.Trimesh((vertices - (low / 2 + high / 2)) * (REACH / size), faces, process=True)
+    if not (whole := np.diff(np.sort(mesh.faces, axis=1), axis=1).all(1)).all():
+        mesh.update_faces(whole)  # of two corners, that is, at most: their edges would seem to be between others
     if not mesh.area > 0:
         raise MeshError("its faces have no area")
     return mesh
@@ -91,9 +95,9 @@ def read_file(path: Path) -> bytes:
         MeshError: it cannot be read, or is too large.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise MeshError(f"{size:,} bytes are too many (at most {MAX_BYTES:,})")
-        return path.read_bytes()
+        return read_regular(path, MESH_BYTES)
+    except FileRefusedError as error:
+        raise MeshError(error.strerror) from error
     except OSError as error:
         raise MeshError(f"cannot be read ({error.strerror or error})") from error
 
@@ -132,39 +136,28 @@ def _volume(triangles: np.ndarray) -> float:
     return float((np.cross(first, second) * third).sum() / 6)
 
 
-def _read_off(content: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices, and triangles; polygons are divided into fans.
-
-    Raises:
-        MeshError: no OFF file, or one that was cut.
-    """
-    lines = [line for raw in content.splitlines() if (line := raw.split(b"#")[0].strip())]
-    head = b"\n".join(lines[:2])
-    counts = re.match(rb"C?OFF\s*(\d{1,9})\s+(\d{1,9})(\s|$)", head)
-    if not counts:
-        raise MeshError("not an OFF file: it should begin with OFF and the counts of vertices and faces")
-    vertices, faces = int(counts[1]), int(counts[2])
-    body = lines[1 if b"\n" not in counts[0].strip() else 2 :]
-    if len(body) < vertices + faces:
-        raise MeshError(f"cut short: {vertices:,} vertices and {faces:,} faces, but only {len(body):,} lines")
-    triangles = []
-    for line in body[vertices : vertices + faces]:
-        count, *corners = line.split()
-        if not count.isdigit() or not 3 <= int(count) <= len(corners):
-            raise MeshError(f"not a face: {line[:50].decode(errors='replace')!r}")
-        first, *rest = (int(corner) for corner in corners[: int(count)])
-        triangles += [(first, *pair) for pair in pairwise(rest)]
-    points = [line.split()[:3] for line in body[:vertices]]
-    return np.array(points, dtype=np.float64).reshape(-1, 3), np.array(triangles, dtype=np.int64).reshape(-1, 3)
+def _read(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and triangles."""
+    if ending == ".off":
+        points, corners, lengths = read_off(content)
+        return points, triangulate(points, corners, lengths)
+    if ending == ".ply":
+        points, corners, lengths = read_ply(content)
+        return points, in_halves(triangulate(points, corners, lengths), lengths)
+    return _read_by_trimesh(prepared_obj(content) if ending == ".obj" else _counted_stl(content), ending)
 
 
-def _read_other(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and triangles of OBJ, STL and PLY files."""
+def _counted_stl(content: bytes) -> bytes:
+    """The content of an STL file, binary or text, if it does not have too many faces."""
+    binary = len(content) >= 84 and 84 + 50 * int.from_bytes(content[80:84], "little") == len(content)
+    count = (len(content) - 84) // 50 if binary else len(re.findall(rb"vertex", content, re.IGNORECASE)) // 3
+    if count > FACES:
+        raise MeshError(f"{count:,} faces are too many (at most {FACES:,})")
+    return content
+
+
+def _read_by_trimesh(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
     import trimesh
 
     loaded: Any = trimesh.load_mesh(io.BytesIO(content), file_type=ending[1:], process=False)
-    vertices, faces = np.asarray(loaded.vertices, dtype=np.float64), np.asarray(loaded.faces, dtype=np.int64)
-    claimed = re.search(rb"^element face (\d+)", content[:10_000], flags=re.MULTILINE) if ending == ".ply" else None
-    if claimed and len(faces) < int(claimed[1]):
-        raise MeshError(f"cut short: {int(claimed[1]):,} faces, but only {len(faces):,} are there")
-    return vertices, faces
+    return np.asarray(loaded.vertices, dtype=np.float64), np.asarray(loaded.faces, dtype=np.int64)

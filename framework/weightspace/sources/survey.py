@@ -16,7 +16,7 @@ from weightspace.sources.cache import cache_folder
 from weightspace.sources.mesh_file import leak, parse_mesh, read_file
 
 #: Another number means that files are judged in another way.
-VERSION = 1
+VERSION = 2
 #: From this many files on, the user is told.
 MANY = 50
 

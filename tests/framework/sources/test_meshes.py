@@ -210,8 +210,8 @@ def test_contract(number: int, options: dict, modelnet: Path) -> None:
         (b"", "not an OFF file"),
         (b"PLY\n3 1 0\n", "not an OFF file"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n", "cut short"),
-        (b"OFF\n9000000000 1 0\n0 0 0\n", "not an OFF file"),
-        (b"OFF\n3 900000000 0\n0 0 0\n", "cut short"),
+        (b"OFF\n9000000000 1 0\n0 0 0\n", "9,000,000,000 vertices are too many"),
+        (b"OFF\n3 900000000 0\n0 0 0\n", "900,000,000 faces are too many"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "a face names vertex 7 of 3"),
         (b"OFF\n3 1 0\n0 0 x\n1 0 0\n0 1 0\n3 0 1 2\n", "cannot be read"),
         (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1\n", "not a face: '3 0 1'"),
@@ -256,7 +256,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
         load_source("meshes", path=str(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 1, "files": {"box/box.off": {}}}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 2, "files": {"box/box.off": {}}}', b"\xff\xfe"])
 def test_a_memory_that_cannot_be_read_is_made_anew(content: bytes, tmp_path: Path) -> None:
     write(tmp_path / "net/box/box.off", plank())
     load_source("meshes", path=str(tmp_path / "net"), points=64)
