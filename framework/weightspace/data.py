@@ -39,7 +39,8 @@ class ZooDataModule(pl.LightningDataModule):
             own: "augment" (a network and itself), "views" (two neural views of an object), "both" (one or the other, at
             random). An epoch then visits every object once, and validation has pairs, too.
         augmentations: names, or {name: {parameter: value}}, in order.
-        seed: of the order of batches, the augmentations and the label subset.
+        seed: of the order of batches, the augmentations and the label subset, >= 0. None: that of the run
+            (``seed_everything``) on the command line, 0 in Python.
         num_workers: loader processes; 0 is fastest for zoos in memory.
         memory_gb: how many gigabytes of a split's parameters may be copied to memory, >= 0; more are read batch by
             batch from the zoo's files.
@@ -60,11 +61,12 @@ class ZooDataModule(pl.LightningDataModule):
         internal_test: bool = False,
         positives: str | None = None,
         augmentations: list[str | dict[str, Any]] | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         num_workers: int = 0,
         memory_gb: float = 4.0,
     ) -> None:
         super().__init__()
+        seed = 0 if seed is None else seed
         counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
         for name, value, least in [
             *((n, v, 1) for n, v in counts.items()),

@@ -171,6 +171,14 @@ class RunCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Does nothing: LightningCLI would let the checkpoint's hyperparameters override YAML and command line."""
 
+    def instantiate_classes(self) -> None:
+        """Builds all. Data without a seed of its own takes the run's; the file that is kept can be given another."""
+        data = self._get(self.config, "data")
+        own = data["seed"]
+        data["seed"] = int(self._get(self.config, "seed_everything")) if own is None else own
+        super().instantiate_classes()
+        data["seed"] = own
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Adds the run's folder, logger and callbacks to what the configuration says."""
         self.folder = self._folder()

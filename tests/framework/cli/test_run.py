@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -15,6 +16,8 @@ import yaml
 from safetensors.torch import load_file
 from weightspace.backbones import DWS
 from weightspace.cli.main import main
+from weightspace.cli.run import QUIET, RunCLI
+from weightspace.data import ZooDataModule
 from weightspace.encoder import embed, load_encoder, save_encoder
 from weightspace.run_folder import RunFolder
 from weightspace.zoo import Zoo
@@ -36,7 +39,6 @@ def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch
         "data": {
             "zoo": str(digits_zoo),
             "batch_size": 32,
-            "seed": "${..seed_everything}",
             "augmentations": ["sign_flip", {"mixup": {"alpha": 0.4, "p": 0.5}}],
         },
         "trainer": {"max_epochs": 2, "accelerator": "cpu"},
@@ -72,7 +74,7 @@ def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, 
     assert any("tfevents" in name for name in names)
     assert len([n for n in names if n.endswith(".ckpt")]) == 3
     resolved = yaml.safe_load((run / "config.yaml").read_text())
-    assert (resolved["data"]["seed"], resolved["data"]["eval_batch_size"]) == (3, 512)
+    assert (resolved["seed_everything"], resolved["data"]["eval_batch_size"]) == (3, 512)
     fitted = metrics(run)["fit"]
     assert fitted["epochs"] == 2
     assert fitted["networks_per_second"] > 0
@@ -90,6 +92,27 @@ def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, 
     events = EventAccumulator(str(run)).Reload()
     assert {"train/loss", "val/accuracy", "networks_per_second"} <= set(events.Tags()["scalars"])
     assert {"augmentation", "confusion_val"} <= set(events.Tags()["images"])
+
+
+@pytest.mark.parametrize(
+    ("options", "seed"),
+    [
+        ([], 3),
+        (["--seed_everything", "5"], 5),
+        (["--seed_everything", "5", "--data.seed", "0"], 0),
+        (["--data.seed", "${..seed_everything}"], 3),
+    ],
+)
+def test_the_data_follows_the_seed_of_the_run(experiment: Path, options: list[str], seed: int) -> None:
+    command = ["fit", "-c", str(experiment), "--trainer.max_epochs", "1", "--data.label_fraction", "0.5"]
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
+    cli = RunCLI([*command, *options])
+    given = ZooDataModule(str(cli.datamodule.zoo.path), label_fraction=0.5, seed=seed)
+    assert torch.equal(cli.datamodule.training_batch().objects, given.training_batch().objects)
+    assert cli.datamodule.seed == cli.datamodule.chain.seed == seed
+    kept = yaml.safe_load((cli.folder.path / "config.yaml").read_text())["data"]["seed"]
+    assert kept == (seed if "--data.seed" in options else None), "the file could not be given another seed"
 
 
 def test_validate_repeats_the_best_score(experiment: Path, tmp_path: Path) -> None:
