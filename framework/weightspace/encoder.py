@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from weightspace.backbones import Backbone
+from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.batch import WeightBatch
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
@@ -34,10 +35,17 @@ LIMIT = 4 * 2**30
 DESCRIPTION = {"class": str, "spec": dict, "out_dim": int, "arguments": dict}
 
 
-def save_encoder(path: str | Path, encoder: Backbone) -> None:
-    """Writes the artefact, whole or not at all; the same encoder is the same bytes."""
+def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | None = None) -> None:
+    """Writes the artefact, whole or not at all; the same encoder is the same bytes.
+
+    Args:
+        path: the file.
+        encoder: a backbone, with a head or without.
+        target: of a head, what its result is: plain data with "kind" and "names", which the description then holds.
+    """
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
-    texts = {"encoder": json.dumps(encoder.description()), "versions": json.dumps(versions)}
+    description = {**encoder.description(), **({} if target is None else {"target": target})}
+    texts = {"encoder": json.dumps(description), "versions": json.dumps(versions)}
     write_whole(Path(path), seal(encoder.state_dict(), {"format": FORMAT, **texts}))
 
 
@@ -84,7 +92,7 @@ def embed(encoder: Backbone, batch: WeightBatch, chunk: int = 512) -> Tensor:
 
 
 def describe_encoder(path: str | Path) -> dict[str, Any]:
-    """What the artefact says of itself: "class", "spec", "out_dim", "arguments".
+    """What the artefact says of itself: "class", "spec", "out_dim", "arguments", and "target" where it has a head.
 
     Raises:
         ConfigError: no such file, a damaged one, or not an encoder artefact.
@@ -148,6 +156,8 @@ def _backbone_class(name: str) -> Callable[..., Backbone]:
     if name in plugins("weightspace.backbones"):
         found: Callable[..., Backbone] = load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
         return found
+    if name == EncoderClassifier.__name__:
+        return EncoderClassifier
     # a class of the user's own that is not offered by a distribution must have been imported
     loaded = {kind.__name__: kind for kind in _subclasses(Backbone)}  # type: ignore[type-abstract]
     if name not in loaded:

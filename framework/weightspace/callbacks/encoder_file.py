@@ -1,9 +1,9 @@
-"""The encoder as a file of its own."""
+"""The trained network as a file of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
@@ -14,7 +14,9 @@ from weightspace.tasks import Task
 
 
 class EncoderFile(Checkpoint):
-    """Writes ``encoder.safetensors`` at the end of training, and ``encoder_best.safetensors`` at each best epoch.
+    """Writes ``backbone.safetensors`` at the end of training, and ``backbone_best.safetensors`` at each best epoch.
+
+    Of contrastive training, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
 
     A checkpoint callback, so that it runs after the one that knows which epoch is the best.
 
@@ -32,11 +34,11 @@ class EncoderFile(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != "fit" or score is None or float(score) == self._best:
             return
         self._best = float(score)
-        self._write(trainer, pl_module, "encoder_best.safetensors")
+        self._write(trainer, pl_module, "_best")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the last."""
-        self._write(trainer, pl_module, "encoder.safetensors")
+        self._write(trainer, pl_module, "")
 
     def state_dict(self) -> dict[str, Any]:
         """The best score so far."""
@@ -46,6 +48,8 @@ class EncoderFile(Checkpoint):
         """Takes it from a checkpoint."""
         self._best = state_dict["best"]
 
-    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, name: str) -> None:
-        if trainer.is_global_zero:
-            save_encoder(self.folder / name, cast(Task, pl_module).encoder)
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, suffix: str) -> None:
+        if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:
+            return
+        path = self.folder / f"{pl_module.artefact_name}{suffix}.safetensors"
+        save_encoder(path, pl_module.artefact, pl_module.artefact_target)

@@ -215,18 +215,18 @@ class RunCLI(LightningCLI):
         return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
 
     def _checkpoints(self) -> list[pl.Callback]:
-        encoder_file = [EncoderFile(self.folder.path)] if getattr(self.model, "trains_encoder", False) else []
+        network = EncoderFile(self.folder.path)
         options = self._get(self.config, "checkpoints").as_dict()
         top_k = options.pop("top_k")
         check_names(self._trainer_option("callbacks") or [], self.folder)
         last = Checkpoints(self.folder, **options)
         if not len(self.datamodule.zoo.rows("val")):
-            return [last, *encoder_file]
+            return [last, network]
         monitor, mode = self._get(self.config, "monitor"), self._get(self.config, "monitor_mode") or "max"
         if monitor is None:
             monitor = getattr(self.model, "monitor", "val/accuracy")
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
-        return [BestCheckpoint(self.folder, monitor, mode, top_k), last, *encoder_file]
+        return [BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)

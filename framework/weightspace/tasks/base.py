@@ -32,13 +32,13 @@ class Task(pl.LightningModule, ABC):
     Class facts:
         head: kind of target that the model predicts, "class" or "value"; None: it has no head.
         monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
-        trains_encoder: whether ``encoder`` is what a run is for, so that it gets a file of its own.
+        artefact_name: what the file of the trained network is called, without its ending.
     """
 
     head: ClassVar[Literal["class", "value"] | None] = None
     monitor: ClassVar[str]
     monitor_mode: ClassVar[str] = "max"
-    trains_encoder: ClassVar[bool] = False
+    artefact_name: ClassVar[str] = "backbone"
 
     def __init__(self, optimisation: Optimisation) -> None:
         super().__init__()
@@ -134,6 +134,17 @@ class Task(pl.LightningModule, ABC):
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
         data.check_processes(trainer.world_size)
+
+    @property
+    def artefact(self) -> Backbone | None:
+        """What a run leaves as a file of its own: the backbone, with its head; None: nothing that could be one."""
+        backbone = getattr(self, "backbone", None)
+        return backbone if isinstance(backbone, Backbone) else None
+
+    @property
+    def artefact_target(self) -> dict[str, Any] | None:
+        """What that file says of its result: kind and names of the target."""
+        return None if self.learned is None else self.learned.to_json()
 
     @property
     def encoder(self) -> Backbone:

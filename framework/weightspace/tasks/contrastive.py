@@ -48,7 +48,7 @@ class ContrastiveTask(Task):
 
     monitor = "val/loss"
     monitor_mode = "min"
-    trains_encoder = True
+    artefact_name = "encoder"
 
     def __init__(
         self,

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import lightning.pytorch as pl
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from weightspace.backbones.base import Backbone, check_sizes, perceptron
-from weightspace.batch import WeightBatch
+from weightspace.backbones.base import Backbone, check_sizes
+from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.data import ZooDataModule
 from weightspace.encoder import load_weights
 from weightspace.errors import ConfigError
@@ -70,12 +69,12 @@ class FineTuneTask(SupervisedTask):
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:
         """Encoder and classifier."""
-        encoder = self.make_backbone(data.spec, self.embedding)
+        network = EncoderClassifier(data.spec, classes, self.make_backbone, self.embedding, self.mode)
         if self.path is None:
-            encoder.fit_normaliser(data.training_batch())
+            network.fit_normaliser(data.training_batch())
         else:
-            load_weights(self.path, encoder)
-        return EncoderClassifier(encoder, classes, self.mode)
+            load_weights(self.path, network.encoder)
+        return network
 
     @property
     def encoder(self) -> Backbone:
@@ -90,40 +89,3 @@ class FineTuneTask(SupervisedTask):
             self, steps, lambda parameter: self.encoder_rate if id(parameter) in slow else 1.0
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class EncoderClassifier(nn.Module):
-    """A classifier on an encoder's embedding.
-
-    Args:
-        encoder: the backbone.
-        classes: number of logits.
-        mode: see ``FineTuneTask``.
-    """
-
-    encoder: Backbone
-
-    def __init__(self, encoder: Backbone, classes: int, mode: str) -> None:
-        super().__init__()
-        self.encoder, self.still = encoder.requires_grad_(mode == "full"), mode != "full"
-        width = encoder.out_dim
-        classifier = perceptron(width, width, 1, classes, 0.0) if mode == "frozen" else nn.Linear(width, classes)
-        self.head = nn.Sequential(nn.LayerNorm(width), classifier)
-
-    def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, classes)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.still):
-            embeddings = self.encoder(batch)
-        result: Tensor = self.head(embeddings)
-        return result
-
-    def train(self, mode: bool = True) -> EncoderClassifier:
-        """A frozen encoder stays in evaluation mode: no dropout."""
-        super().train(mode)
-        if self.still:
-            self.encoder.eval()
-        return self
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles the encoder."""
-        self.encoder.compile(*args, **kwargs)

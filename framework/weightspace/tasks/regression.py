@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from torch import Tensor, nn
@@ -76,6 +76,13 @@ class RegressionTask(Task):
             raise ConfigError("RegressionTask does not learn from pairs: leave data.positives out")
         if data.class_names is not None:
             raise ConfigError(f"RegressionTask predicts numbers, but {data.zoo.path} has classes: take SupervisedTask")
+
+    @property
+    def artefact_target(self) -> dict[str, Any] | None:
+        """Kind and names, and what predictions are: the network's result times ``deviation``, plus ``mean``."""
+        units = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        target = super().artefact_target
+        return None if target is None else {**target, **units}
 
     def forward(self, batch: WeightBatch) -> Tensor:
         """(B, T) predictions in the targets' units."""

@@ -1,0 +1,59 @@
+"""Every task leaves its network as a file, which says what comes out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from weightspace.backbones import DWS
+from weightspace.callbacks import EncoderFile
+from weightspace.data import ZooDataModule
+from weightspace.encoder import describe_encoder, load_encoder
+from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",  # advice for large images
+    "ignore:.*is smaller than the logging interval",  # a zoo of a few batches
+)
+
+
+def backbone(spec, out_dim: int) -> DWS:
+    return DWS(spec, out_dim, hidden=4, layers=1)
+
+
+@pytest.mark.parametrize("kind", ["supervised", "finetune", "regression", "contrastive"])
+def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:
+    task = {
+        "supervised": lambda: SupervisedTask(backbone),
+        "finetune": lambda: FineTuneTask(backbone, embedding=6),
+        "regression": lambda: RegressionTask(backbone),
+        "contrastive": lambda: ContrastiveTask(backbone, embedding=6),
+    }[kind]()
+    pairs = {"positives": "augment", "augmentations": ["permute"]} if kind == "contrastive" else {}
+    data = ZooDataModule(str(classifier_zoo if kind == "regression" else digits_zoo), **pairs)
+    run = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[EncoderFile(tmp_path)],
+    )  # fmt: skip
+    run.fit(task, datamodule=data)
+    name = "encoder" if kind == "contrastive" else "backbone"
+    (path,) = tmp_path.glob("*.safetensors")
+    assert path.name == f"{name}.safetensors"
+    batch, loaded = data.validation_batch(), load_encoder(path)
+    with torch.no_grad():
+        found, expected = loaded(batch), task.eval()(batch)
+        target = describe_encoder(path).get("target")
+        if kind == "contrastive":
+            assert target is None
+        else:
+            assert {k: target[k] for k in ("kind", "names")} == data.zoo.header.target
+        if kind == "regression":
+            found = found * torch.tensor(target["deviation"]) + torch.tensor(target["mean"])
+        assert torch.allclose(found, expected, atol=1e-6)
+        if kind == "finetune":
+            assert torch.allclose(loaded.encoder(batch), task.encoder(batch), atol=1e-6)
+    before = path.read_bytes()
+    next(c for c in run.callbacks if isinstance(c, EncoderFile)).on_train_end(run, task)
+    assert path.read_bytes() == before
