@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -33,10 +33,11 @@ from weightspace.callbacks import (
 from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
-from weightspace.cli.experiment import config_files, experiment_name
+from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
+from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
@@ -145,7 +146,7 @@ class RunCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds where the run is kept."""
         parser.add_argument("--experiment", type=str, help="name of the run's folder; default: the path of the YAML")
-        parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+        parser.add_argument("--runs", type=str, default=RUNS, help="folder of all runs")
         parser.add_argument("--monitor", type=str, help="metric that chooses the best checkpoint; default: the task's")
         parser.add_argument("--monitor_mode", type=str, help="max or min; default: the task's, or max")
         parser.add_argument(
@@ -166,6 +167,9 @@ class RunCLI(LightningCLI):
             parser.set_defaults({"ckpt_path": "best"})
         if subcommand in ("validate", "test"):
             parser.set_defaults({"verbose": False})  # Lightning's table: ours has the same numbers
+        for name, default in OF_SINGLE_COMMANDS.items():
+            if f"--{name}" not in parser._option_string_actions:
+                parser.add_argument(f"--{name}", type=Any, default=default, help=argparse.SUPPRESS)
         return parser
 
     def _parse_ckpt_path(self) -> None:
@@ -232,9 +236,8 @@ class RunCLI(LightningCLI):
         return self._get(self.config_init, "trainer").get(name)
 
     def _folder(self) -> RunFolder:
-        name = self._get(self.config, "experiment") or experiment_name(self._config_files)
-        seed = self._get(self.config, "seed_everything")
-        return RunFolder(Path(self._get(self.config, "runs")) / name / str(seed))
+        runs, experiment, seed = (self._get(self.config, key) for key in ("runs", "experiment", "seed_everything"))
+        return folder_of(runs, experiment, seed, self._config_files)
 
     def _resolve_checkpoint(self) -> dict[str, dict[str, Any]]:
         """Finds, checks and reads the checkpoint that is asked for, before anything is built on it: {path: content}."""
@@ -243,6 +246,8 @@ class RunCLI(LightningCLI):
             raise ConfigError("weights_only: no checkpoint is unpickled, since that can run any code: leave it out")
         if self.subcommand == "fit" and options["auto_resume"] and not options["overwrite"] and self.folder.steps():
             options["ckpt_path"] = options["ckpt_path"] or "last"
+        if self.subcommand != "fit":  # None, too: it would be a model that nothing has trained
+            options["ckpt_path"] = options["ckpt_path"] or "best"
         asked = options["ckpt_path"]
         if asked is None:
             if self._begins_run and not options["overwrite"]:
@@ -269,9 +274,7 @@ class RunCLI(LightningCLI):
             return
         options = self.config_init["fit"]
         self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
-        self._parser("fit").save(
-            self.config["fit"], self.folder.path / "config.yaml", overwrite=True, skip_none=False, multifile=False
-        )
+        save_config(self._parser("fit"), self.config["fit"], self.folder, self._config_files)
 
     def before_validate(self) -> None:
         """Refuses a zoo without validation objects."""

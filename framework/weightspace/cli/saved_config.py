@@ -1,0 +1,76 @@
+"""``config.yaml`` of a run: what is kept in it, and which run it belongs to when it is given to a command again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weightspace.cli.experiment import experiment_name
+from weightspace.errors import ConfigError
+from weightspace.run_folder import RunFolder
+from weightspace.safe_yaml import load_yaml
+
+NAME = "config.yaml"
+#: Default folder of all runs.
+RUNS = "runs"
+#: Options that belong to one command, not to what is run; where the run lies is where its file lies.
+_OF_A_COMMAND = ("ckpt_path", "weights_only", "overwrite", "experiment", "runs")
+#: Options of single commands, with their defaults: a file that names them can be given to the others, too.
+OF_SINGLE_COMMANDS = {"overwrite": False, "verbose": False, "return_predictions": None}
+
+
+def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) -> None:
+    """Writes a run's resolved configuration into its folder.
+
+    Args:
+        parser: of the command ``fit``.
+        config: its parsed options.
+        folder: of the run.
+        files: the YAML files that were given: where one lets ``data.seed`` follow the run's, that is kept.
+    """
+    kept = config.clone()
+    for key in _OF_A_COMMAND:
+        kept.pop(key, None)
+    if _seed_follows(files) and kept["data"]["seed"] == kept["seed_everything"]:
+        kept["data"]["seed"] = None
+    parser.save(kept, folder.path / NAME, overwrite=True, skip_none=False, multifile=False)
+
+
+def _seed_follows(files: list[Path]) -> bool:
+    seeds = []
+    for file in files:
+        try:
+            content = load_yaml(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, ConfigError, yaml.YAMLError):
+            continue  # not a file, as an address or "-": the parser has read it
+        data = content.get("data") if isinstance(content, dict) else None
+        seeds += [str(data["seed"])] if isinstance(data, dict) and "seed" in data else []
+    return bool(seeds) and "${" in seeds[-1] and "seed_everything" in seeds[-1]
+
+
+def folder_of(runs: str, experiment: str | None, seed: int, files: list[Path]) -> RunFolder:
+    """The folder of the run that a command is about.
+
+    Args:
+        runs: folder of all runs.
+        experiment: name of the run's folder; None: that of the last file's run, if it is the ``config.yaml`` of one, or
+            else the file's path.
+        seed: of the run.
+        files: the YAML files that were given.
+    """
+    own = _seeds_of(files[-1]) if files and experiment is None else None
+    if own is None:
+        return RunFolder(Path(runs) / (experiment or experiment_name(files)) / str(seed))
+    if runs != RUNS:  # under the same name
+        below = own.parts[::-1].index(RUNS) if RUNS in own.parts else 1
+        own = Path(runs).joinpath(*own.parts[len(own.parts) - below :])
+    return RunFolder(own / str(seed))
+
+
+def _seeds_of(file: Path) -> Path | None:
+    """Folder of all seeds of a run, where the file is its ``config.yaml``."""
+    run = file.parent if file.parent.name and ".." not in file.parts else file.parent.resolve()
+    own = file.name == NAME and ((run / "checkpoints").is_dir() or (run / "provenance.json").is_file())
+    return run.parent if own else None

@@ -1,0 +1,81 @@
+"""A run's own config.yaml, given to a command again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from weightspace.cli.main import main
+from weightspace.run_folder import RunFolder
+
+BACKBONE = {"class_path": "MLP", "init_args": {"hidden": 4}}
+
+
+@pytest.fixture
+def write(tmp_path: Path, digits_zoo: Path, classifier_zoo: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes ``small.yaml`` of a task into an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(task: str, **data: Any) -> None:
+        zoo = classifier_zoo if task == "RegressionTask" else digits_zoo
+        config = {
+            "seed_everything": 3,
+            "model": {"class_path": f"weightspace.tasks.{task}", "init_args": {"backbone": BACKBONE}},
+            "data": {"zoo": str(zoo), **data},
+            "trainer": {"max_epochs": 1, "accelerator": "cpu", "limit_train_batches": 1, "enable_progress_bar": False},
+        }
+        Path("small.yaml").write_text(yaml.safe_dump(config))
+
+    return run
+
+
+@pytest.mark.parametrize("task", ["SupervisedTask", "ContrastiveTask", "FineTuneTask", "RegressionTask"])
+def test_it_is_tested_and_trained_with_another_seed(write, task: str) -> None:
+    write(task, **({"positives": "views"} if task == "ContrastiveTask" else {}))
+    assert main(["fit", "-c", "small.yaml", "--overwrite", "true", "--experiment", "other"]) == 0
+    own = "runs/other/3/config.yaml"
+    assert main(["validate", "-c", own]) == 0
+    if task != "ContrastiveTask":
+        assert main(["test", "-c", own]) == 0
+        assert main(["predict", "-c", own]) == 0
+        assert Path("runs/other/3/predictions.csv").exists()
+    assert main(["fit", "-c", own]) == 2, "it is there already"
+    assert main(["fit", "-c", own, "--seed_everything", "1"]) == 0
+    assert {str(path) for path in Path().glob("runs/*/*")} == {"runs/other/3", "runs/other/1"}
+
+
+def test_a_run_that_was_moved_is_found_beside_its_file(write) -> None:
+    write("SupervisedTask")
+    assert main(["fit", "-c", "small.yaml"]) == 0
+    shutil.move("runs", "elsewhere")
+    assert main(["validate", "-c", "elsewhere/small/3/config.yaml"]) == 0
+    assert not Path("runs").exists()
+    assert main(["fit", "-c", "elsewhere/small/3/config.yaml", "--runs", "more"]) == 0
+    assert Path("more/small/3/config.yaml").exists()
+
+
+@pytest.mark.parametrize(("seed", "expected"), [("${..seed_everything}", 1), (None, 1), (3, 3)])
+def test_the_seed_of_the_data_follows_unless_it_was_given(write, seed: Any, expected: int) -> None:
+    write("SupervisedTask", seed=seed)
+    assert main(["fit", "-c", "small.yaml"]) == 0
+    config = ["-c", "runs/small/3/config.yaml", "--seed_everything", "1"]
+    assert main(["fit", *config]) == 0
+    saved = yaml.safe_load(Path("runs/small/1/config.yaml").read_text())
+    assert saved["data"]["seed"] == (expected if seed == 3 else None)
+    assert saved["seed_everything"] == 1
+
+
+def test_what_belongs_to_one_command_is_no_part_of_it(write) -> None:
+    write("SupervisedTask")
+    assert main(["fit", "-c", "small.yaml"]) == 0
+    first = RunFolder(Path("runs/small/3")).steps()[-1]
+    assert main(["fit", "-c", "small.yaml", "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
+    saved = yaml.safe_load(Path("runs/small/3/config.yaml").read_text())
+    assert not {"ckpt_path", "overwrite", "weights_only", "experiment", "runs"} & set(saved)
+    assert first.exists()
+    text = Path("small.yaml").read_text()
+    Path("small.yaml").write_text(f"{text}\noverwrite: true\nckpt_path: null\n")
+    assert main(["validate", "-c", "small.yaml"]) == 0, "of the best, although the file names none"
