@@ -219,8 +219,13 @@ class ZooDataModule(pl.LightningDataModule):
 
     def check_processes(self, count: int) -> None:
         """Raises ConfigError where so many processes cannot share the training or the validation objects."""
-        for rows in (self._train, self.zoo.rows("val")):
-            self._check_share(len(self.zoo.objects[rows].unique()), count)
+        for split in ("train", "val"):
+            self._check_share(self.count_objects(split), count)
+
+    def count_objects(self, split: str) -> int:
+        """How many objects there are to train on ("train"), or in another split."""
+        rows = self._train if split == "train" else self.zoo.rows(split)
+        return len(self.zoo.objects[rows].unique())
 
     def _check_share(self, objects: int, processes: int) -> None:
         if 0 < objects < processes:

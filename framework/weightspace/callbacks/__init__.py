@@ -4,6 +4,7 @@ from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.encoder_file import EncoderFile
 from weightspace.callbacks.epoch_lines import EpochLines
+from weightspace.callbacks.finite_results import FiniteResults
 from weightspace.callbacks.finite_steps import FiniteSteps
 from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
@@ -16,6 +17,7 @@ __all__ = [
     "Checkpoints",
     "EncoderFile",
     "EpochLines",
+    "FiniteResults",
     "FiniteSteps",
     "OnlineProbe",
     "Pictures",

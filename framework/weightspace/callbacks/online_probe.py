@@ -54,7 +54,10 @@ class OnlineProbe(Callback):
         if not len(val):
             return
         encoder = cast(Task, pl_module).encoder
-        scores = probe(_labelled(embed(encoder, train), train), _labelled(embed(encoder, val), val), self.neighbours)
+        known, tried = (embed(encoder, batch) for batch in (train, val))
+        if not (known.isfinite().all() and tried.isfinite().all()):
+            return  # which ``FiniteResults`` has told
+        scores = probe(_labelled(known, train), _labelled(tried, val), self.neighbours)
         for name, score in scores.items():
             pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
 
@@ -80,14 +83,17 @@ def probe(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], neighbours:
         test: what they are tried on.
         neighbours: at most; fewer where there are fewer training networks.
     """
+    from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    one_class = len(train[1].unique()) == 1  # which is all that can be predicted then
+    linear = DummyClassifier() if one_class else LogisticRegression(C=0.1, max_iter=1_000)
     classifiers = {
         "knn": KNeighborsClassifier(min(neighbours, len(train[0])), metric="cosine"),
-        "linear": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1_000)),
+        "linear": make_pipeline(StandardScaler(), linear),
     }
     (x, y), (u, v) = ((part.cpu().numpy() for part in pair) for pair in (train, test))
     return {name: float(classifier.fit(x, y).score(u, v)) for name, classifier in classifiers.items()}

@@ -23,6 +23,7 @@ from weightspace.callbacks import (
     Checkpoints,
     EncoderFile,
     EpochLines,
+    FiniteResults,
     FiniteSteps,
     OnlineProbe,
     Pictures,
@@ -38,6 +39,7 @@ from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
+from weightspace.cli.work import check_work
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
@@ -53,6 +55,7 @@ QUIET = (
     r".*The number of training batches .* is smaller than the logging interval.*",
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*You defined a `validation_step` but have no `val_dataloader`.*",
+    r"Total length of `list` across ranks is zero.*",  # a zoo without validation objects
     r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     # keys of earlier versions are read
@@ -201,7 +204,8 @@ class RunCLI(LightningCLI):
             extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step")]
             if isinstance(self.model, ContrastiveTask):
                 extra.append(OnlineProbe(**self._get(self.config, "probe").as_dict()))
-            extra.append(FiniteSteps(self.folder, self._get(self.config, "nonfinite")))
+            nonfinite = self._get(self.config, "nonfinite")
+            extra += [FiniteSteps(self.folder, nonfinite), FiniteResults(self.folder, nonfinite)]
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
@@ -268,6 +272,7 @@ class RunCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
+        check_work(self.trainer)
         if isinstance(self.model, Task):
             self.model.check(self.datamodule, self.trainer)
         if self._lock is None:

@@ -103,6 +103,12 @@ class ContrastiveTask(Task):
                 "ContrastiveTask needs other networks in a batch: data.batch_size must be at least 2, "
                 f"found {data.batch_size}"
             )
+        for split, option in (("train", "--train"), ("val", "--val")):
+            if data.count_objects(split) == 1:
+                raise ConfigError(
+                    f"ContrastiveTask needs other networks in a batch, and {data.zoo.path} has one object for {split}: "
+                    f"fit it with {option} 2 or more"
+                )
         if self.norm == "batch" and trainer.world_size > 1 and trainer.strategy.root_device.type != "cuda":
             raise ConfigError(
                 "ContrastiveTask: norm 'batch' in several processes needs GPUs: torch's SyncBatchNorm takes no CPU "
@@ -158,4 +164,11 @@ def _projector(widths: list[int], norm: str) -> nn.Sequential:
 
 def _joined(first: WeightBatch, second: WeightBatch) -> WeightBatch:
     """One batch of both: the encoder runs once."""
-    return WeightBatch(torch.cat([first.params, second.params]), first.spec)
+    params = torch.cat([first.params, second.params])
+    return WeightBatch(
+        params, first.spec, objects=_both(first.objects, second.objects), views=_both(first.views, second.views)
+    )
+
+
+def _both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    return None if first is None or second is None else torch.cat([first, second])

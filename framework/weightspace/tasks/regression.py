@@ -76,6 +76,12 @@ class RegressionTask(Task):
             raise ConfigError("RegressionTask does not learn from pairs: leave data.positives out")
         if data.class_names is not None:
             raise ConfigError(f"RegressionTask predicts numbers, but {data.zoo.path} has classes: take SupervisedTask")
+        rows = data.zoo.rows("val", first_view_only=True)
+        if len(rows) and (data.zoo.targets[rows] == data.zoo.targets[rows[0]]).all(0).any():
+            raise ConfigError(
+                f"the validation objects of {data.zoo.path} ({len(rows)}) have one target, which leaves no variance "
+                "for R2 to explain: fit it with more of them (--val N), or with none"
+            )
 
     @property
     def artefact_target(self) -> dict[str, Any] | None:
@@ -119,10 +125,11 @@ class RegressionTask(Task):
 
     def _log(self, metrics: MetricCollection, name: str) -> None:
         first = cast(R2Score, metrics["r2"])
-        if not first.update_called or int(first.total) < 2:
+        if not first.update_called:
             metrics.reset()
-            return  # one network has no variance to explain
-        for key, value in metrics.compute().items():
+            return
+        one = int(first.total) < 2  # which has no variance to explain, and no order
+        for key, value in ({"mse": metrics["mse"].compute()} if one else metrics.compute()).items():
             self.log(f"{name}/{key}", value.float().mean(), prog_bar=name == "val" and key == "r2")
         metrics.reset()
 

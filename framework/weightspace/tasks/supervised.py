@@ -82,6 +82,10 @@ class SupervisedTask(Task):
             raise ConfigError(f"{type(self).__name__} does not learn from pairs: leave data.positives out")
         if data.class_names is None:
             raise ConfigError(f"{type(self).__name__} classifies, but {data.zoo.path} has no classes")
+        if len(data.class_names) < 2:
+            raise ConfigError(
+                f"{type(self).__name__} needs two classes or more, and {data.zoo.path} has one, {data.class_names[0]!r}"
+            )
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:
         """The network from batches to (B, classes) logits."""

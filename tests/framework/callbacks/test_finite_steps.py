@@ -61,7 +61,7 @@ def test_steps_are_skipped_and_counted_where_asked(experiment: Path) -> None:
     assert main(["fit", "-c", "nan.yaml", "--nonfinite", "skip"]) == 0
     folder = RunFolder(Path("runs/nan/0"))
     metrics = json.loads(folder.metrics_file.read_text())["fit"]
-    skipped = len(list((folder.path / "nonfinite").glob("*.json")))
+    skipped = len(list((folder.path / "nonfinite").glob("step-*.json")))
     assert 0 < skipped < 12
     assert metrics["train/skipped_steps"] == skipped
     saved = torch.load(folder.checkpoint("last"), weights_only=True)

@@ -1,0 +1,89 @@
+"""Networks for which a model gives results that are not finite, in validation, test and prediction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from rich.console import Console
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from weightspace.batch import WeightBatch
+from weightspace.callbacks.ending import end_together
+from weightspace.distributed import in_any_process
+from weightspace.errors import NonFiniteError
+from weightspace.run_folder import RunFolder
+
+#: How many networks a message names.
+NAMED = 5
+
+
+class FiniteResults(Callback):
+    """Looks at what the model makes of each batch outside training, so that no metric becomes NaN without a word.
+
+    A result that is not finite, in any process, stops the run with ``NonFiniteError``; or, where such steps of training
+    are skipped, is told. Either way each process leaves ``nonfinite/<stage>-step-<step>-<count>-process-<rank>.json``,
+    which names the networks.
+
+    Args:
+        folder: of the run.
+        nonfinite: "stop" or "skip", see ``FiniteSteps``, which checks it.
+    """
+
+    def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
+        self.folder, self.nonfinite = folder, nonfinite
+        self._hook: RemovableHandle | None = None
+        self._seen: Counter[str] = Counter()
+
+    def _watch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        def look(module: Any, arguments: tuple[Any, ...], result: Any) -> None:
+            if arguments and isinstance(arguments[0], WeightBatch) and isinstance(result, Tensor):
+                self._look(trainer, arguments[0], result)
+
+        self._seen.clear()
+        self._hook = pl_module.register_forward_hook(look)
+
+    def _leave(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+
+    on_validation_start = on_test_start = on_predict_start = _watch
+    on_validation_end = on_test_end = on_predict_end = _leave
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leaves the model as it was."""
+        self._leave(trainer, pl_module)
+
+    def _look(self, trainer: pl.Trainer, batch: WeightBatch, result: Tensor) -> None:
+        # while a run of several processes is checked by Lightning, some of them have no batches
+        bad = not bool(result.isfinite().all())
+        if in_any_process(bad, result.device):
+            self._answer(trainer, batch, result)
+
+    def _answer(self, trainer: pl.Trainer, batch: WeightBatch, result: Tensor) -> None:
+        stage = str(cast(Any, trainer).state.stage.value).replace("sanity_check", "validate")
+        self._seen[stage] += 1
+        rows = (~result.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        rows = [row for row in rows if row < len(batch)]
+        networks = [{"object": _number(batch.objects, row), "view": _number(batch.views, row)} for row in rows]
+        number = f"step-{trainer.global_step:08d}-{self._seen[stage]}"
+        name = f"nonfinite/{stage}-{number}-process-{trainer.global_rank}.json"
+        self.folder.write_json(name, {"step": trainer.global_step, "stage": stage, "networks": networks})
+        places = ", ".join(f"object {n['object']} view {n['view']}" for n in networks[:NAMED])
+        more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
+        told = (
+            f"{stage}: the results of {len(networks)} networks are not finite ({places}{more}), after step "
+            f"{trainer.global_step}. They are listed in {self.folder.path / name}"
+        )
+        if self.nonfinite == "stop":
+            end_together(trainer, NonFiniteError(f"{told}. Try a lower learning rate"))
+        if self._seen[stage] == 1:
+            Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"not finite: {told}")
+
+
+def _number(numbers: Tensor | None, row: int) -> int | None:
+    return None if numbers is None else int(numbers[row])

@@ -1,0 +1,133 @@
+"""Zoos of one class, one network or one validation object, and runs without anything to train."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from weightspace.callbacks.online_probe import probe
+from weightspace.cli.main import main
+from weightspace.zoo import Zoo, ZooWriter
+from weightspace.zoo.header import ZooHeader
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a zoo of a few networks of another: (its path, training, validation, test objects, class names)."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(path: Path, *counts: int, names: list[str] | None = None) -> Path:
+        zoo = Zoo(path)
+        splits = zip(("train", "val", "test"), counts, strict=True)
+        rows = torch.cat([zoo.rows(split, first_view_only=True)[:count] for split, count in splits])
+        target = zoo.header.target if names is None else {"kind": "class", "names": names}
+        columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "quality": zoo.quality}
+        tensors = {name: column[rows] for name, column in columns.items()}
+        labels = zoo.targets[rows] if names is None else zoo.targets[rows] % len(names)
+        with ZooWriter("small", {}, ZooHeader(zoo.spec, target, zoo.header.quality, {}, [])) as writer:
+            writer.write({"params": zoo.params(rows), "target": labels, **tensors}, [])
+            writer.finish()
+        return Path("small")
+
+    return make
+
+
+def experiment(task: str, rate: float = 1e-3, **data: object) -> list[str]:
+    """The arguments of a short fit on the small zoo."""
+    backbone = {"class_path": "MLP", "init_args": {"hidden": 8, "layers": 1}}
+    arguments = {"backbone": backbone, "learning_rate": rate, "warmup": 0.0}
+    config = {
+        "model": {"class_path": f"weightspace.tasks.{task}", "init_args": arguments},
+        "data": {"zoo": "small", "batch_size": 8, **data},
+        "trainer": {"max_epochs": 1, "accelerator": "cpu"},
+    }
+    Path("x.yaml").write_text(yaml.safe_dump(config))
+    return ["fit", "-c", "x.yaml"]
+
+
+PAIRS = {"positives": "augment", "augmentations": ["gaussian_noise"]}
+
+
+@pytest.mark.parametrize(
+    ("counts", "names", "task", "data", "message"),
+    [
+        ((9, 3, 0), ["only"], "SupervisedTask", {}, "needs two classes or more, and small has one, 'only'"),
+        ((1, 3, 0), None, "ContrastiveTask", PAIRS, "has one object for train: fit it with --train 2 or more"),
+        ((9, 1, 0), None, "ContrastiveTask", PAIRS, "has one object for val: fit it with --val 2 or more"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    small: Make, digits_zoo: Path, counts: tuple[int, ...], names: list[str] | None, task: str, data: dict[str, object],
+    message: str, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    small(digits_zoo, *counts, names=names)
+    assert main(experiment(task, **data)) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not Path("runs").exists()
+
+
+def test_one_validation_object_leaves_no_variance(
+    small: Make, classifier_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(classifier_zoo, 9, 1, 1)
+    assert main(experiment("RegressionTask")) == 2
+    assert "(1) have one target, which leaves no variance for R2" in " ".join(capsys.readouterr().err.split())
+
+
+def test_one_test_object_has_an_error_and_no_r2(small: Make, classifier_zoo: Path) -> None:
+    small(classifier_zoo, 9, 3, 1)
+    assert main(experiment("RegressionTask")) == 0
+    assert main(["test", "-c", "x.yaml"]) == 0
+    metrics = json.loads(Path("runs/x/0/metrics.json").read_text())["test"]
+    assert metrics["test/mse"] >= 0
+    assert not metrics.keys() & {"test/r2", "test/kendall"}
+
+
+@pytest.mark.parametrize("command", [["info", "--out", "o.png"], ["show", "--out", "s.png"], ["verify"]])
+def test_commands_on_one_network(small: Make, digits_zoo: Path, command: list[str]) -> None:
+    zoo = small(digits_zoo, 1, 0, 0)
+    assert main(["zoo", command[0], str(zoo), *command[1:]]) == 0
+
+
+def test_one_network_is_its_own_partner(small: Make, digits_zoo: Path) -> None:
+    small(digits_zoo, 1, 1, 1)
+    assert main(experiment("SupervisedTask", augmentations=["mixup", "mixup_aligned"])) == 0
+    assert main(["test", "-c", "x.yaml"]) == 0
+
+
+def test_a_probe_on_one_class_predicts_that_class() -> None:
+    train = torch.randn(20, 4), torch.zeros(20).long()
+    test = torch.randn(8, 4), torch.tensor([0, 0, 0, 0, 0, 0, 1, 1])
+    assert probe(train, test) == {"knn": 0.75, "linear": 0.75}
+
+
+@pytest.mark.parametrize("option", ["max_epochs", "max_steps", "limit_train_batches"])
+def test_nothing_to_train_is_told(
+    small: Make, digits_zoo: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(digits_zoo, 9, 3, 0)
+    assert main([*experiment("SupervisedTask"), f"--trainer.{option}", "0"]) == 2
+    assert f"trainer.{option} is 0: nothing would be trained" in " ".join(capsys.readouterr().err.split())
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_results_that_are_not_finite_are_told_with_their_networks(
+    small: Make, digits_zoo: Path, skip: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = Zoo(small(digits_zoo, 8, 3, 0))
+    # one step of a rate that makes weights so large that only the validation after it comes to no numbers
+    fit = [*experiment("SupervisedTask", rate=1e30), "--trainer.num_sanity_val_steps", "0"]
+    assert main([*fit, *(["--nonfinite", "skip"] if skip else [])]) == (0 if skip else 2)
+    said = " ".join(capsys.readouterr().err.split())
+    place = f"object {int(zoo.objects[zoo.rows('val')[0]])} view 0"
+    assert "validate: the results of 3 networks are not finite" in said
+    assert place in said
+    (listed,) = Path("runs/x/0/nonfinite").glob("validate-*.json")
+    assert len(json.loads(listed.read_text())["networks"]) == 3
