@@ -13,8 +13,8 @@ from weightspace.run_folder import RunFolder
 Curves = dict[str, list[tuple[int, float]]]
 
 
-def read_curves(folder: RunFolder, names: Sequence[str]) -> Curves:
-    """Logged metrics of a run by step; those that it did not log are left out.
+def read_curves(folder: RunFolder) -> Curves:
+    """Losses and scores of training and validation by step: metrics train/* and val/* that a run has logged.
 
     Raises:
         ConfigError: the run has no event files.
@@ -24,7 +24,8 @@ def read_curves(folder: RunFolder, names: Sequence[str]) -> Curves:
     events = EventAccumulator(str(folder.path), size_guidance={"scalars": 0})
     events.Reload()
     logged = set(events.Tags()["scalars"])
-    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in names if name in logged}
+    names = sorted(name for name in logged if name.startswith(("train/", "val/")))
+    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in names}
 
 
 def mean_curves(runs: Sequence[Curves]) -> Curves:

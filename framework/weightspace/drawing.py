@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -153,24 +154,38 @@ def _target_captions(batch: WeightBatch, class_names: list[str] | None) -> list[
     return captions
 
 
+#: The right half of a picture of curves shows the first of these that a run has validated, or trained on.
+SCORES = ("accuracy", "r2", "linear_accuracy", "knn_accuracy", "kendall", "mse")
+
+
 def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figure:
-    """Losses at the left and accuracies at the right, against the step; training dashed, validation solid.
+    """Losses at the left and scores at the right, against the step; training dashed, validation solid.
 
     Args:
-        curves: label -> metric ("train/loss", "val/loss", "train/accuracy", "val/accuracy") -> [(step, value), ...].
+        curves: label -> metric ("train/loss", "val/accuracy", ...) -> [(step, value), ...]; one point is a dot.
+
+    Raises:
+        ZooError: there is nothing to draw.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    for axis, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    logged = {name.partition("/")[2] for found in curves.values() for name in found}
+    scores = [name for name in SCORES if name in logged] or sorted(logged - {"loss"})
+    metrics = [name for name in ("loss", *scores[:1]) if name in logged]
+    if not metrics:
+        raise ZooError("no curves to draw: the runs have logged neither train/* nor val/*")
+    figure = Figure(figsize=(5.5 * len(metrics), 4.2), layout="constrained")
+    for axis, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
         for number, (label, found) in enumerate(curves.items()):
-            for split, style in (("train", "--"), ("val", "-")):
-                steps, values = zip(*found.get(f"{split}/{metric}") or [(0, float("nan"))], strict=True)
-                name = label if split == "val" else None
-                axis.plot(
-                    steps, values, style, color=f"C{number % 10}", label=name and figure_text(name), linewidth=1.2
-                )
+            named = False
+            for split, style in (("val", "-"), ("train", "--")):
+                points = found.get(f"{split}/{metric}")
+                if points:
+                    name = None if named else figure_text(label)
+                    options: dict[str, Any] = {"color": f"C{number % 10}", "linewidth": 1.2, "label": name}
+                    axis.plot(*zip(*points, strict=True), style, marker="." if len(points) == 1 else "", **options)
+                    named = True
         axis.set_xlabel("step")
         axis.set_ylabel(f"{metric} (training dashed, validation solid)")
-    figure.axes[0].legend(fontsize=7)
+        axis.legend(fontsize=7)
     return figure
 
 

@@ -3,9 +3,10 @@
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.encoder_file import EncoderFile
-from weightspace.callbacks.epoch_lines import EpochLines
+from weightspace.callbacks.epoch_lines import EpochBar, EpochLines
 from weightspace.callbacks.finite_results import FiniteResults
 from weightspace.callbacks.finite_steps import FiniteSteps
+from weightspace.callbacks.hyperparameters import Hyperparameters
 from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
@@ -16,9 +17,11 @@ __all__ = [
     "BestCheckpoint",
     "Checkpoints",
     "EncoderFile",
+    "EpochBar",
     "EpochLines",
     "FiniteResults",
     "FiniteSteps",
+    "Hyperparameters",
     "OnlineProbe",
     "Pictures",
     "Provenance",

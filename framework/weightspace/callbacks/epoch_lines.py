@@ -1,14 +1,78 @@
-"""Progress for logs and pipes: one line per epoch."""
+"""Progress of training: a line per epoch, in terminals below a bar."""
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 from weightspace.callbacks.measured import measured
+from weightspace.metric_text import metric_text
+
+#: Characters of a line.
+WIDTH = 80
+
+
+class EpochClock:
+    """What a line says of an epoch: its metrics, the rate and the time left."""
+
+    def __init__(self) -> None:
+        self._began, self._first_epoch = time.perf_counter(), 0
+
+    def start(self, trainer: pl.Trainer) -> None:
+        """Starts at the trainer's epoch."""
+        self._began, self._first_epoch = time.perf_counter(), trainer.current_epoch
+
+    def line(self, trainer: pl.Trainer, found: dict[str, float]) -> str:
+        """The text, folded where it is longer than 80 characters."""
+        done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
+        metrics = {k: v for k, v in found.items() if k.startswith(("train/", "val/"))}
+        parts = [f"{name} {metric_text(name, value)}" for name, value in sorted(metrics.items())]
+        if total >= done:
+            per_epoch = (time.perf_counter() - self._began) / (done - self._first_epoch)
+            parts += [f"{per_epoch:.1f} s per epoch", f"{per_epoch * (total - done):.0f} s left"]
+        name = f"epoch {done}/{total}: " if total > 0 else f"epoch {done}: "
+        return _folded(name, parts)
+
+
+def _folded(name: str, parts: list[str]) -> str:
+    """The parts with commas between them; no part is cut."""
+    unbroken = [part.replace(" ", "\xa0") for part in parts]
+    options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    text = textwrap.fill(name + ", ".join(unbroken), WIDTH, subsequent_indent="    ", **options)
+    return text.replace("\xa0", " ")
+
+
+class EpochBar(RichProgressBar):
+    """A bar of the running epoch, for terminals; the line of each epoch that is over stays above it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = EpochClock()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts bar and clock."""
+        super().on_train_start(trainer, pl_module)
+        self._clock.start(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Prints the line above the bar."""
+        found = measured(trainer)  # in all processes, which compute them together
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.is_enabled and self.progress is not None:
+            self.progress.console.print(self._clock.line(trainer, found), markup=False, highlight=False)
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """The loss of the last step: there is no room for more, and the line shows the others."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in metrics.items() if name.startswith("train/loss")}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        total = self.trainer.max_epochs or 0
+        return f"epoch {current_epoch + 1}{f'/{total}' if total > 0 else ''}"
 
 
 class EpochLines(ProgressBar):
@@ -17,8 +81,7 @@ class EpochLines(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._enabled = True
-        self._began = 0.0
-        self._first_epoch = 0
+        self._clock = EpochClock()
 
     def disable(self) -> None:
         """Called by Lightning on processes other than the first."""
@@ -30,23 +93,13 @@ class EpochLines(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
-        self._began, self._first_epoch = time.perf_counter(), trainer.current_epoch
+        self._clock.start(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Prints the line."""
         found = measured(trainer)  # in all processes, which compute them together
-        if not self._enabled:
-            return
-        done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
-        metrics = {k: v for k, v in found.items() if k.startswith(("train/", "val/"))}
-        parts = [f"{name} {value:.4g}" for name, value in sorted(metrics.items())]
-        print(f"epoch {done}/{total}: {', '.join(parts)}{self._left(done, total)}", flush=True)
-
-    def _left(self, done: int, total: int) -> str:
-        if total < done:
-            return ""
-        per_epoch = (time.perf_counter() - self._began) / (done - self._first_epoch)
-        return f" - {per_epoch:.1f} s per epoch, {per_epoch * (total - done):.0f} s left"
+        if self._enabled:
+            print(self._clock.line(trainer, found), flush=True)
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Nothing: the line shows the logged metrics."""

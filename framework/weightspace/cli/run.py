@@ -10,7 +10,7 @@ import warnings
 from typing import Any, cast
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -22,9 +22,11 @@ from weightspace.callbacks import (
     BestCheckpoint,
     Checkpoints,
     EncoderFile,
+    EpochBar,
     EpochLines,
     FiniteResults,
     FiniteSteps,
+    Hyperparameters,
     OnlineProbe,
     Pictures,
     Provenance,
@@ -44,6 +46,7 @@ from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
 from weightspace.lock import Lock
+from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
 from weightspace.shown import PlainConsole
 from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
@@ -196,12 +199,19 @@ class RunCLI(LightningCLI):
         rich = sys.stdout.isatty()
         extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
         if self._trainer_option("enable_progress_bar") is not False:
-            extra.append(RichProgressBar() if rich else EpochLines())
+            extra.append(EpochBar() if rich else EpochLines())
         if not self._trainer_option("fast_dev_run"):
-            own = TensorBoardLogger(self.folder.path.parent, name="", version=self.folder.path.name)
+            own = TensorBoardLogger(
+                self.folder.path.parent, name="", version=self.folder.path.name, default_hp_metric=False
+            )
             kwargs["logger"] = [own, *self._loggers()]
             provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
-            extra += [provenance, Pictures(self.folder.pictures), LearningRateMonitor("step")]
+            extra += [
+                provenance,
+                Hyperparameters(self.folder),
+                Pictures(self.folder.pictures),
+                LearningRateMonitor("step"),
+            ]
             if isinstance(self.model, ContrastiveTask):
                 extra.append(OnlineProbe(**self._get(self.config, "probe").as_dict()))
             nonfinite = self._get(self.config, "nonfinite")
@@ -318,7 +328,10 @@ class RunCLI(LightningCLI):
         metrics = self.folder.read_metrics().get(str(self.subcommand), {})
         if not metrics or not self.trainer.is_global_zero or self._trainer_option("fast_dev_run"):
             return
-        table = Table(title=f"{self.subcommand}: {self.folder.path}", title_justify="left", show_header=False)
-        for name in sorted(metrics):
-            table.add_row(name, f"{metrics[name]:.4g}")
-        make_console().print(table)
+        table = Table(show_header=False)
+        for name, value in sorted(metrics.items()):
+            if isinstance(value, (int, float)):
+                table.add_row(name, metric_text(name, value))
+        console = make_console()
+        console.print(f"{self.subcommand}: {self.folder.path}")
+        console.print(table, soft_wrap=False)

@@ -1,0 +1,48 @@
+"""The configuration and what came of it, in TensorBoard's HPARAMS."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from weightspace.callbacks.measured import measured
+from weightspace.flat_config import read_flat
+from weightspace.run_folder import RunFolder
+
+
+class Hyperparameters(Callback):
+    """Writes the run's resolved configuration into ``hparams.yaml``, and at the end, with the last metrics as
+    ``final/...``, into TensorBoard's events. A run that was resumed is one row there.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._trained = False
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hands the logger the configuration, before it writes its file."""
+        if isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.log_hyperparams(self._config())
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Notes that there was something left to train."""
+        self._trained = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes both."""
+        metrics = {f"final/{name}": value for name, value in measured(trainer).items()}
+        checkpoint = cast(Any, trainer.checkpoint_callback)
+        best = getattr(checkpoint, "best_model_score", None)
+        if best is not None:
+            metrics[f"best/{checkpoint.monitor}"] = float(best)
+        if self._trained and isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.log_hyperparams(self._config(), metrics, trainer.global_step)
+
+    def _config(self) -> dict[str, Any]:
+        return read_flat(self.folder.path / "config.yaml")

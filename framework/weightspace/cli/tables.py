@@ -1,0 +1,82 @@
+"""Columns as a table of the terminal, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+from rich.console import Group
+from rich.table import Table
+
+from weightspace.comparison import Column
+from weightspace.shown import cell, shown
+
+#: Columns of text that are longer are folded to this width.
+FOLDED = 24
+
+
+def terminal_tables(columns: list[Column], width: int) -> Group:
+    """Tables that fit into a width: names stay whole, columns that have no room follow in further tables.
+
+    Args:
+        columns: the first names the rows.
+        width: in characters.
+    """
+    names, *others = [column for column in columns if column.texts]
+    room = max(0, width - _width(names) - 3)
+    parts: list[list[Column]] = [[]]
+    for column in others:
+        if parts[-1] and sum(_width(c) + 3 for c in [*parts[-1], column]) > room:
+            parts.append([])
+        parts[-1].append(column)
+    return Group(*(_table([names, *part], width) for part in parts))
+
+
+def _width(column: Column) -> int:
+    """Characters that a column needs."""
+    cells = max((len(shown(text)) for text in column.texts), default=0)
+    if column.whole:
+        return max(cells, len(column.title))
+    heading = max(map(len, column.title.split()))
+    return max(min(cells, FOLDED), min(heading, FOLDED))
+
+
+def _table(columns: list[Column], width: int) -> Table:
+    table = Table()
+    for column in columns:
+        whole = column.whole and _width(column) + 4 <= width
+        table.add_column(column.title, no_wrap=whole, overflow="fold")
+    for row in zip(*(column.texts for column in columns), strict=True):
+        table.add_row(*map(shown, row))
+    return table
+
+
+def markdown(columns: list[Column]) -> str:
+    """A Markdown table."""
+    columns = [column for column in columns if column.texts]
+    lines = [[column.title for column in columns], ["---"] * len(columns)]
+    lines += [list(row) for row in zip(*(column.texts for column in columns), strict=True)]
+    return "".join(f"| {' | '.join(shown(text).replace('|', chr(92) + '|') for text in line)} |\n" for line in lines)
+
+
+def comma_separated(columns: list[Column]) -> str:
+    """CSV with full numbers."""
+    columns = [column for column in columns if column.values]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([cell(column.title) for column in columns])
+    writer.writerows([cell(value) for value in row] for row in zip(*(c.values for c in columns), strict=True))
+    return text.getvalue()
+
+
+def objects(columns: list[Column]) -> str:
+    """JSON: a list with an object for each row."""
+    columns = [column for column in columns if column.values]
+    names = [column.title for column in columns]
+    rows = zip(*(column.values for column in columns), strict=True)
+    return json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1) + "\n"
+
+
+FORMATS: dict[str, Callable[[list[Column]], str]] = {"csv": comma_separated, "json": objects, "md": markdown}

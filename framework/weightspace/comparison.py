@@ -1,0 +1,140 @@
+"""Runs beside each other: columns of numbers, and of what the runs differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from weightspace.errors import ConfigError, closest
+from weightspace.files import read_json
+from weightspace.flat_config import differing, read_flat, value_text
+from weightspace.metric_text import mean_text, metric_text
+from weightspace.run_folder import RunFolder
+
+#: Titles of the metrics that a report shows by itself: (command, key).
+TITLES = {
+    ("test", "test/accuracy"): "test accuracy",
+    ("test", "internal_test/accuracy"): "internal test",
+    ("test", "test/r2"): "test R2",
+    ("test", "test/kendall"): "test tau",
+    ("test", "test/mse"): "test MSE",
+    ("fit", "best val/r2"): "best val R2",
+    ("fit", "best val/accuracy"): "best val accuracy",
+    ("fit", "networks_per_second"): "networks/s",
+    ("fit", "seconds"): "seconds",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a comparison.
+
+    Args:
+        title: its heading.
+        values: one for each row, for machines: numbers or text; None where there is none.
+        texts: the same for people.
+        whole: whether it is cut nowhere: a name.
+    """
+
+    title: str
+    values: list[Any]
+    texts: list[str]
+    whole: bool = False
+
+
+def compare(folders: list[RunFolder], asked: list[str] | None = None, average: bool = False) -> list[Column]:
+    """Columns of a comparison: a row for each run, or for each experiment with means over its runs.
+
+    Args:
+        folders: of the runs.
+        asked: metrics by their key in ``metrics.json``, with "fit:", "validate:" or "test:" before it where it is in
+            several; None: the usual ones.
+        average: a row for each experiment.
+
+    Raises:
+        ConfigError: a metric that no run has, or a damaged file.
+    """
+    groups = by_experiment(folders) if average else {str(folder.path): [folder] for folder in folders}
+    metrics = {name: [folder.read_metrics() for folder in runs] for name, runs in groups.items()}
+    every = [found for group in metrics.values() for found in group]
+    columns = [Column("experiment" if average else "run", list(groups), list(groups), whole=True)]
+    if average:
+        counts = [len(runs) for runs in groups.values()]
+        columns.append(Column("runs", counts, list(map(str, counts))))
+    else:
+        columns.append(_parameters(folders))
+    for command, key in _chosen(asked, every):
+        numbers = [[m[command][key] for m in group if _has(m, command, key)] for group in metrics.values()]
+        columns += _metric(TITLES.get((command, key), key), key, numbers, average)
+    configs = [[read_flat(run.path / "config.yaml") for run in runs] for runs in groups.values()]
+    return columns + _differences(configs)
+
+
+def by_experiment(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
+    """The runs of each experiment, by its folder."""
+    groups: dict[Path, list[RunFolder]] = {}
+    for folder in folders:
+        groups.setdefault(folder.path.resolve().parent, []).append(folder)
+    return {str(runs[0].path.parent): runs for runs in groups.values()}
+
+
+def _parameters(folders: list[RunFolder]) -> Column:
+    found = [
+        read_json(folder.path / "provenance.json", ConfigError, "the provenance of a run").get("parameters")
+        for folder in folders
+    ]
+    counts = [count if isinstance(count, int) else None for count in found]
+    return Column("parameters", counts, ["" if count is None else f"{count:,}" for count in counts])
+
+
+def _chosen(asked: list[str] | None, every: list[dict[str, dict[str, float]]]) -> list[tuple[str, str]]:
+    """(command, key) of the metrics to show."""
+    there = list(dict.fromkeys((c, k) for m in every for c in m for k in m[c] if _has(m, c, k)))
+    if asked is not None:
+        return [_find(name, there) for name in asked]
+    tests = [key for key in there if key[0] == "test"]
+    custom = [] if set(tests) & TITLES.keys() else tests  # a task of one's own: all that it measures
+    best = [(c, k) for c, k in there if k.startswith("best ") and (c, k) not in TITLES]
+    return [*custom, *(key for key in TITLES if key in there), *best]
+
+
+def _find(name: str, there: list[tuple[str, str]]) -> tuple[str, str]:
+    command, colon, key = name.partition(":")
+    found = [(c, k) for c, k in there if (c, k) == (command, key) or (not colon and k == name)]
+    if not found:
+        raise ConfigError(f"no run has the metric {name!r}: {closest(name, {k for _, k in there})}")
+    return found[0]
+
+
+def _has(metrics: dict[str, dict[str, float]], command: str, key: str) -> bool:
+    value = metrics.get(command, {}).get(key)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _metric(title: str, key: str, numbers: list[list[float]], average: bool) -> list[Column]:
+    values = [mean(group) if group else None for group in numbers]
+    write: Callable[[list[float]], str] = lambda group: metric_text(key, group[0]) if group else ""  # noqa: E731
+    texts = [mean_text(key, group) if average else write(group) for group in numbers]
+    columns = [Column(title, values, texts)]
+    if average:  # for machines alone: people read it in the same cell
+        deviations = [stdev(group) if len(group) > 1 else None for group in numbers]
+        columns.append(Column(f"{title} deviation", deviations, []))
+    return columns
+
+
+def _differences(configs: list[list[dict[str, Any]]]) -> list[Column]:
+    """A column for each key, for machines, and one of all, for people."""
+    flat = [config for group in configs for config in group if config]
+    keys = differing(flat) if len(flat) > 1 else []
+    found = {key: [_values(key, group) for group in configs] for key in keys}
+    columns = [Column(key, list(values), []) for key, values in found.items()]
+    texts = [", ".join(f"{key}: {values[row]}" for key, values in found.items()) for row in range(len(configs))]
+    return [*columns, Column("differs in", [], texts)] if keys else []
+
+
+def _values(key: str, group: list[dict[str, Any]]) -> str:
+    """The values of a group's runs: one, or several with bars between them."""
+    return " | ".join(dict.fromkeys(value_text(key, config) for config in group))

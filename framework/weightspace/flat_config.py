@@ -1,0 +1,83 @@
+"""A resolved configuration as a list of keys, for TensorBoard and for comparing runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weightspace.errors import ConfigError
+from weightspace.files import read_regular
+from weightspace.safe_yaml import load_yaml
+
+#: Bytes of a configuration, at most.
+LIMIT = 4_000_000
+#: Where runs lie and how they were started: no matter of what they do.
+PLACES = (
+    "config", "experiment", "runs", "ckpt_path", "overwrite", "auto_resume", "weights_only", "trainer.default_root_dir",
+)  # fmt: skip
+
+
+def read_flat(path: Path) -> dict[str, Any]:
+    """The keys of a run's ``config.yaml``; none if there is no such file.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = load_yaml(read_regular(path, LIMIT).decode())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} should be the configuration of a run, and cannot be read: {reason}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} should be the configuration of a run; found {type(content).__name__}")
+    return flatten(content)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys with plain values: a class stands at its own key, its arguments below it.
+
+    >>> flatten({"model": {"class_path": "nets.DWS", "init_args": {"hidden": 8}}, "data": {"sizes": [1, 2]}})
+    {'model': 'DWS', 'model.hidden': 8, 'data.sizes': '[1, 2]'}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if key == "init_args" and isinstance(value, dict):
+            flat |= flatten(value, prefix)
+        elif key == "class_path":
+            flat[prefix.rstrip(".")] = str(value).rpartition(".")[2]
+        elif isinstance(value, dict) and value:
+            flat |= flatten(value, f"{name}.")
+        else:
+            flat[name] = value if isinstance(value, (bool, int, float, str)) else _text(value)
+    return flat
+
+
+def differing(configs: list[dict[str, Any]]) -> list[str]:
+    """Keys in which flat configurations differ, but for seeds and places; of a zoo its name counts.
+
+    >>> differing([{"a": 1, "data.seed": 0, "data.zoo": "x/z"}, {"a": 2, "data.seed": 1, "data.zoo": "y/z"}])
+    ['a']
+    """
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [
+        key
+        for key in keys
+        if key.rpartition(".")[2] not in ("seed", "seed_everything")
+        and key not in PLACES
+        and len({value_text(key, config) for config in configs}) > 1
+    ]
+
+
+def value_text(key: str, config: dict[str, Any]) -> str:
+    """A value of a flat configuration; "none" where it is not there."""
+    value = config.get(key, "none")
+    return Path(value).name if key == "data.zoo" else str(value)
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()

@@ -1,0 +1,66 @@
+"""Metrics as people read them: one format for each kind, in tables, lines and reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+#: Metrics that are shares of one, by the end of their name or of what is before a class's name.
+SHARES = ("accuracy", "precision", "recall", "f1", "auroc")
+#: What is counted in whole numbers, or measured in many.
+COUNTS = ("epochs", "parameters", "skipped_steps", "per_second", "seconds")
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a share of one, which is told in percent.
+
+    >>> is_share("best val/accuracy"), is_share("test/recall/cat"), is_share("test/r2")
+    (True, True, False)
+    """
+    return any(part.endswith(SHARES) for part in name.split("/"))
+
+
+def metric_text(name: str, value: float) -> str:
+    """A metric with what its kind is told by: percent with one digit, whole numbers with thousands, or three digits.
+
+    >>> metric_text("val/accuracy", 0.7083), metric_text("test/r2", 0.0384), metric_text("networks_per_second", 11951.2)
+    ('70.8%', '0.0384', '11,951')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if is_share(name):
+        return f"{value:.1%}"
+    if name.endswith(COUNTS) and (abs(value) >= 10 or value == int(value)):
+        return f"{value:,.0f}"
+    return _fixed(value, _decimals(value, 3))
+
+
+def mean_text(name: str, values: Sequence[float]) -> str:
+    """Mean and standard deviation (of a sample) of a metric over runs; "" of none.
+
+    >>> mean_text("val/accuracy", [0.5, 0.6]), mean_text("test/r2", [0.038, 0.093]), mean_text("test/mse", [2.0])
+    ('55.0 +- 7.1 %', '0.0655 +- 0.0389', '2.00')
+    """
+    if not values:
+        return ""
+    if len(values) == 1 or not all(map(math.isfinite, values)):
+        return metric_text(name, mean(values))
+    middle, deviation = mean(values), stdev(values)
+    if is_share(name):
+        return f"{100 * middle:.1f} +- {100 * deviation:.1f} %"
+    if name.endswith(COUNTS) and abs(middle) >= 10:
+        return f"{middle:,.0f} +- {deviation:,.0f}"
+    decimals = max(_decimals(max(abs(middle), deviation), 3), _decimals(deviation, 1))
+    return f"{_fixed(middle, decimals)} +- {_fixed(deviation, decimals)}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """How many decimals show so many significant digits."""
+    return 0 if value == 0 else digits - 1 - math.floor(math.log10(abs(value)))
+
+
+def _fixed(value: float, decimals: int) -> str:
+    if decimals > 8:  # a very small number
+        return f"{value:.2e}"
+    return f"{value:,.{max(0, decimals)}f}"
