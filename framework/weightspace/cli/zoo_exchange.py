@@ -18,6 +18,7 @@ from weightspace.importing.export import EXPORTS
 from weightspace.importing.formats import Format
 from weightspace.importing.job import ZooImport, common_widths
 from weightspace.importing.spec_file import read_spec
+from weightspace.importing.target_file import read_target
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
@@ -40,7 +41,7 @@ def import_(
     omega: float | list[float] | None = None,
     output_offset: float | None = None,
     value_range: list[float] | None = None,
-    target: str = "class",
+    target: str | None = None,
     val: int = 0,
     test: int = 0,
     seed: int = 0,
@@ -64,7 +65,8 @@ def import_(
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
         output_offset: constant that the networks add to their output; dwsnets has 0.5.
         value_range: what 0 and 1 of the objects are in the outputs; nfn has [-1, 1].
-        target: class, or value for a number.
+        target: class, or value for numbers; default what target.json beside the networks says (exports have one), else
+            class.
         val: validation objects, where the files name no splits.
         test: test objects, where the files name no splits.
         seed: of the choice of these objects.
@@ -72,7 +74,7 @@ def import_(
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, FORMATS)}")
-    if target not in ("class", "value"):
+    if target not in (None, "class", "value"):
         raise ConfigError(f"target: expected class or value, found {target!r}")
     chosen, root = FORMATS[format], Path(source).expanduser()
     if not root.exists():
@@ -81,13 +83,16 @@ def import_(
              "key": key, "spec": spec}  # fmt: skip
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
-    listing.settle()
+    known = read_target(root if root.is_dir() else root.parent) if target is None and chosen.exported else None
+    kind, names = (known.kind, known.names) if known else (target or "class", ())
+    listing.settle(kind)
     network = _spec(listing, chosen, activation, omega, output_offset)
     console.print(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
-    facts = {"imported": {"format": format}, "value_range": value_range or list(chosen.value_range)}
+    limits = value_range or list((known and known.value_range) or chosen.value_range)
+    facts = {"imported": {"format": format}, "value_range": limits}
     facts |= {} if key is None else {"key": key}
     finished = (Path(out) / FILE).exists()
-    run = ZooImport(listing, network, out, target, facts, {"import_path": str(root.resolve())}, strict)
+    run = ZooImport(listing, network, out, kind, facts, {"import_path": str(root.resolve())}, strict, names)
     try:
         header = _progress(run)
     except KeyboardInterrupt:
@@ -104,7 +109,7 @@ def export(zoo: str, out: str, format: str = "folder") -> None:
     Args:
         zoo: folder of the zoo.
         out: a folder that does not exist yet.
-        format: folder (a safetensors file per network, with labels.csv and spec.json) or numpy (arrays).
+        format: folder (a safetensors file per network, with labels.csv, spec.json and target.json) or numpy (arrays).
     """
     if format not in EXPORTS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, EXPORTS)}")

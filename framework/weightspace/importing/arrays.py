@@ -14,7 +14,7 @@ from weightspace.reading import reading
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 
-#: The arrays, all with n rows: params (n, P), and perhaps target (n), object (n), view (n), split (n).
+#: The arrays, all with n rows: params (n, P), and perhaps target (n) or (n, T), object (n), view (n), split (n).
 NAMES = ("params", "target", "object", "view", "split")
 
 
@@ -53,7 +53,8 @@ def arrays(root: Path, spec: str | None = None) -> Listing:
     if params.shape[1] != architecture.num_params:
         raise ZooError(f"{root}: {architecture} has {architecture.num_params} parameters, found params {params.shape}")
     for name, array in found.items():
-        if name != "params" and array.shape != (len(params),):
+        several = name == "target" and array.ndim == 2 and array.shape[1] and array.dtype.kind in "fiu"
+        if name != "params" and array.shape != (len(params),) and not (several and len(array) == len(params)):
             raise ZooError(f"{root}: expected {name} ({len(params)},), found {array.shape}")
     if "target" not in found:
         raise ZooError(f"{root}: expected an array target, the label of each network; found {', '.join(found)}")
@@ -85,4 +86,10 @@ def _texts(array: np.ndarray, name: str, root: Path) -> list[str]:
                 raise ZooError(f"{root}: split should be in 0..{len(SPLITS) - 1}, found {array.min()}..{array.max()}")
             return [SPLITS[int(number)] for number in array]
         return [split_name(str(text), root) for text in array]
+    if array.dtype.kind not in "biufSU":
+        raise ZooError(f"{root}: {name} should hold numbers or texts, found {array.dtype}")
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    if array.ndim == 2:
+        return [" ".join(map(repr, row)) for row in array.tolist()]
     return [str(value) for value in array.tolist()]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +23,9 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.importing.labels_table import LABELS
+from weightspace.importing.spec_file import SPEC
+from weightspace.importing.target_file import TARGET, TargetFile
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 
@@ -28,7 +34,8 @@ BLOCK = 1024
 
 
 def export_folder(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
-    """One safetensors file per network, ``<split>/<object>_<view>.safetensors``, with labels.csv and spec.json.
+    """One safetensors file per network, ``<split>/<object>_<view>.safetensors``, with labels.csv, spec.json and
+    target.json.
 
     Args:
         zoo: what to export.
@@ -38,9 +45,9 @@ def export_folder(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
     Raises:
         ZooError: the folder holds something, or cannot be written.
     """
-    with whole_folder(out) as folder:
+    with whole_folder(out, _bytes(zoo)) as folder:
         _write_files(zoo, folder, report)
-        _write_spec(zoo, folder)
+        _write_facts(zoo, folder)
 
 
 def _write_files(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
@@ -60,11 +67,12 @@ def _write_files(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
             safetensors.torch.save_file(zoo.spec.unpack(params), out / name)
             rows_of_table.writerow([name, label, item, view, SPLITS[split]])
         report(int(rows[-1]) + 1)
-    write_whole(out / "labels.csv", table.getvalue().encode())
+    write_whole(out / LABELS, table.getvalue().encode())
 
 
 def export_numpy(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
-    """Arrays ``params.npy`` (n, P), ``target.npy``, ``object.npy``, ``view.npy`` and ``split.npy``, with spec.json.
+    """Arrays ``params.npy`` (n, P), ``target.npy``, ``object.npy``, ``view.npy`` and ``split.npy``, with spec.json
+    and target.json.
 
     Args:
         zoo: what to export.
@@ -74,20 +82,21 @@ def export_numpy(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
     Raises:
         ZooError: the folder holds something, or cannot be written.
     """
-    with whole_folder(out) as folder:
+    with whole_folder(out, _bytes(zoo)) as folder:
         _write_arrays(zoo, folder, report)
-        _write_spec(zoo, folder)
+        _write_facts(zoo, folder)
 
 
 def _write_arrays(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
-    shape = (len(zoo), zoo.spec.num_params)
-    params = np.lib.format.open_memmap(out / "params.npy", mode="w+", dtype=np.float32, shape=shape)
-    for rows in torch.arange(len(zoo)).split(BLOCK):
-        params[rows.numpy()] = zoo.params(rows).numpy()
-        report(int(rows[-1]) + 1)
-    params.flush()
-    everything = torch.arange(len(zoo))
-    target: Any = np.array(_labels(zoo, everything)) if zoo.class_names else _values(zoo, everything).numpy()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(zoo), zoo.spec.num_params)}
+    with (out / "params.npy").open("wb") as file:  # not mapped: a disk that is full would end the process
+        np.lib.format.write_array_header_1_0(file, header)
+        for rows in torch.arange(len(zoo)).split(BLOCK):
+            file.write(zoo.params(rows).numpy().astype("<f4", copy=False).tobytes())
+            report(int(rows[-1]) + 1)
+    target: Any = np.array(_labels(zoo, torch.arange(len(zoo)))) if zoo.class_names else zoo.targets.numpy()
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
     columns = {"target": target, "object": zoo.objects.numpy(), "view": zoo.views.numpy(), "split": zoo.splits.numpy()}
     for name, column in columns.items():
         np.save(out / f"{name}.npy", column, allow_pickle=False)
@@ -101,8 +110,14 @@ EXPORTS: dict[str, Callable[[Zoo, Path, Callable[[int], None]], None]] = {
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def whole_folder(out: Path, needed: int) -> Iterator[Path]:
     """A temporary folder beside ``out``, which takes its name at the end, or is removed after an error.
+
+    What a process that was killed has left there is removed before.
+
+    Args:
+        out: the folder.
+        needed: bytes that its files take, at least.
 
     Raises:
         ZooError: ``out`` exists already and is not an empty folder, or cannot be written.
@@ -110,28 +125,54 @@ def whole_folder(out: Path) -> Iterator[Path]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ZooError(f"{out} exists already: choose another --out, or remove it")
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    lock = -1
     try:
-        temporary.mkdir(parents=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(out)
+        free = shutil.disk_usage(out.parent).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        temporary.mkdir()
+        lock = os.open(temporary, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield temporary
         temporary.replace(out)
     except (OSError, safetensors.SafetensorError) as error:
-        raise ZooError(f"{out} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ZooError(f"{out} cannot be written: {reason} (its files take at least {needed:,} bytes)") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
 
 
-def _write_spec(zoo: Zoo, out: Path) -> None:
-    write_whole(out / "spec.json", (json.dumps(zoo.spec.to_json(), indent=1) + "\n").encode())
+def _remove_leftovers(out: Path) -> None:
+    """Removes the temporary folders of exports to this place whose process holds no lock on them any more."""
+    for folder in out.parent.iterdir():
+        if re.fullmatch(re.escape(f".{out.name}.") + r"\d+\.tmp", folder.name) and folder.is_dir():
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            except BlockingIOError:
+                pass  # being written
+            finally:
+                os.close(descriptor)
+
+
+def _bytes(zoo: Zoo) -> int:
+    return 4 * zoo.spec.num_params * len(zoo)
+
+
+def _write_facts(zoo: Zoo, out: Path) -> None:
+    """Architecture and target, so that an import gives the same zoo."""
+    write_whole(out / SPEC, (json.dumps(zoo.spec.to_json(), indent=1) + "\n").encode())
+    write_whole(out / TARGET, TargetFile.of(zoo).to_text().encode())
 
 
 def _labels(zoo: Zoo, rows: Tensor) -> list[str]:
+    """Names of the classes, or numbers with spaces between."""
     names = zoo.class_names
     if names is None:
-        return [repr(value) for value in _values(zoo, rows).tolist()]
-    return [names[int(target)] for target in zoo.targets[rows]]
-
-
-def _values(zoo: Zoo, rows: Tensor) -> Tensor:
-    if zoo.targets.shape[1] != 1:
-        raise ZooError(f"{zoo.path} has {zoo.targets.shape[1]} numbers per target, and only one can be exported")
-    return zoo.targets[rows, 0]
+        return [" ".join(map(repr, values)) for values in zoo.targets[rows].tolist()]
+    return [names[number] for number in zoo.targets[rows].tolist()]

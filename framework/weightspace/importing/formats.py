@@ -20,6 +20,7 @@ class Format:
         omega: of sine layers.
         output_offset: added to the output.
         value_range: what the values 0 and 1 of an object are in the outputs.
+        exported: whether it is that of an export too, with a ``target.json``.
     """
 
     make: Callable[..., Listing]
@@ -27,6 +28,7 @@ class Format:
     omega: float = 30.0
     output_offset: float = 0.0
     value_range: tuple[float, float] = (0.0, 1.0)
+    exported: bool = False
 
 
 FORMATS = {
@@ -34,6 +36,6 @@ FORMATS = {
     "dwsnets": Format(dwsnets, "sine", output_offset=0.5),
     # Zhou et al., arXiv 2302.14040: images scaled to [-1, 1]
     "nfn": Format(nfn, "sine", value_range=(-1.0, 1.0)),
-    "folder": Format(folder),
-    "numpy": Format(arrays),
+    "folder": Format(folder, exported=True),
+    "numpy": Format(arrays, exported=True),
 }

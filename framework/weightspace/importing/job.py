@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.importing.listing import Contents, Entry, Listing
+from weightspace.importing.labels import Labels
+from weightspace.importing.listing import Entry, Listing
 from weightspace.importing.state_dict import widths_of
-from weightspace.names import in_order
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
@@ -47,9 +46,13 @@ class ZooImport:
         spec: architecture of the networks; those of another are left out.
         out: folder of the zoo.
         kind: of the targets: "class", or "value" for numbers.
+        names: of all classes in their order, or of the numbers; empty: those of the labels.
         facts: what provenance says of the import, and decides its bytes.
         notes: what provenance says besides.
         strict: make the first network that does not fit an error.
+
+    Raises:
+        ZooError: labels that none of the given names is.
     """
 
     def __init__(
@@ -61,14 +64,13 @@ class ZooImport:
         facts: dict[str, Any],
         notes: dict[str, Any],
         strict: bool = False,
+        names: Sequence[str] = (),
     ) -> None:
-        self.listing, self.spec, self.kind, self.strict = listing, spec, kind, strict
-        labels = {entry.label for entry in listing.entries}
-        self.labels_in_files = None in labels
-        names = [] if self.labels_in_files or kind == "value" else list(in_order(str(label) for label in labels))
-        self._classes = {name: number for number, name in enumerate(names)}
+        self.listing, self.spec, self.strict = listing, spec, strict
+        self.labels = Labels(kind, names, listing.entries)
         self._seen: dict[bytes, str] = {}
-        target = {"kind": kind, "names": ["label"] if kind == "value" else names}
+        target = {"kind": kind, "names": self.labels.names}
+        facts = {**facts, "target_names": list(names)} if names else facts
         job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
         self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
@@ -105,7 +107,7 @@ class ZooImport:
                     writer.write(*self._shard(number, entries, report), number)
                 left = sum(map(len, writer.failed.values()))
                 report(Progress(min(len(self), (number + 1) * self.shard_rows), len(self), left))
-            if self.labels_in_files and self.kind == "class":
+            if not self.labels.names:
                 names = [str(number) for number in range(1 + max(map(self._largest_target, writer.done)))]
                 writer.header = replace(writer.header, target={"kind": "class", "names": names})
             return writer.finish()
@@ -118,7 +120,7 @@ class ZooImport:
         self, number: int, entries: list[Entry], report: Callable[[Progress], None]
     ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
         failed = [{"path": left.name, "reason": left.reason} for left in self.listing.left if number == 0]
-        kept: list[tuple[Tensor, float, Entry]] = []
+        kept: list[tuple[Tensor, list[float], Entry]] = []
         for place, entry in enumerate(entries):
             try:
                 kept.append((*self._network(entry), entry))
@@ -131,7 +133,7 @@ class ZooImport:
                 report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(failed)))
         return self._tensors(kept), failed
 
-    def _network(self, entry: Entry) -> tuple[Tensor, float]:
+    def _network(self, entry: Entry) -> tuple[Tensor, list[float]]:
         """Parameters and target.
 
         Raises:
@@ -144,37 +146,18 @@ class ZooImport:
         params = torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in contents.tensors])
         if not params.isfinite().all():
             raise ValueError("weights that are not finite")
-        target = self._target(entry, contents)
+        target = self.labels.target(entry, contents)
         place = f"object {self.listing.object_ids[entry.object]}, view {self.listing.view_ids[entry.view]}"
         first = self._seen.setdefault(_fingerprint(params), place)
         if first != place:
             raise ValueError(f"duplicate: the same weights as {first}")
         return params, target
 
-    def _target(self, entry: Entry, contents: Contents) -> float:
-        label: Any = entry.label
-        if label is None:
-            label = (
-                contents.label.item()
-                if isinstance(contents.label, Tensor) and contents.label.numel() == 1
-                else contents.label
-            )
-            if label is None:
-                raise ValueError("no label, neither in a list nor in the file")
-        if self.kind == "value":
-            return _number(label)
-        if not self.labels_in_files:
-            return self._classes[str(label)]
-        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < 1_000_000:
-            raise ValueError(f"its label should be a class's number, found {str(label)[:50]!r}")
-        return label
-
-    def _tensors(self, kept: list[tuple[Tensor, float, Entry]]) -> dict[str, Tensor]:
+    def _tensors(self, kept: list[tuple[Tensor, list[float], Entry]]) -> dict[str, Tensor]:
         objects, views = self.listing.object_ids, self.listing.view_ids
-        targets = [target for _, target, _ in kept]
         return {
             "params": torch.stack([p for p, _, _ in kept]) if kept else torch.empty(0, self.spec.num_params),
-            "target": torch.tensor(targets).long() if self.kind == "class" else torch.tensor(targets).reshape(-1, 1),
+            "target": self.labels.tensor([target for _, target, _ in kept]),
             "object": torch.tensor([objects[e.object] for _, _, e in kept], dtype=torch.int64),
             "view": torch.tensor([views[e.view] for _, _, e in kept], dtype=torch.int64),
             "split": torch.tensor([SPLITS.index(str(e.split)) for _, _, e in kept], dtype=torch.uint8),
@@ -218,13 +201,3 @@ def common_widths(listing: Listing) -> tuple[int, ...]:
 
 def _fingerprint(params: Tensor) -> bytes:
     return hashlib.blake2b(params.numpy().tobytes(), digest_size=16).digest()
-
-
-def _number(label: Any) -> float:
-    try:
-        number = float(label)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"its label should be a finite number, found {str(label)[:50]!r}")
-    return number

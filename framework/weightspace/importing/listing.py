@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -119,13 +119,17 @@ class Listing(ABC):
             for entry in self.entries
         ]
 
-    def settle(self) -> None:
+    def settle(self, kind: str = "class") -> None:
         """Orders the entries by object and view, and leaves out all but the first of one view of one object.
+
+        Args:
+            kind: of the target: an object has one class, but each of its views may have a "value" of its own.
 
         Raises:
             ZooError: an object is in two splits, or has two labels.
         """
-        self._check_objects()
+        self._check("split", lambda entry: entry.object)
+        self._check("label", (lambda entry: entry.object) if kind == "class" else lambda e: (e.object, e.view))
         seen: dict[tuple[str, str], Entry] = {}
         for entry in self.entries:
             first = seen.setdefault((entry.object, entry.view), entry)
@@ -137,20 +141,20 @@ class Listing(ABC):
             seen.values(), key=lambda e: (SPLITS.index(e.split or "train"), objects[e.object], views[e.view])
         )
 
-    def _check_objects(self) -> None:
-        first: dict[str, Entry] = {}
+    def _check(self, what: str, of: Callable[[Entry], Hashable]) -> None:
+        """Checks that entries of one object (or view) have the same split or label."""
+        first: dict[Hashable, Entry] = {}
         for entry in self.entries:
-            other = first.setdefault(entry.object, entry)
-            for what in ("split", "label"):
-                values = getattr(other, what), getattr(entry, what)
-                if values[0] != values[1] and set(values) != {"train", "internal"}:
-                    both = f"with the {what}s {values[0]!r} and {values[1]!r}"
-                    if other.name == entry.name:
-                        raise ZooError(f"{entry.name} is listed twice, {both}")
-                    raise ZooError(
-                        f"{other.name} and {entry.name} would be of one object, {both}: tell where the view is in the "
-                        "path, as --view_from 'view_{view}/', or --view_from none, if each network is of another object"
-                    )
+            other = first.setdefault(of(entry), entry)
+            values = getattr(other, what), getattr(entry, what)
+            if values[0] != values[1] and set(values) != {"train", "internal"}:
+                both = f"with the {what}s {values[0]!r} and {values[1]!r}"
+                if other.name == entry.name:
+                    raise ZooError(f"{entry.name} is listed twice, {both}")
+                raise ZooError(
+                    f"{other.name} and {entry.name} would be of one object, {both}: tell where the view is in the "
+                    "path, as --view_from 'view_{view}/', or --view_from none, if each network is of another object"
+                )
 
     @cached_property
     def object_ids(self) -> dict[str, int]:

@@ -122,13 +122,14 @@ def _layers(tensors: dict[str, Tensor], ordered: bool) -> list[Tensor]:
 def _load_torch(path: Path, size: int) -> Any:
     if not zipfile.is_zipfile(path):
         raise NetworkError(
-            "not in the zip format of torch 1.6 and later: load and save it with a newer torch, if it is older"
+            "not a readable file: not in the zip format of torch 1.6 and later. Load and save it with a newer torch, "
+            "if it is older"
         )
     with zipfile.ZipFile(path) as file:
         if sum(entry.file_size for entry in file.infolist()) > size + SLACK:
-            raise NetworkError("it claims to hold more than its size")
+            raise NetworkError("not a readable file: it claims to hold more than its size")
         if file.testzip() is not None:
-            raise NetworkError("its checksum is wrong")
+            raise NetworkError("not a readable file: its checksum is wrong")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
