@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ConfigError
-from weightspace.files import write_whole
+from weightspace.files import read_json, write_whole
 from weightspace.lock import Lock
 
 #: Name of the file that a training process locks.
@@ -149,6 +149,20 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{self.metrics_file} cannot be read: {error}") from error
         return metrics
+
+    def has_ended(self, step: int) -> bool:
+        """Whether all was written that the end of a run after so many steps leaves.
+
+        Raises:
+            ConfigError: ``ending.json`` or ``metrics.json`` is damaged.
+        """
+        ending = self.read_ending()
+        return ending.get("step") == step if ending else "fit" in self.read_metrics()
+
+    def read_ending(self) -> dict[str, Any]:
+        """What ``ending.json`` holds: step, epochs and reason of a run's end; empty if there is none."""
+        path = self.path / "ending.json"
+        return read_json(path, ConfigError, "the ending of a run") if path.exists() else {}
 
     def add_metrics(self, command: str, measured: dict[str, float]) -> None:
         """Writes what a command has measured into ``metrics.json``, beside what others have, who may write as well."""

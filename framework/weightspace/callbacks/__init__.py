@@ -10,6 +10,8 @@ from weightspace.callbacks.hyperparameters import Hyperparameters
 from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
+from weightspace.callbacks.run_end import RunEnd
+from weightspace.callbacks.run_trainer import RunTrainer
 from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
@@ -25,6 +27,8 @@ __all__ = [
     "OnlineProbe",
     "Pictures",
     "Provenance",
+    "RunEnd",
+    "RunTrainer",
     "StepSeeds",
     "Throughput",
 ]

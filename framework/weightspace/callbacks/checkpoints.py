@@ -69,7 +69,7 @@ class Checkpoints(Checkpoint):
         self._step = trainer.global_step
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._due |= self._ending or (self.every_n_steps is not None and self._step % self.every_n_steps == 0)
-        if self._due and not trainer.is_last_batch and not _validation_follows(trainer, batch_idx):
+        if self._due and not _epoch_ends(trainer) and not _validation_follows(trainer, batch_idx):
             self._save(trainer)
             self._end_if_asked(trainer)
 
@@ -91,6 +91,12 @@ class Checkpoints(Checkpoint):
         if self._ending:
             saved = self.folder.step(self._step)
             end_together(trainer, Terminated(f"told to end (SIGTERM), and saved as {saved}"))
+
+
+def _epoch_ends(trainer: pl.Trainer) -> bool:
+    """Whether the epoch ends with this step: there is a checkpoint then, which knows that it is over."""
+    stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+    return trainer.is_last_batch or stops or trainer.global_step == trainer.max_steps
 
 
 def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:

@@ -36,7 +36,7 @@ class EncoderFile(Checkpoint):
         self._best = float(score)
         self._write(trainer, pl_module, "_best")
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the last."""
         self._write(trainer, pl_module, "")
 

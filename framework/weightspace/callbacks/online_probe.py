@@ -61,7 +61,7 @@ class OnlineProbe(Callback):
         for name, score in scores.items():
             pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Shows the validation embeddings in TensorBoard's projector."""
         data, logger = cast(Any, trainer).datamodule, trainer.logger
         if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-import time
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -13,8 +12,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch import Callback
 
-from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
+from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
 from weightspace.run_folder import RunFolder
@@ -25,24 +24,19 @@ GROUPS = ("weightspace.augmentations", "weightspace.backbones", "weightspace.sou
 
 
 class Provenance(Callback):
-    """Writes ``provenance.json`` when training starts, and ``metrics.json`` when a command ends.
+    """Writes ``provenance.json`` when training starts, and metrics of ``test`` and ``validate`` to ``metrics.json``.
 
     Args:
         folder: of the run.
-        seed: of the run.
-
-    Attributes:
-        trained: whether there was something left to train.
-    """
+        seed: of the run."""
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed
-        self._began, self.trained = 0.0, False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes ``provenance.json``."""
-        self._began = time.perf_counter()
-        if not trainer.is_global_zero:
+        """Writes ``provenance.json``, if anything is to be trained."""
+        ended = any(isinstance(callback, RunEnd) and callback.finished for callback in cast(Any, trainer).callbacks)
+        if ended or not trainer.is_global_zero:
             return
         data = cast(Any, trainer).datamodule
         zoo = {"path": str(data.zoo.path), "digest": data.zoo.digest} if isinstance(data, ZooDataModule) else None
@@ -63,35 +57,19 @@ class Provenance(Callback):
         }
         self.folder.write_json("provenance.json", content)
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Notes that there was something left to train."""
-        self.trained = True
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the last epoch's metrics, the best score, and the time (of the last part, if the run was resumed)."""
-        if not self.trained:
-            return
-        checkpoint = best_of(trainer)
-        extra = {"seconds": time.perf_counter() - self._began, "epochs": trainer.current_epoch}
-        best = getattr(checkpoint, "best_model_score", None)
-        if checkpoint is not None and best is not None:
-            extra[f"best {checkpoint.monitor}"] = float(best)
-        self._write(trainer, "fit", extra)
-
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the test metrics."""
-        self._write(trainer, "test", {})
+        self._write(trainer, "test")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the metrics of the command ``validate``."""
         if trainer.state.fn == "validate":
-            self._write(trainer, "validate", {})
+            self._write(trainer, "validate")
 
-    def _write(self, trainer: pl.Trainer, command: str, extra: dict[str, float]) -> None:
+    def _write(self, trainer: pl.Trainer, command: str) -> None:
         found = measured(trainer)  # in all processes together
-        if not trainer.is_global_zero:
-            return
-        self.folder.add_metrics(command, {**found, **extra})
+        if trainer.is_global_zero:
+            self.folder.add_metrics(command, found)
 
 
 def _git_revision() -> str | None:

@@ -30,10 +30,13 @@ from weightspace.callbacks import (
     OnlineProbe,
     Pictures,
     Provenance,
+    RunEnd,
+    RunTrainer,
     StepSeeds,
     Throughput,
 )
 from weightspace.callbacks.best_checkpoint import check_names
+from weightspace.callbacks.run_end import reason_of_end
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files
@@ -48,7 +51,7 @@ from weightspace.errors import ConfigError, Terminated, WeightspaceError, interr
 from weightspace.lock import Lock
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
-from weightspace.shown import PlainConsole
+from weightspace.shown import PlainConsole, shown
 from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
 
 #: Facts of Lightning that a user of this command line cannot act on.
@@ -133,6 +136,7 @@ class RunCLI(LightningCLI):
     def _run_command(self, args: list[str]) -> None:
         super().__init__(
             model_class=pl.LightningModule,
+            trainer_class=RunTrainer,
             datamodule_class=ZooDataModule,
             subclass_mode_model=True,
             parser_class=RunParser,
@@ -205,9 +209,11 @@ class RunCLI(LightningCLI):
                 self.folder.path.parent, name="", version=self.folder.path.name, default_hp_metric=False
             )
             kwargs["logger"] = [own, *self._loggers()]
+            self._end = RunEnd(self.folder, self._configured_callbacks())
             provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
             extra += [
                 provenance,
+                self._end,
                 Hyperparameters(self.folder),
                 Pictures(self.folder.pictures),
                 LearningRateMonitor("step"),
@@ -224,8 +230,24 @@ class RunCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, RuntimeError) as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+        self._find_end(trainer, checked)
         guard(trainer, checked)
         return trainer
+
+    def _find_end(self, trainer: pl.Trainer, checked: dict[str, dict[str, Any]]) -> None:
+        """Looks whether the run that is resumed has ended already, and whether all was written then."""
+        self._over = False
+        if self.subcommand != "fit" or self._trainer_option("fast_dev_run"):
+            return
+        for checkpoint in checked.values():
+            self._end.finished = self._end.reason = reason_of_end(checkpoint, trainer, self._end.configured)
+            self._over = self._end.finished is not None and self.folder.has_ended(checkpoint["global_step"])
+
+    def _configured_callbacks(self) -> list[tuple[object, dict[str, Any]]]:
+        """Callbacks of the configuration, with the arguments that they were made from."""
+        given = self._get(self.config, "trainer").callbacks or []
+        made = self._trainer_option("callbacks") or []
+        return [(m, g.as_dict().get("init_args", {})) for m, g in zip(made, given, strict=True)]
 
     def _loggers(self) -> list[Any]:
         """Those of the configuration, besides ours."""
@@ -285,11 +307,18 @@ class RunCLI(LightningCLI):
         check_work(self.trainer)
         if isinstance(self.model, Task):
             self.model.check(self.datamodule, self.trainer)
-        if self._lock is None:
+        if self._lock is None or self._over:
             return
         options = self.config_init["fit"]
         self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
+        if self._end.finished:  # nothing but what its end should have left is still to be written
+            return
         save_config(self._parser("fit"), self.config["fit"], self.folder, self._config_files)
+
+    def fit(self, **arguments: Any) -> None:
+        """Trains, unless the run has ended already: then it stays as it is."""
+        if not self._over:
+            self.trainer.fit(**arguments)
 
     def before_validate(self) -> None:
         """Refuses a zoo without validation objects."""
@@ -311,9 +340,12 @@ class RunCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Says what came out, and where it lies."""
-        kept = [callback for callback in cast(Any, self.trainer).callbacks if isinstance(callback, Provenance)]
-        if kept and not kept[0].trained and self.trainer.is_global_zero:
-            make_console().print(f"finished already, after {self.trainer.current_epoch} epochs: nothing to do")
+        end = None if self._trainer_option("fast_dev_run") else self._end
+        if end is not None and end.reason and self.trainer.is_global_zero:
+            epochs = self.folder.read_ending().get("epochs")
+            said = "finished already" if end.finished else "ended"
+            hint = ": raise it, or change the arguments of who ended it, to go on" if end.finished else ""
+            make_console().print(f"{said}, after {epochs} epochs: {shown(end.reason)}{hint}")
         self._print_metrics()
 
     def after_validate(self) -> None:

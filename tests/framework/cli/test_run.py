@@ -296,7 +296,7 @@ def test_going_on_with_a_finished_run_keeps_its_metrics(
     before = metrics(tmp_path / "runs" / "small" / "3")
     assert "finished already" not in capsys.readouterr().out
     assert main(["fit", "-c", str(experiment), "--auto_resume", "true"]) == 0
-    assert "finished already, after 2 epochs: nothing to do" in capsys.readouterr().out
+    assert "finished already, after 2 epochs: trainer.max_epochs is 2" in capsys.readouterr().out
     assert metrics(tmp_path / "runs" / "small" / "3") == before
 
 

@@ -1,0 +1,170 @@
+"""How runs end: why, in which numbers, and what tells a finished run from one that was cut."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+
+from weightspace.callbacks.best_checkpoint import best_of
+from weightspace.callbacks.measured import measured
+from weightspace.run_folder import RunFolder
+
+#: Entry of a checkpoint: who has stopped training, and the metrics of the epoch that is over.
+KEY = "run_end"
+#: Callbacks of the configuration, with their arguments.
+Configured = Sequence[tuple[object, dict[str, Any]]]
+
+
+class RunEnd(Callback):
+    """Writes metrics and ``ending.json`` when training has ended, and into checkpoints why it ends, as soon as it does.
+
+    So a process may be killed at any time: a run whose last checkpoint stands at the end is brought to the same end
+    without training.
+
+    Args:
+        folder: of the run.
+        configured: callbacks of the user's, with the arguments that they were made from.
+        finished: why the run that is resumed has ended (see ``reason_of_end``); None: there is something left to train.
+
+    Attributes:
+        trained: whether there was something left to train.
+        reason: who ended training before its limits, and why; None as long as nobody has.
+    """
+
+    def __init__(self, folder: RunFolder, configured: Configured, finished: str | None = None) -> None:
+        self.folder, self.configured, self.finished = folder, configured, finished
+        self.trained, self.reason = False, finished
+        self._began = 0.0
+        self._loaded: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock, and trains nothing where a run has ended."""
+        self._began = time.perf_counter()
+        if self.finished:
+            trainer.should_stop = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remembers who has asked to stop, where the least number of epochs or steps is still to come."""
+        self.trained = True
+        stopped = self._loaded.get("stopped")
+        if stopped and _same(stopped, self.configured):
+            trainer.should_stop = True
+            alike = (callback for callback, _ in self.configured if _path(callback) == stopped["class"])
+            cast(Any, trainer).stopper = next(alike, self)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Adds who has stopped training, and the metrics where an epoch is over."""
+        progress = cast(Any, trainer.fit_loop.epoch_progress.current)
+        over = progress.processed == progress.started
+        checkpoint[KEY] = {"stopped": self._stopped(trainer), "metrics": _measured(trainer) if over else None}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes it; and lets the configuration decide on the patience, which EarlyStopping would take from there."""
+        self._loaded = checkpoint.get(KEY) or {}
+        for callback in trainer.early_stopping_callbacks:
+            if isinstance(callback, EarlyStopping) and callback.state_key in checkpoint["callbacks"]:
+                checkpoint["callbacks"][callback.state_key]["patience"] = callback.patience
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Notes who has ended training."""
+        stopped = self._stopped(trainer)
+        self.reason = stopped["reason"] if stopped else None
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes ``metrics.json`` (the time is that of the last part, if the run was resumed) and ``ending.json``."""
+        progress = cast(Any, trainer.fit_loop.epoch_progress.current)
+        epochs, best = progress.processed, best_of(trainer)
+        extra: dict[str, float] = {"epochs": epochs}
+        if best is not None and best.best_model_score is not None:
+            extra[f"best {best.monitor}"] = float(best.best_model_score)
+        if self.trained:
+            found = measured(trainer)  # in all processes together
+            extra["seconds"] = time.perf_counter() - self._began
+        else:
+            found = self._loaded.get("metrics") or {}
+        if not trainer.is_global_zero or not (self.trained or found):
+            return
+        self.folder.add_metrics("fit", {**found, **extra})
+        step = trainer.global_step
+        self.folder.write_json("ending.json", {"step": step, "epochs": epochs, "reason": self.reason or "its limits"})
+
+    def _stopped(self, trainer: pl.Trainer) -> dict[str, Any] | None:
+        if not trainer.should_stop:
+            return None
+        stopper = getattr(trainer, "stopper", None)
+        if stopper is self:  # who it was is not there to be asked
+            stopped: dict[str, Any] | None = self._loaded.get("stopped")
+            return stopped
+        arguments = next((_plain(given) for callback, given in self.configured if callback is stopper), None)
+        return {"class": _path(stopper), "arguments": arguments, "reason": _reason(stopper)}
+
+
+def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: Configured) -> str | None:
+    """Why nothing is left to train from a checkpoint, by the configuration of today; None where something is.
+
+    Args:
+        checkpoint: content of the file.
+        trainer: not yet fitted.
+        configured: callbacks of the configuration, with their arguments. Who has stopped training goes on if another
+            one, or one with other arguments, is there now.
+    """
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    epochs, step = progress["processed"], checkpoint["global_step"]
+    timers = [c for c in cast(Any, trainer).callbacks if isinstance(c, Timer) and c.time_remaining() is not None]
+    max_epochs = trainer.max_epochs
+    if max_epochs is None:  # Lightning's own rule
+        max_epochs = 1000 if trainer.max_steps == -1 and not timers else -1
+    if max_epochs != -1 and epochs >= max_epochs:
+        return f"trainer.max_epochs is {max_epochs}"
+    if trainer.max_steps != -1 and step >= trainer.max_steps:
+        return f"trainer.max_steps is {trainer.max_steps}"
+    may_stop = epochs >= (trainer.min_epochs or 0) and step >= (trainer.min_steps or 0)
+    if not may_stop or epochs != progress["started"]:
+        return None
+    for timer in timers:
+        used = checkpoint.get("callbacks", {}).get(timer.state_key, {}).get("time_elapsed", {}).get("train", 0)
+        if used >= (timer.time_remaining() or 0):  # nothing of it is used yet
+            return "trainer.max_time is over"
+    stopped = (checkpoint.get(KEY) or {}).get("stopped")
+    return stopped["reason"] if stopped and _same(stopped, configured) else None
+
+
+def _same(stopped: dict[str, Any], configured: Configured) -> bool:
+    """Whether who has stopped training would do so again: arguments of today that were not known then do not count."""
+    if stopped["arguments"] is None:  # the model, or a callback that it brings along; the time is another matter
+        return not stopped["class"].endswith(".Timer")
+    known = [_plain(given) for callback, given in configured if _path(callback) == stopped["class"]]
+    return any(all(stopped["arguments"].get(k, v) == v for k, v in given.items()) for given in known)
+
+
+def _measured(trainer: pl.Trainer) -> dict[str, float]:
+    """Metrics of the epoch, without its speed: equal runs have equal checkpoints."""
+    return {name: value for name, value in measured(trainer).items() if name != "networks_per_second"}
+
+
+def _reason(stopper: object) -> str:
+    if isinstance(stopper, EarlyStopping):
+        said = (stopper.stopping_reason_message or f"{stopper.monitor}").removesuffix(" Signaling Trainer to stop.")
+        return f"EarlyStopping: {said.rstrip('.')}"
+    if isinstance(stopper, Timer):
+        return "trainer.max_time is over"
+    return f"{type(stopper).__name__} asked to stop" if stopper is not None else "trainer.should_stop was set"
+
+
+def _path(callback: object) -> str:
+    return f"{type(callback).__module__}.{type(callback).__qualname__}"
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(arguments, default=str))
+    return plain
