@@ -16,7 +16,8 @@ from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
 def zoo_table(zoo: Zoo) -> Group:
     """Architecture, provenance, counts and quality per split, weights per layer and nearest pairs, for a terminal."""
-    return Group(_facts(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
+    tables = (_facts(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
+    return Group(*(table for table in tables if table.row_count))
 
 
 def _facts(zoo: Zoo) -> Table:
@@ -30,7 +31,9 @@ def _facts(zoo: Zoo) -> Table:
         ("source", _source(provenance)),
         (
             "recipe",
-            f"{recipe['name']}: {recipe['steps']} steps, initialisation {recipe['init']}" if recipe else "unknown",
+            f"{recipe.get('name')}: {recipe.get('steps')} steps, initialisation {recipe.get('init')}"
+            if recipe
+            else "unknown",
         ),
         ("seed, mode", f"{provenance.get('plan', {}).get('seed')}, {provenance.get('mode')}"),
         ("made with", made_with),

@@ -15,6 +15,7 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.zoo import journal
+from weightspace.zoo.differences import CIRCUMSTANCES, differing, told
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_provenance, check_some, parse
@@ -130,7 +131,7 @@ class ZooWriter:
     def _take_over(self) -> None:
         if self.finished:
             header = ZooHeader.read(self.path)
-            self._same_job({key: header.provenance.get(key) for key in self.job}, "a finished zoo")
+            self._same_job(header.provenance, "a finished zoo")
             self.done, self.failed = dict(enumerate(header.shards)), {0: header.failed}
             return
         found = journal.read(self.path)
@@ -160,13 +161,19 @@ class ZooWriter:
         return True
 
     def _same_job(self, found: dict[str, Any], what: str) -> None:
-        asked = json.loads(json.dumps(self.job))
-        differences = [f"{key}: {then!r} there, {now!r} asked" for key, then, now in _differences(found, asked)]
-        if differences:
+        asked = json.loads(json.dumps({**self.header.provenance, **self.job}))
+        keys = set(differing(found, asked, self.job))
+        if not keys:
+            return
+        lines = "".join(f"\n  {line}" for line in told(found, asked, self.job))
+        if keys <= CIRCUMSTANCES:
             raise ZooError(
-                f"{self.path} holds {what} of another job ({'; '.join(differences)}): "
-                "choose another --out, or give the same options and versions"
+                f"{self.path} holds {what} of this job, made in another way, which gives other last bits:{lines}\n"
+                "choose another --out, or make it as it was begun"
             )
+        raise ZooError(
+            f"{self.path} holds {what} of another job:{lines}\nchoose another --out, or give the same options"
+        )
 
     @contextmanager
     def _named(self, deed: str) -> Iterator[None]:
@@ -174,19 +181,6 @@ class ZooWriter:
             yield
         except OSError as error:
             raise ZooError(f"the zoo at {self.path} cannot be {deed}: {error.strerror or error}") from error
-
-
-def _differences(a: Any, b: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Leaves of b in which a differs, as (dotted key, in a, in b).
-
-    What only a has is no difference: earlier versions listed recipe fields that their fitter did not use.
-    """
-    if isinstance(a, dict) and isinstance(b, dict):
-        rows = []
-        for key in sorted(b):
-            rows += _differences(a.get(key), b.get(key), f"{prefix}.{key}" if prefix else key)
-        return rows
-    return [] if a == b else [(prefix, a, b)]
 
 
 def _check(header: ZooHeader, where: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from weightspace.cli.main import main
-from weightspace.zoo import Zoo
+from weightspace.zoo import Zoo, ZooWriter
 from weightspace.zoo.header import FILE, ZooHeader
 
 
@@ -78,7 +78,7 @@ def test_a_fit_does_not_go_on_with_an_imported_zoo(
     assert main(["zoo", "export", str(digits_zoo), "--out", files]) == 0
     assert main(["zoo", "import", files, "--format", "folder", "--out", out]) == 0
     assert main(["zoo", "fit", "--source", "digits", "--train", "5", "--set", "steps=2", "--out", out]) == 2
-    assert "a finished zoo" in capsys.readouterr().err
+    assert "a finished zoo of another job:\n  networks: imported there, fitted asked\n" in capsys.readouterr().err
 
 
 def test_repair_of_a_zoo_from_a_gpu_is_told(
@@ -113,3 +113,32 @@ def test_options_without_an_effect_are_refused(
     ):
         assert main(command) == 2
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_another_import_is_refused_in_words(
+    digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, take = tmp_path / "files", ["zoo", "import", str(tmp_path / "files"), "--out", str(tmp_path / "z")]
+    assert main(["zoo", "export", str(digits_zoo), "--out", str(files), "--format", "numpy"]) == 0
+    assert main([*take, "--format", "numpy"]) == 0
+    assert main([*take, "--format", "numpy", "--value_range", "[-1, 1]"]) == 2
+    assert "another job:\n  --value_range: [0.0, 1.0] there, [-1.0, 1.0] asked\n" in capsys.readouterr().err
+    np.save(files / "object.npy", np.load(files / "object.npy") + 5000)
+    assert main([*take, "--format", "numpy"]) == 2
+    assert "another job:\n  files: other networks, labels or splits than then\n" in capsys.readouterr().err
+
+
+def test_empty_tables_are_not_drawn(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo = Zoo(digits_zoo)
+    rows = torch.arange(1)
+    header = ZooHeader(zoo.spec, zoo.header.target, [], {}, [])
+    columns = {"target": zoo.targets, "object": zoo.objects, "view": zoo.views, "split": zoo.splits}
+    with ZooWriter(tmp_path / "z", {}, header) as writer:
+        tensors = {name: column[rows] for name, column in columns.items()}
+        writer.write({"params": zoo.params(rows), "quality": torch.empty(1, 0), **tensors}, [])
+        writer.finish()
+    assert main(["zoo", "info", str(tmp_path / "z")]) == 0
+    out = capsys.readouterr().out
+    assert "networks of class" in out
+    assert "nearest pairs" not in out
+    assert "worst" not in out

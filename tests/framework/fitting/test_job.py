@@ -20,6 +20,7 @@ from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.recipes import load_recipe
 from weightspace.sources import load_source
 from weightspace.zoo import Zoo
+from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
 
 FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--set", "hidden=[8, 8]"]
@@ -85,12 +86,47 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFi
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_another_job_on_the_same_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (["steps=4", "--train", "20"], ["--set steps: 3 there, 4 asked"]),
+        (["steps=3", "--train", "21", "--seed", "2"], ["--seed: 0 there, 2 asked", "--train: 20 there, 21 asked"]),
+        (["steps=3", "--train", "20", "--recipe", "dwsnets"],
+         ["--recipe: siren, hidden=[8, 8], steps=3 there, dwsnets, hidden=[8, 8], steps=3 asked"]),
+        (["steps=3", "--train", "20", "--source", "shapes", "--source_set", "points=64"],
+         ["--source: digits there, shapes asked"]),
+    ],
+)  # fmt: skip
+def test_another_job_on_the_same_folder_is_refused_by_what_was_given(
+    tmp_path: Path, options: list[str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
-    assert fit(tmp_path / "z", "steps=4", "--train", "20") == 2
-    assert "recipe.steps: 3 there, 4 asked" in capsys.readouterr().err
+    assert fit(tmp_path / "z", *options) == 2
+    head, *found, remedy = capsys.readouterr().err.strip().split("\n")
+    assert head == f"error: {tmp_path / 'z'} holds a finished zoo of another job:"
+    assert [line.strip() for line in found] == lines
+    assert remedy == "choose another --out, or give the same options"
+
+
+def test_the_same_job_in_another_way_says_just_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    header = ZooHeader.read(tmp_path / "z")
+    header.provenance["versions"]["torch"] = "1.0"
+    (tmp_path / "z" / "zoo.json").write_text(header.to_text())
     assert fit(tmp_path / "z", "steps=3", "--train", "20", "--mode", "compiled") == 2
-    assert "mode: 'eager' there, 'compiled' asked" in capsys.readouterr().err
+    head, *found, _ = capsys.readouterr().err.strip().split("\n")
+    assert head.endswith("holds a finished zoo of this job, made in another way, which gives other last bits:")
+    assert [line.strip() for line in found] == [
+        "--mode: eager there, compiled asked",
+        f"version of torch: 1.0 there, {torch.__version__} asked",
+    ]
+
+
+def test_arguments_of_the_source_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["zoo", "fit", "--source", "classifiers", "--recipe", "classifier", "--train", "3", "--set", "steps=2"]
+    assert main([*command, "--source_set", "data=iris", "--out", str(tmp_path / "z")]) == 0
+    assert main([*command, "--source_set", "data=iris", "seed=4", "--out", str(tmp_path / "z")]) == 2
+    assert "\n  --source_set seed: 0 there, 4 asked\n" in capsys.readouterr().err
 
 
 def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: Path) -> None:
