@@ -16,7 +16,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
 from weightspace.errors import ConfigError, interrupted
-from weightspace.files import whole_file
+from weightspace.files import write_whole
 from weightspace.reading import reading, refused_pickle, uninterrupted
 
 #: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
@@ -34,8 +34,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with uninterrupted(), whole_file(path) as file:
-            torch.save(checkpoint, file)
+        content = io.BytesIO()
+        with uninterrupted():
+            torch.save(checkpoint, content)  # in memory: torch's writer aborts the process where a disk is full
+            write_whole(path, content.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True

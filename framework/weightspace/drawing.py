@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
+from weightspace.files import write_whole
 from weightspace.fitting.quality import decode
 from weightspace.fitting.verify import value_range_of
 from weightspace.shown import figure_text, shown
@@ -221,7 +223,9 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():  # names in scripts that the font has not
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            figure.savefig(target, dpi=120, format="png")
+            content = io.BytesIO()
+            figure.savefig(content, dpi=120, format="png")
+        write_whole(target, content.getbuffer())
     except OSError as error:
         raise ZooError(f"the picture {target} cannot be written: {error.strerror or error}") from error
 

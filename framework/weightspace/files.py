@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,25 +19,94 @@ from weightspace.errors import WeightspaceError
 JSON_LIMIT = 64_000_000
 
 
+#: What the system says where no more can be written: no space, over a quota, or over a limit of the process.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEFTOVER = re.compile(r"\..*\.(\d+)\.tmp")
+#: Folders in which this process has looked for leftovers.
+_tidied: set[Path] = set()
+
+
+class DiskFullError(WeightspaceError, OSError):
+    """A file that could not be written for want of space: the message names it, and what was needed.
+
+    Args:
+        path: the file.
+        needed: bytes; None where it is not known.
+        number: what the system said, one of ``FULL``.
+    """
+
+    def __init__(self, path: Path, needed: int | None, number: int | None) -> None:
+        needs = "" if needed is None else f"{needed:,} bytes are needed, "
+        try:
+            free = f"{shutil.disk_usage(path.parent).free:,} are free"
+        except OSError:
+            free = "how many are free is not known"
+        reason = "the disk is full" if number == errno.ENOSPC else "a quota or a limit of file sizes is reached"
+        super().__init__(number, f"{reason}: {needs}{free}", str(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename} cannot be written: {self.strerror}"
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     """Opens a temporary file beside ``path``; at the end it is flushed to disk and takes the name.
 
-    A process that is killed leaves at most a file ``.<name>.<process>.tmp``.
+    A process that is killed leaves at most a file ``.<name>.<process>.tmp``, which the next one removes.
+
+    Args:
+        path: the file.
+        needed: how many bytes it will have, for a message.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; no part of the file stays.
+        DiskFullError: the disk is full; no part of the file stays.
+        OSError: the folder cannot be written; likewise.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _tidy(path.parent)
+    temporary = path.with_name(f".{path.name.encode()[:200].decode(errors='ignore')}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with _space(path, needed), _replaced(path, temporary) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _space(path: Path, needed: int | None) -> Iterator[None]:
+    """Says which file found no space."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFullError(path, needed, error.errno) from error
+        raise
+
+
+def _tidy(folder: Path) -> None:
+    """Removes temporary files of processes that are gone, once for each folder."""
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        found = _LEFTOVER.fullmatch(name)
+        if found and not Path(f"/proc/{found[1]}").exists() and Path("/proc/self").exists():
+            (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _replaced(path: Path, temporary: Path) -> Iterator[BinaryIO]:
+    with temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -43,9 +114,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         os.close(folder)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Writes a file by ``whole_file``."""
-    with whole_file(path) as file:
+    with whole_file(path, len(content)) as file:
         file.write(content)
 
 

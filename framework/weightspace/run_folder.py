@@ -144,10 +144,12 @@ class RunFolder:
         """
         if not self.metrics_file.exists():
             return {}
-        try:
-            metrics: dict[str, dict[str, float]] = json.loads(self.metrics_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{self.metrics_file} cannot be read: {error}") from error
+        metrics = read_json(self.metrics_file, ConfigError, "the metrics of a run")
+        for command, measured in metrics.items():
+            if not isinstance(measured, dict):
+                raise ConfigError(
+                    f"{self.metrics_file} should be the metrics of a run, by command; {command!r} holds no metrics"
+                )
         return metrics
 
     def has_ended(self, step: int) -> bool:

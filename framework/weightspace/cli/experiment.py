@@ -6,6 +6,9 @@ from pathlib import Path
 
 from weightspace.errors import ConfigError
 
+#: Bytes of a folder's name, at most: what file systems take.
+LONGEST = 255
+
 
 def config_files(arguments: list[str]) -> list[Path]:
     """The YAML files that the arguments name.
@@ -20,6 +23,24 @@ def config_files(arguments: list[str]) -> list[Path]:
         elif argument.startswith("--config="):
             files.append(Path(argument.removeprefix("--config=")))
     return files
+
+
+def check_name(name: str) -> str:
+    """The name, if it is that of a folder below the folder of all runs.
+
+    Raises:
+        ConfigError: it leads elsewhere, or a part of it is no name of a folder.
+
+    >>> check_name("fmnist/supervised")
+    'fmnist/supervised'
+    """
+    parts = Path(name).parts
+    if not parts or name.startswith("/") or ".." in parts:
+        raise ConfigError(f"experiment: expected a name of a folder below --runs, found {name!r}")
+    for part in parts:
+        if len(part.encode()) > LONGEST or "\0" in part:
+            raise ConfigError(f"experiment: expected names of at most {LONGEST} bytes, found {part!r:.60}...")
+    return name
 
 
 def experiment_name(files: list[Path]) -> str:

@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if interrupted(error):
             _say("interrupted")
             return 130
+        if isinstance(error, OSError) and error.filename and not isinstance(error, WeightspaceError):
+            error = WeightspaceError(f"{error.filename}: {error.strerror}")  # of the user's disk, not of ours
         if not isinstance(error, WeightspaceError):
             raise
         _say(Text.assemble(("error:", "bold red"), f" {shown_lines(error)}"))

@@ -48,6 +48,7 @@ from weightspace.cli.work import check_work
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
+from weightspace.files import FULL, DiskFullError
 from weightspace.lock import Lock
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
@@ -301,6 +302,18 @@ class RunCLI(LightningCLI):
     def _begins_run(self) -> bool:
         """Whether this process is the one that makes the run's folder."""
         return self.subcommand == "fit" and not self._trainer_option("fast_dev_run") and _rank() == 0
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Lightning's; where the disk is full, says so, and what there is to go on with."""
+        try:
+            super()._run_subcommand(subcommand)
+        except OSError as error:  # a logger's have no path, and may come from its thread
+            if error.errno not in FULL:
+                raise
+            full = error if isinstance(error, DiskFullError) else DiskFullError(self.folder.path, None, error.errno)
+            good = newest_whole(self.folder.steps())
+            hint = f"the last good checkpoint is {good}: make room, then --ckpt_path last" if good else "make room"
+            raise ConfigError(f"{full}; {hint}") from error
 
     def before_fit(self) -> None:
         """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from weightspace.cli.experiment import experiment_name
+from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
 from weightspace.run_folder import RunFolder
 from weightspace.safe_yaml import load_yaml
@@ -59,10 +59,13 @@ def folder_of(runs: str, experiment: str | None, seed: int, files: list[Path]) -
             else the file's path.
         seed: of the run.
         files: the YAML files that were given.
+
+    Raises:
+        ConfigError: no name, or one that leads elsewhere.
     """
     own = _seeds_of(files[-1]) if files and experiment is None else None
     if own is None:
-        return RunFolder(Path(runs) / (experiment or experiment_name(files)) / str(seed))
+        return RunFolder(Path(runs) / check_name(experiment or experiment_name(files)) / str(seed))
     if runs != RUNS:  # under the same name
         below = own.parts[::-1].index(RUNS) if RUNS in own.parts else 1
         own = Path(runs).joinpath(*own.parts[len(own.parts) - below :])
