@@ -82,6 +82,7 @@ setup(
             "digits = weightspace.sources.digits:digits",
             "idx = weightspace.sources.idx:idx",
             "cifar10 = weightspace.sources.cifar10:cifar10",
+            "cifar100 = weightspace.sources.cifar100:cifar100",
             "classifiers = weightspace.sources.classifiers:classifiers",
             "images = weightspace.sources.images:images",
             "meshes = weightspace.sources.meshes:meshes",

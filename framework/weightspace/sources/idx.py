@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import zlib
 from pathlib import Path
@@ -10,6 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from weightspace.errors import SourceError
+from weightspace.files import open_regular, read_regular
+from weightspace.limits import GZIP_RATIO, IDX_BYTES
+from weightspace.sources.gz import gunzip, gunzip_start
 from weightspace.sources.image_source import ImageSource
 
 FILES = (
@@ -67,16 +69,33 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         SourceError: not an idx file of bytes, or its size is not what its header says.
     """
+    zipped = path.suffix == ".gz"
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise SourceError(f"{path}: cannot be read ({error})") from error
-    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 4:
-        raise SourceError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, 1..4), found {content[:4]!r}")
-    header = 4 + 4 * content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header], dtype=">u4"))
-    if len(content) != header + math.prod(shape):
-        raise SourceError(
-            f"{path}: header says {shape}, that is {header + math.prod(shape)} bytes, found {len(content)}"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+        head = gunzip_start(path, 20) if zipped else _start(path, 20)
+        shape = _shape(path, head)
+        expected = 4 + 4 * len(shape) + math.prod(shape)
+        if expected > min(IDX_BYTES, path.stat().st_size * (GZIP_RATIO if zipped else 1)):
+            raise SourceError(
+                f"{path}: header says {shape}, that is {expected:,} bytes, which {path.stat().st_size:,} bytes "
+                f"cannot hold, or more than {IDX_BYTES:,}"
+            )
+        content = gunzip(path, expected) if zipped else read_regular(path, expected)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if len(content) != expected:
+        raise SourceError(f"{path}: header says {shape}, that is {expected:,} bytes, found {len(content):,}")
+    return np.frombuffer(content, dtype=np.uint8, offset=expected - math.prod(shape)).reshape(shape)
+
+
+def _start(path: Path, size: int) -> bytes:
+    with open_regular(path) as file:
+        return file.read(size)
+
+
+def _shape(path: Path, head: bytes) -> tuple[int, ...]:
+    """What the first bytes of a file say."""
+    if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
+        raise SourceError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, 1..4), found {head[:4]!r}")
+    if len(head) < 4 + 4 * head[3]:
+        raise SourceError(f"{path}: is cut within its header")
+    return tuple(int(n) for n in np.frombuffer(head[4 : 4 + 4 * head[3]], dtype=">u4"))

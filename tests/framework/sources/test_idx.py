@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -50,7 +51,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
 
 def test_a_truncated_gzip_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    path.write_bytes(gzip.compress(bytes(1000))[:-9])
+    path.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\x03\xe8" + bytes(1000))[:-9])
     with pytest.raises(SourceError, match="cannot be read"):
         read_idx(path)
 
@@ -156,3 +157,31 @@ def test_unknown_names_and_arguments_are_refused() -> None:
         load_source("digit")
     with pytest.raises(SourceError, match=r"'digits': .* 'path'; it takes no arguments"):
         load_source("digits", path="x")
+
+
+@pytest.mark.parametrize("promise", [b"\xff\xff\xff\xff", b"\0\0\0\x64"], ids=["as much", "less"])
+def test_a_file_unpacks_to_no_more_than_its_header_says(promise: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "train-labels-idx1-ubyte.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b"\0\0\x08\x01" + promise)
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match=r"labels-idx1.*(cannot hold|more than 108 bytes)"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_device_is_not_read(ending: str, tmp_path: Path, idx_family) -> None:
+    idx_family(tmp_path, zipped=bool(ending))
+    path = tmp_path / f"t10k-labels-idx1-ubyte{ending}"
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(SourceError, match=r"t10k-labels-idx1-ubyte.*(no such file|is a device, not a regular file)"):
+        idx(str(tmp_path))
+    with pytest.raises(SourceError, match="is a device, not a regular file"):
+        read_idx(path)
