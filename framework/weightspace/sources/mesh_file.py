@@ -12,6 +12,7 @@ import torch
 
 from weightspace.files import FileRefusedError, read_regular
 from weightspace.limits import FACES, MESH_BYTES
+from weightspace.reading import reading
 from weightspace.sources.obj import prepared_obj
 from weightspace.sources.off import read_off
 from weightspace.sources.ply import in_halves, read_ply
@@ -45,12 +46,12 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
 
     if len(content) > MESH_BYTES:
         raise MeshError(f"{len(content):,} bytes are too many (at most {MESH_BYTES:,})")
-    try:
+
+    def refuse(error: Exception) -> MeshError:
+        return MeshError(f"cannot be read ({type(error).__name__}: {str(error).strip()[:200]})")
+
+    with reading(refuse, passed=(MeshError, MemoryError, ImportError)):  # said already, or no fault of the file
         vertices, faces = _read(content, ending)
-    except (MeshError, MemoryError, ImportError):
-        raise  # said already, or no fault of the file
-    except Exception as error:  # a damaged file raises many kinds
-        raise MeshError(f"cannot be read ({type(error).__name__}: {str(error).strip()[:200]})") from error
     if not len(faces) or faces.ndim != 2:
         raise MeshError("has no faces")
     if vertices.ndim != 2 or vertices.shape[1] != 3:

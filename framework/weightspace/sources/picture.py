@@ -11,6 +11,7 @@ import numpy as np
 from weightspace.errors import SourceError
 from weightspace.files import FileRefusedError, require_regular
 from weightspace.limits import PIXELS
+from weightspace.reading import reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,25 +46,24 @@ def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
     from PIL import Image, ImageOps
 
     fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "stretch": lambda i, s, m: i.resize(s, m)}[resize]
-    try:
+
+    def refuse(error: Exception) -> SourceError:
+        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+            return SourceError(f"{path}: has too many pixels (at most {PIXELS:,})")
+        if isinstance(error, FileRefusedError):
+            return SourceError(str(error))
+        if isinstance(error, PictureError):
+            return SourceError(f"{path}: {error}")
+        return SourceError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})")
+
+    with reading(refuse, passed=(MemoryError,)), warnings.catch_warnings():
         require_regular(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > PIXELS:
-                    raise Image.DecompressionBombError
-                whole = _eight_bits(image).convert(COLOURS[colour])
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > PIXELS:
+                raise Image.DecompressionBombError
+            whole = _eight_bits(image).convert(COLOURS[colour])
         return np.asarray(fit(whole, (size, size), Image.Resampling.LANCZOS)).reshape(size, size, -1)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise SourceError(f"{path}: has too many pixels (at most {PIXELS:,})") from error
-    except FileRefusedError as error:
-        raise SourceError(str(error)) from error
-    except PictureError as error:
-        raise SourceError(f"{path}: {error}") from error
-    except MemoryError:
-        raise  # no fault of the file
-    except Exception as error:  # Pillow's decoders raise many kinds for a damaged file
-        raise SourceError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})") from error
 
 
 def _eight_bits(image: Image) -> Image:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +210,22 @@ def test_safetensors_with_several_parts(tmp_path: Path, network: Network) -> Non
     found = read_state_dict(tmp_path / "x.SAFETENSORS", "b").tensors
     assert [tuple(tensor.shape) for tensor in found] == [(4, 2), (4,), (1, 4), (1,)]
     assert torch.equal(found[0], network(1)["0.weight"])
+
+
+@pytest.mark.long
+def test_ctrl_c_at_any_moment_leaves_no_network_out(tmp_path: Path, save_networks: Callable) -> None:
+    root = save_networks(tmp_path / "nets", *(f"cat/{number}.pth" for number in range(3000)))
+    command = ["zoo", "import", str(root), "--format", "folder", "--activation", "relu", "--out", str(tmp_path / "z")]
+    for delay in (0.1, 0.4, 1.1):
+        run = subprocess.Popen([sys.executable, "-u", "-m", "weightspace", *command], stdout=subprocess.PIPE)
+        assert run.stdout is not None
+        run.stdout.readline()  # it says what it will import, and begins
+        time.sleep(delay)
+        run.send_signal(signal.SIGINT)
+        run.communicate()
+        if run.returncode == 0:  # it was quicker
+            break
+        assert run.returncode == 130
+    assert main(command) == 0
+    zoo = Zoo(tmp_path / "z")
+    assert (len(zoo), zoo.header.failed) == (3000, [])
