@@ -25,8 +25,15 @@ def read_flat(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is damaged.
     """
-    if not path.exists():
-        return {}
+    return flatten(load_config(path)) if path.exists() else {}
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """The content of a run's ``config.yaml``.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
     try:
         content = load_yaml(read_regular(path, LIMIT).decode())
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
@@ -34,7 +41,7 @@ def read_flat(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} should be the configuration of a run, and cannot be read: {reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} should be the configuration of a run; found {type(content).__name__}")
-    return flatten(content)
+    return content
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

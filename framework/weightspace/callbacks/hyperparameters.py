@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
 from weightspace.flat_config import read_flat
 from weightspace.run_folder import RunFolder
@@ -37,10 +38,9 @@ class Hyperparameters(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes both."""
         metrics = {f"final/{name}": value for name, value in measured(trainer).items()}
-        checkpoint = cast(Any, trainer.checkpoint_callback)
-        best = getattr(checkpoint, "best_model_score", None)
-        if best is not None:
-            metrics[f"best/{checkpoint.monitor}"] = float(best)
+        best = best_of(trainer)
+        if best is not None and best.best_model_score is not None:
+            metrics[f"best/{best.monitor}"] = float(best.best_model_score)
         if self._trained and isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.log_hyperparams(self._config(), metrics, trainer.global_step)
 

@@ -17,6 +17,7 @@ from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
 from weightspace.run_folder import RunFolder
+from weightspace.run_parts import part_name, part_of
 from weightspace.version import __version__
 
 #: Entry points by which a run finds code of others.
@@ -55,7 +56,9 @@ class Provenance(Callback):
             "plugins": sorted({distribution(point) for group in GROUPS for point in entry_points(group=group)}),
             "command": sys.argv,
         }
-        self.folder.write_json("provenance.json", content)
+        name = part_name("provenance.json", max(1, part_of(self.folder)))
+        if not (self.folder.path / name).exists():  # the part before was the same
+            self.folder.write_json(name, content)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the test metrics."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
 from weightspace.run_folder import RunFolder
+from weightspace.run_parts import part_name, part_of, told_differences
 from weightspace.safe_yaml import load_yaml
 
 NAME = "config.yaml"
@@ -22,7 +24,7 @@ OF_SINGLE_COMMANDS = {"overwrite": False, "verbose": False, "return_predictions"
 
 
 def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) -> None:
-    """Writes a run's resolved configuration into its folder.
+    """Writes a run's resolved configuration into its folder: of a run that goes on with another, beside those before.
 
     Args:
         parser: of the command ``fit``.
@@ -35,7 +37,14 @@ def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) 
         kept.pop(key, None)
     if _seed_follows(files) and kept["data"]["seed"] == kept["seed_everything"]:
         kept["data"]["seed"] = None
-    parser.save(kept, folder.path / NAME, overwrite=True, skip_none=False, multifile=False)
+    part = part_of(folder) + 1
+    path = folder.path / part_name(NAME, part)
+    parser.save(kept, path, overwrite=True, skip_none=False, multifile=False)
+    changed = told_differences(folder, part)
+    if part > 1 and not changed:
+        path.unlink()
+    if changed:
+        make_console().print("\n  ".join([f"goes on with another configuration ({path}):", *changed]))
 
 
 def _seed_follows(files: list[Path]) -> bool:

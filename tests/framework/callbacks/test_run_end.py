@@ -133,3 +133,21 @@ def test_a_run_that_is_cut_before_its_least_epochs_ends_as_one_that_was_not(fit:
         for runs in ("cut", "whole")
     ]
     assert states[0] == states[1]
+
+
+def test_the_first_configuration_is_kept_and_what_changes_is_told(
+    fit: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("runs/x/0")
+    chain = ["--data.augmentations", "[sign_flip, {mixup: {alpha: 0.4}}]"]
+    assert main([*fit, *chain, "--trainer.max_epochs", "1"]) == 0
+    before = [(folder / name).read_bytes() for name in ("config.yaml", "provenance.json")]
+    other = ["--data.augmentations", "[{mixup: {alpha: 0.2}}]", "--ckpt_path", "last"]
+    assert main([*fit, *other, "--trainer.max_epochs", "2"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "data.augmentations.mixup.alpha: 0.4 before, 0.2 now" in said
+    assert "trainer.max_epochs: 1 before, 2 now" in said
+    assert [(folder / name).read_bytes() for name in ("config.yaml", "provenance.json")] == before
+    names = {path.name for path in folder.iterdir()}
+    assert {"config-2.yaml", "provenance-2.json"} <= names
+    assert not {"config-3.yaml", "provenance-3.json"} & names
