@@ -7,6 +7,7 @@ from weightspace.callbacks.epoch_lines import EpochBar, EpochLines
 from weightspace.callbacks.finite_results import FiniteResults
 from weightspace.callbacks.finite_steps import FiniteSteps
 from weightspace.callbacks.hyperparameters import Hyperparameters
+from weightspace.callbacks.monitor_check import MonitorCheck
 from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
@@ -24,6 +25,7 @@ __all__ = [
     "FiniteResults",
     "FiniteSteps",
     "Hyperparameters",
+    "MonitorCheck",
     "OnlineProbe",
     "Pictures",
     "Provenance",

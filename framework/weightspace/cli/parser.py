@@ -6,6 +6,8 @@ from enum import Enum
 from typing import Any, NoReturn
 
 import jsonargparse
+import jsonargparse.typing
+import torch
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -36,6 +38,7 @@ _load_unchecked = jsonargparse.get_loader("yaml")
 for _mode in ("yaml", "omegaconf+"):
     jsonargparse.set_loader(_mode, _load, exceptions=(yaml.YAMLError, ValueError))
 jsonargparse.set_dumper("yaml", _dump)
+jsonargparse.typing.register_type(torch.device)  # an argument of Lightning's StochasticWeightAveraging
 
 
 class Parser(jsonargparse.ArgumentParser):

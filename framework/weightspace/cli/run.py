@@ -27,6 +27,7 @@ from weightspace.callbacks import (
     FiniteResults,
     FiniteSteps,
     Hyperparameters,
+    MonitorCheck,
     OnlineProbe,
     Pictures,
     Provenance,
@@ -44,6 +45,7 @@ from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import write_predictions
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
+from weightspace.cli.trainer_options import check_trainer
 from weightspace.cli.work import check_work
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import load_plugin, plugins
@@ -96,6 +98,8 @@ def _run(arguments: list[str]) -> None:
         raise ConfigError(unresolved(error)) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"a configuration file is not UTF-8 text: {error}") from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
     except ValueError as error:  # jsonargparse wraps what a constructor raises
         raise _own_error(error) or error from error
 
@@ -196,6 +200,7 @@ class RunCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Adds the run's folder, logger and callbacks to what the configuration says."""
+        check_trainer(self._get(self.config_init, "trainer"))
         self.folder = self._folder()
         if self._begins_run:
             self._lock = self.folder.lock()
@@ -203,7 +208,9 @@ class RunCLI(LightningCLI):
         checked = self._resolve_checkpoint()
         rich = sys.stdout.isatty()
         extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
-        if self._trainer_option("enable_progress_bar") is not False:
+        asked = self._trainer_option("callbacks") or []
+        own_bar = any(isinstance(c, pl.callbacks.ProgressBar) for c in (asked if isinstance(asked, list) else [asked]))
+        if self._trainer_option("enable_progress_bar") is not False and not own_bar:
             extra.append(EpochBar() if rich else EpochLines())
         if not self._trainer_option("fast_dev_run"):
             own = TensorBoardLogger(
@@ -229,7 +236,7 @@ class RunCLI(LightningCLI):
         kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, ImportError) as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
         self._find_end(trainer, checked)
         guard(trainer, checked)
@@ -267,7 +274,7 @@ class RunCLI(LightningCLI):
         if monitor is None:
             monitor = getattr(self.model, "monitor", "val/accuracy")
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
-        return [BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
+        return [MonitorCheck(monitor), BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)

@@ -134,6 +134,11 @@ class Task(pl.LightningModule, ABC):
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
         data.check_processes(trainer.world_size)
+        if trainer.max_epochs == -1 and trainer.max_steps == -1:
+            raise ConfigError(
+                "trainer.max_epochs -1 trains without an end, but the learning rate falls over a known number of "
+                "steps: give trainer.max_epochs or trainer.max_steps; trainer.max_time may end the run before"
+            )
 
     @property
     def artefact(self) -> Backbone | None:

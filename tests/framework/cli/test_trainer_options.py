@@ -1,0 +1,111 @@
+"""Lightning's options and callbacks by name: each works, or is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from weightspace.cli.main import main
+
+
+@pytest.fixture
+def fit(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    backbone = {"class_path": "MLP", "init_args": {"hidden": 4}}
+    config: dict[str, Any] = {
+        "model": {"class_path": "weightspace.tasks.SupervisedTask", "init_args": {"backbone": backbone}},
+        "data": {"zoo": str(digits_zoo)},
+        "trainer": {"accelerator": "cpu", "max_epochs": 1, "limit_train_batches": 2},
+    }
+
+    def run(trainer: dict[str, Any], *options: str) -> int:
+        Path("small.yaml").write_text(yaml.safe_dump({**config, "trainer": {**config["trainer"], **trainer}}))
+        return main(["fit", "-c", "small.yaml", *options])
+
+    return run
+
+
+def callback(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"callbacks": [{"class_path": name, "init_args": arguments}]}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "endless": ({"max_epochs": -1, "max_time": "00:00:00:02"}, "give trainer.max_epochs or trainer.max_steps"),
+    "barebones": ({"barebones": True}, "trainer.barebones switches off what a run leaves behind"),
+    "transformer-engine": ({"precision": "transformer-engine"}, "transformer_engine"),
+    "BackboneFinetuning": (callback("BackboneFinetuning"), "FineTuneTask with mode linear or frozen"),
+    "BaseFinetuning": (callback("BaseFinetuning"), "name one that is derived from it"),
+    "LearningRateFinder": (callback("LearningRateFinder"), "several --model.init_args.learning_rate"),
+    "ModelPruning": (callback("ModelPruning", pruning_fn="l1_unstructured"), "after training"),
+    "SpikeDetection": (callback("SpikeDetection"), "--nonfinite stop"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_one_sentence(fit, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer, message = REFUSED[case]
+    assert fit(trainer) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(Path().glob("runs/**/*.ckpt"))
+
+
+TRIED: list[dict[str, Any]] = [
+    {"max_time": "00:01:00:00", "min_epochs": 1, "min_steps": 1, "num_sanity_val_steps": 0, "gradient_clip_val": 1.0},
+    {"max_epochs": -1, "max_steps": 2, "accumulate_grad_batches": 2, "deterministic": True, "benchmark": False},
+    {"overfit_batches": 2, "limit_train_batches": None, "detect_anomaly": True, "inference_mode": False},
+    {"val_check_interval": 1, "limit_val_batches": 1, "log_every_n_steps": 1, "enable_model_summary": True},
+    {"precision": "bf16-mixed", "profiler": "simple", "sync_batchnorm": True, "reload_dataloaders_every_n_epochs": 1},
+    {"check_val_every_n_epoch": 2, "max_epochs": 2, "enable_checkpointing": False, "logger": True},
+    {"callbacks": [
+        {"class_path": "StochasticWeightAveraging", "init_args": {"swa_lrs": 0.01}}, {"class_path": "Timer"},
+        {"class_path": "TQDMProgressBar"}, {"class_path": "EarlyStopping", "init_args": {"monitor": "val/loss"}},
+        {"class_path": "GradientAccumulationScheduler", "init_args": {"scheduling": {0: 2}}},
+    ]},
+    {"callbacks": [{"class_path": name} for name in ("ModelSummary", "LambdaCallback", "EMAWeightAveraging")]},
+]  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("trainer", TRIED, ids=lambda trainer: json.dumps(trainer)[:60])
+def test_what_works(fit, trainer: dict[str, Any]) -> None:
+    assert fit(trainer) == 0
+    if trainer.get("enable_checkpointing", True):
+        assert main(["validate", "-c", "runs/small/0/config.yaml"]) == 0
+        assert main(["fit", "-c", "runs/small/0/config.yaml", "--seed_everything", "1"]) == 0
+
+
+MODULE = """
+import lightning.pytorch as pl
+import torch
+
+
+class Plain(pl.LightningModule):
+    def configure_model(self):
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, index):
+        return self.layer(batch.params[:, :1]).square().mean()
+
+    def validation_step(self, batch, index):
+        self.log("val_loss", batch.params.mean(), batch_size=len(batch))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+"""
+
+
+def test_the_monitor_is_looked_for_before_training(
+    fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "module_of_others.py").write_text(MODULE)
+    model = ["--model", "module_of_others.Plain"]
+    assert fit({}, *model) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert "Plain does not log it in validation: give one that it logs by --monitor NAME. Logged: val_loss" in err
+    assert not list(Path().glob("runs/**/*.ckpt"))
+    assert fit({}, *model, "--monitor", "val_loss", "--overwrite", "true") == 0
