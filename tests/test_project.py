@@ -15,7 +15,7 @@ PACKAGE = ROOT / "framework" / "weightspace"
 LAYERS = [
     "errors", "names", "metric_text", "limits", "shown", "files", "reading", "safe_yaml", "flat_config", "walk",
     "class_folders", "lock", "sealed", "version", "entry_points", "distributed", "targets", "checkpoint_io",
-    "peers", "spec", "batch", "network", "symmetry", "sources", "zoo", "importing", "fitting", "augment", "solids",
+    "spec", "batch", "network", "symmetry", "sources", "zoo", "importing", "fitting", "augment", "solids",
     "drawing", "overview", "losses", "sampling", "loading", "data", "backbones", "encoder", "tasks", "run_folder",
     "comparison", "run_parts", "curves", "callbacks", "testing", "cli", "__main__",
 ]  # fmt: skip
