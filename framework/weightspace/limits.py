@@ -18,3 +18,5 @@ GZIP_RATIO = 1_040
 BATCH_BYTES, ARCHIVE_BYTES = 200_000_000, 250_000_000
 #: Steps of a pickle: the largest batch of CIFAR-100 has 300,000.
 PICKLE_STEPS = 2_000_000
+#: An .npz archive may unpack to so many bytes, or to so many times its size.
+NPZ_BYTES, NPZ_RATIO = 500_000_000, 50

@@ -84,8 +84,8 @@ def fit(
     Under torchrun or srun, all processes fit, and the zoo is that of one process.
 
     Args:
-        source: name of the source: digits, fashion-mnist, idx, cifar10, images, shapes, meshes, classifiers, or one
-            of a plugin.
+        source: name of the source: digits, fashion-mnist, idx, cifar10, cifar100, images, shapes, meshes, classifiers,
+            or one of a plugin.
         out: folder of the zoo.
         train: training objects.
         val: validation objects, from the source's own validation set if it has one, else from those for training.

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from weightspace.errors import ZooError
+from weightspace.files import require_regular
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
+from weightspace.importing.npz import check_npz
 from weightspace.importing.spec_file import read_spec
 from weightspace.reading import reading
 from weightspace.spec import NetworkSpec
@@ -74,7 +76,11 @@ def _load(root: Path) -> dict[str, np.ndarray]:
     with reading(refuse):
         if root.is_dir():
             paths = {name: root / f"{name}.npy" for name in NAMES}
+            for path in paths.values():
+                if path.exists():
+                    require_regular(path)
             return {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in paths.items() if p.is_file()}
+        check_npz(root)
         with np.load(root, allow_pickle=False) as file:
             return {name: file[name] for name in NAMES if name in file}
 
