@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, get_type_hints
 
 from weightspace.errors import WeightspaceError, closest
 
@@ -25,30 +26,76 @@ def distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
 
 
+def choices(group: str) -> list[str]:
+    """What can be written to name each plugin of a group: its name, or ``distribution:name`` where two claim that."""
+    return [text for name, points in plugins(group).items() for text in _texts(name, points)]
+
+
+def origin(group: str, name: str) -> str:
+    """Distribution and version behind a name that can be loaded; of a dotted path, the module."""
+    points = _candidates(group, name)
+    return distribution(points[0]) if points else name.rpartition(".")[0]
+
+
 def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str) -> Any:
-    """Imports the object that is called ``name`` in a group.
+    """Imports the object that is called ``name`` in a group. It is not called: see ``gives``.
 
     Args:
         group: for instance "weightspace.augmentations".
-        name: entry-point name.
+        name: entry-point name; ``distribution:name``, where several distributions claim it; or a dotted path.
         error: the error type to raise.
         kind: what to call it in messages, for instance "augmentation".
 
     Raises:
         WeightspaceError: (the given type) unknown name, a name claimed by two distributions, or a failed import.
     """
-    known = plugins(group)
-    if name not in known:
-        listing = [f"{n} ({distribution(points[0])})" for n, points in known.items()]
-        match = closest(name, known).split("Known:")[0]
-        raise error(f"unknown {kind} {name!r}: {match}Known: {', '.join(listing) or '(none)'}")
-    points = known[name]
+    points = _candidates(group, name)
     if len(points) > 1:
-        owners = " and ".join(distribution(p) for p in points)
-        raise error(f"{kind} {name!r} is offered by {owners}: uninstall one of them")
+        owners = " and ".join(distribution(point) for point in points)
+        raise error(f"{kind} {name!r} is offered by {owners}: write {' or '.join(map(repr, _texts(name, points)))}")
+    if not points and ("." not in name or ":" in name):
+        listing = [f"{text} ({origin(group, text)})" for text in choices(group)]
+        match = closest(name, choices(group)).split("Known:")[0]
+        raise error(f"unknown {kind} {name!r}: {match}Known: {', '.join(listing) or '(none)'}")
     try:
-        return points[0].load()
+        return points[0].load() if points else _dotted(name)
     except Exception as cause:  # whatever a third party's module does at import is reported, with its name
-        raise error(
-            f"{kind} {name!r} of {distribution(points[0])} cannot be imported: {type(cause).__name__}: {cause}"
-        ) from cause
+        owner = f" of {distribution(points[0])}" if points else ""
+        raise error(f"{kind} {name!r}{owner} cannot be imported: {type(cause).__name__}: {cause}") from cause
+
+
+def gives(found: Any, base: type) -> bool:
+    """Whether a call gives a ``base``, known without calling: a class derived from it, or a function that says so.
+
+    >>> def three() -> int: return 3
+    >>> gives(bool, int), gives(three, int), gives(str, int), gives(print, int)
+    (True, True, False, False)
+    """
+    if not isinstance(found, type):
+        try:
+            found = get_type_hints(found).get("return")
+        except Exception:  # whatever a third party's annotations hold
+            return False
+    return isinstance(found, type) and issubclass(found, base)
+
+
+def _candidates(group: str, name: str) -> tuple[EntryPoint, ...]:
+    owner, _, plain = name.rpartition(":")
+    points = plugins(group).get(plain, ())
+    return (
+        tuple(point for point in points if point.dist and _plain(point.dist.name) == _plain(owner)) if owner else points
+    )
+
+
+def _texts(name: str, points: tuple[EntryPoint, ...]) -> list[str]:
+    return [f"{point.dist.name}:{name}" if len(points) > 1 and point.dist else name for point in points]
+
+
+def _plain(name: str) -> str:
+    """A distribution's name as installers compare it."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _dotted(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)

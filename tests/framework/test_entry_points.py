@@ -10,7 +10,8 @@ import pytest
 from weightspace.augment import AugmentationChain, build_augmentations, find_augmentation, list_augmentations
 from weightspace.cli.main import main
 from weightspace.entry_points import plugins
-from weightspace.errors import AugmentationError
+from weightspace.errors import AugmentationError, SourceError
+from weightspace.sources import load_source
 
 GOOD = """
 from weightspace.augment import Augmentation
@@ -65,8 +66,49 @@ def test_a_plugin_that_fails_to_import_harms_no_other(install, capsys: pytest.Ca
 
 def test_a_name_that_two_distributions_claim_is_refused(install) -> None:
     install("my-rotate", GOOD, "rotate = my_rotate:Good")
-    with pytest.raises(AugmentationError, match=r"'rotate' is offered by .*my-rotate 1.0.*: uninstall one of them"):
+    message = r"'rotate' is offered by .*: write '(weightspace|my-rotate):rotate' or '(weightspace|my-rotate):rotate'"
+    with pytest.raises(AugmentationError, match=message):
         find_augmentation("rotate")
+    ours, theirs = build_augmentations([{"weightspace:rotate": {"degrees": 3}}, "my-rotate:rotate"])
+    assert (type(ours).__name__, ours.state_key) == ("Rotate", "augmentation/rotate/0")
+    assert type(theirs).__name__ == "Good"
+    assert "of my-rotate 1.0" in theirs.name
+    listing = list_augmentations()
+    assert {"weightspace:rotate", "my-rotate:rotate"} <= set(listing)
+    assert not any(isinstance(found, AugmentationError) for found in listing.values())
+
+
+def test_a_dotted_path_names_an_augmentation_or_a_source(install, tmp_path: Path) -> None:
+    install("own-noise", GOOD, "good = own_noise:Good")
+    (found,) = build_augmentations(["own_noise.Good"])
+    assert (found.state_key, type(found).__name__) == ("augmentation/Good/0", "Good")
+    with pytest.raises(AugmentationError, match="must be a class derived from Augmentation, found <built-in"):
+        build_augmentations([{"os.system": {"command": "true"}}])
+    with pytest.raises(AugmentationError, match="'own_noise.Bad' cannot be imported: AttributeError"):
+        build_augmentations(["own_noise.Bad"])
+    source = load_source("weightspace.sources.digits.digits")
+    assert source.name == "weightspace.sources.digits.digits"
+    assert load_source("weightspace:digits").digest == source.digest
+    with pytest.raises(SourceError, match="'os.system': expected a class derived from .*Objects, or a function"):
+        load_source("os.system", command="true")
+
+
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ("exact = 'fonction'", 'exact must be "function", "input" or None, found \'fonction\''),
+        ("activations = 'sine'", "activations must be a set of some of relu, sine, tanh, found 'sine'"),
+        ("activations = frozenset({'gelu'})", "found frozenset\\({'gelu'}\\)"),
+        ("activations = 3", "found 3"),
+        ("uses_labels = 'yes'", "uses_labels must be a bool"),
+    ],
+)
+def test_a_wrong_class_fact_is_listed_and_harms_no_other(install, capsys, fact: str, message: str) -> None:
+    install("bad-fact", GOOD.replace("(Augmentation):", f"(Augmentation):\n    {fact}"), "bad = bad_fact:Good")
+    with pytest.raises(AugmentationError, match=f"'bad' of bad-fact 1.0: .*{message}"):
+        build_augmentations(["bad"])
+    assert main(["augmentations"]) == 0
+    assert "rotate" in capsys.readouterr().out
 
 
 def test_a_plugin_of_another_type_is_refused(install) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from lightning.pytorch import Callback
@@ -92,7 +92,10 @@ class Augmentation(Callback, ABC):
         Raises:
             AugmentationError: ``apply`` returned something of another kind than it was given.
         """
+        versions = _versions(batch)
         changed = self.apply(batch, self.sample(batch, generator))
+        if _versions(batch) != versions:
+            raise AugmentationError(f"{self.name}: wrote to its input: apply must return a new batch (batch.replace)")
         self._check_result(batch, changed)
         if self.p == 1.0:
             return changed
@@ -100,7 +103,10 @@ class Augmentation(Callback, ABC):
         params = torch.where(chosen[:, None], changed.params, batch.params)
         if changed.targets is None or changed.targets is batch.targets:
             return changed.replace(params=params)
-        targets = torch.where(chosen[:, None], changed.targets, soft_targets(batch))
+        if changed.targets.is_floating_point() or cast(Tensor, batch.targets).is_floating_point():
+            targets = torch.where(chosen[:, None], soft_targets(changed), soft_targets(batch))
+        else:
+            targets = torch.where(chosen, changed.targets, cast(Tensor, batch.targets))
         return changed.replace(params=params, targets=targets)
 
     def _check_result(self, before: WeightBatch, after: Any) -> None:
@@ -114,6 +120,17 @@ class Augmentation(Callback, ABC):
                 raise AugmentationError(f"{self.name}: apply changed {fact} to {getattr(after, fact)}")
         if (before.targets is None) != (after.targets is None):
             raise AugmentationError(f"{self.name}: apply must neither drop targets nor make them up")
+        if after.targets is None or before.targets is None or after.targets is before.targets:
+            return
+        kinds = {(tuple(before.targets.shape), before.targets.is_floating_point())}
+        if before.num_classes is not None:
+            kinds |= {((len(before),), False), ((len(before), before.num_classes), True)}
+        if (tuple(after.targets.shape), after.targets.is_floating_point()) not in kinds:
+            was, is_now = (f"{tuple(t.shape)} {t.dtype}" for t in (before.targets, after.targets))
+            raise AugmentationError(
+                f"{self.name}: targets were {was}, apply returned {is_now}: expected classes (B,) of whole numbers, or "
+                "what soft_targets(batch) gives"
+            )
 
     @property
     def changes_networks(self) -> bool:
@@ -156,3 +173,9 @@ class Augmentation(Callback, ABC):
                 f"{cls.__name__}: {parameter} must be a whole number in {low}..{high}, found {value!r}"
             )
         return value
+
+
+def _versions(batch: WeightBatch) -> list[int]:
+    """How often each tensor was written to in place; tensors of inference mode do not count."""
+    tensors = (batch.params, batch.targets, batch.objects, batch.views)
+    return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]

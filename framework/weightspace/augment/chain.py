@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from weightspace.augment.base import Augmentation
+from weightspace.augment.facts import check_instance
+from weightspace.augment.replay import check_replay
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
@@ -30,7 +32,10 @@ class AugmentationChain:
 
     def __init__(self, augmentations: Sequence[Augmentation], seed: int, paired: bool = False) -> None:
         self.augmentations = tuple(augmentations)
+        for augmentation in self.augmentations:
+            check_instance(augmentation)
         self.seed, self.paired = seed, paired
+        self._replayed = False
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError where one of them cannot work on such networks.
@@ -46,11 +51,13 @@ class AugmentationChain:
         """One augmented batch; the input is not changed.
 
         Raises:
-            AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite.
+            AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite;
+                wrote to its input; or, looked at in the chain's first call, was random beside its generator.
         """
         result, moment = batch, (epoch, batch.index, rank)
         for position in range(len(self.augmentations)):
             result = self._step(position, result, moment, draw)
+        self._replayed = True
         if not _finite(result).all():  # once per chain: on a GPU a look at the numbers is a wait
             self._blame(batch, moment, draw)
         return result
@@ -61,7 +68,10 @@ class AugmentationChain:
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
         given = batch if batch.paired == self.paired else batch.replace(paired=self.paired)
         try:
-            return augmentation(given, torch.Generator(device=batch.device).manual_seed(seed))
+            result = augmentation(given, torch.Generator(device=batch.device).manual_seed(seed))
+            if not self._replayed:  # in the first step of a run
+                check_replay(augmentation, given, seed, result)
+            return result
         except AugmentationError:
             raise
         except Exception as error:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weightspace.augment.base import Augmentation
-from weightspace.entry_points import distribution, load_plugin, plugins
+from weightspace.augment.facts import check_facts, check_instance
+from weightspace.entry_points import choices, load_plugin, origin
 from weightspace.errors import AugmentationError, WeightspaceError
 
 GROUP = "weightspace.augmentations"
@@ -16,24 +17,23 @@ Entry = str | Mapping[str, Any]
 
 
 def find_augmentation(name: str) -> type[Augmentation]:
-    """The class behind a name.
+    """The class behind an entry-point name, ``distribution:name``, or a dotted path.
 
     Raises:
-        AugmentationError: unknown, offered twice, cannot be imported, or not an Augmentation.
+        AugmentationError: unknown, offered twice, cannot be imported, not an Augmentation, or with wrong class facts.
     """
     found = load_plugin(GROUP, name, AugmentationError, kind="augmentation")
+    title = f"augmentation {name!r} of {origin(GROUP, name)}"
     if not (isinstance(found, type) and issubclass(found, Augmentation)):
-        owner = distribution(plugins(GROUP)[name][0])
-        raise AugmentationError(
-            f"augmentation {name!r} of {owner} must be a class derived from Augmentation, found {found!r}"
-        )
+        raise AugmentationError(f"{title} must be a class derived from Augmentation, found {found!r}")
+    check_facts(found, title)
     return found
 
 
 def list_augmentations() -> dict[str, type[Augmentation] | AugmentationError]:
     """All installed augmentations by name; one that cannot be used is listed with its error, and harms no other."""
     listing: dict[str, type[Augmentation] | AugmentationError] = {}
-    for name in plugins(GROUP):
+    for name in choices(GROUP):
         try:
             listing[name] = find_augmentation(name)
         except AugmentationError as error:
@@ -63,7 +63,7 @@ def _build(entry: Entry) -> Augmentation:
     if not isinstance(arguments, Mapping):
         raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
     cls = find_augmentation(name)
-    owner = f"augmentation {name!r} of {distribution(plugins(GROUP)[name][0])}"
+    owner = f"augmentation {name!r} of {origin(GROUP, name)}"
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
@@ -74,9 +74,8 @@ def _build(entry: Entry) -> Augmentation:
         raise AugmentationError(f"{owner}: {str(error).removeprefix(f'{cls.__name__}: ')}") from error
     except Exception as error:  # a third party's constructor may raise anything
         raise AugmentationError(f"{owner} cannot be made: {type(error).__name__}: {error}") from error
-    if not hasattr(augmentation, "occurrence"):
-        raise AugmentationError(f"{owner}: its constructor must call super().__init__(p)")
-    augmentation.name, augmentation.key = owner, name
+    check_instance(augmentation, owner)
+    augmentation.name, augmentation.key = owner, name.rpartition(":")[2].rpartition(".")[2]
     return augmentation
 
 

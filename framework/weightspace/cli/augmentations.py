@@ -14,7 +14,7 @@ from weightspace.augment.registry import GROUP, parameters_of
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.drawing import augmentation_figure, save_figure
-from weightspace.entry_points import distribution, plugins
+from weightspace.entry_points import origin
 from weightspace.errors import AugmentationError, ConfigError
 from weightspace.fitting.verify import value_range_of
 from weightspace.shown import shown, shown_lines
@@ -54,7 +54,7 @@ def augmentations_cli(arguments: list[str]) -> None:
 def _table() -> Table:
     table = Table("name", "family", "keeps", "valid for", "labels", "parameters", "distribution")
     for name, found in list_augmentations().items():
-        owner = " and ".join(distribution(point) for point in plugins(GROUP)[name])
+        owner = origin(GROUP, name)
         if isinstance(found, AugmentationError):
             table.add_row(name, "", Text(shown_lines(found), "red"), "", "", "", owner)
             continue
@@ -66,7 +66,7 @@ def _table() -> Table:
 
 def _show(name: str) -> None:
     cls = find_augmentation(name)
-    owner = f" ({distribution(plugins(GROUP)[name][0])}, {cls.__module__}.{cls.__qualname__})"
+    owner = f" ({origin(GROUP, name)}, {cls.__module__}.{cls.__qualname__})"
     console.print(Text.assemble((shown(name), "bold"), shown(owner)))
     console.print(inspect.cleandoc(cls.__doc__ or "(no description)"))
     console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")

@@ -48,7 +48,7 @@ from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, sa
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.cli.work import check_work
 from weightspace.data import ZooDataModule
-from weightspace.entry_points import load_plugin, plugins
+from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
 from weightspace.files import FULL, DiskFullError
 from weightspace.lock import Lock
@@ -106,7 +106,7 @@ def _run(arguments: list[str]) -> None:
 
 def _load_backbones() -> None:
     """Imports all backbones, so that a YAML may name one by its class alone; a broken one harms no other."""
-    for name in plugins("weightspace.backbones"):
+    for name in choices("weightspace.backbones"):
         try:
             load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
         except ConfigError as error:

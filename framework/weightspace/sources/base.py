@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from weightspace.entry_points import load_plugin
+from weightspace.entry_points import choices, gives, load_plugin
 from weightspace.errors import SourceError
 
 GROUP = "weightspace.sources"
@@ -90,17 +90,22 @@ class Source(Objects):
 
 
 def find_source(name: str) -> Callable[..., Objects]:
-    """The function behind a name in the entry-point group ``weightspace.sources``.
+    """The function behind a name in the entry-point group ``weightspace.sources``, or a dotted path.
 
     Raises:
         SourceError: no such name (the message lists the known ones), or it cannot be imported.
     """
     function: Callable[..., Objects] = load_plugin(GROUP, name, SourceError, kind="source")
+    if name not in choices(GROUP) and ":" not in name and not gives(function, Objects):
+        raise SourceError(
+            f"source {name!r}: expected a class derived from weightspace.sources.Objects, or a function whose return "
+            f"annotation says that it gives one, found {function!r}"
+        )
     return function
 
 
 def load_source(name: str, **arguments: Any) -> Objects:
-    """Loads a source by its entry-point name.
+    """Loads a source by its entry-point name, ``distribution:name`` or dotted path.
 
     Raises:
         SourceError: unknown name, wrong arguments, or files that are missing or damaged.
@@ -113,6 +118,9 @@ def load_source(name: str, **arguments: Any) -> Objects:
         takes = ", ".join(signature.parameters) or "no arguments"
         raise SourceError(f"source {name!r}: {error}; it takes {takes}") from error
     try:
-        return function(**arguments)
+        source = function(**arguments)
+        if ":" in name or "." in name:
+            object.__setattr__(source, "name", name)  # of frozen classes too: what provenance says must find it again
+        return source
     except TypeError as error:
         raise SourceError(f"source {name!r} does not take these arguments {arguments}: {error}") from error

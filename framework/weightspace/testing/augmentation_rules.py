@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from weightspace.augment import Augmentation
+from weightspace.augment.facts import faults
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
-from weightspace.spec import ACTIVATION_SYMMETRIES
 from weightspace.testing.check import EXACT, Rule
 
 
@@ -38,9 +38,8 @@ def same(first: WeightBatch, second: WeightBatch, what: str) -> None:
 
 def facts_are_true(augmentation: Augmentation, batch: WeightBatch) -> None:
     """Class facts are among the values that are defined."""
-    assert augmentation.exact in ("function", "input", None), f"exact is {augmentation.exact!r}"
-    unknown = set(augmentation.activations) - set(ACTIVATION_SYMMETRIES)
-    assert not unknown, f"activations {sorted(unknown)} are unknown"
+    found = faults(augmentation)
+    assert not found, "; ".join(found)
 
 
 def parameters_are_attributes(augmentation: Augmentation, batch: WeightBatch) -> None:

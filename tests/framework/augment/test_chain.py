@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -148,8 +149,12 @@ def test_what_is_not_finite_only_once_is_told_too(random_batch) -> None:
         calls.append(1)
         return batch.replace(params=batch.params * (float("nan") if len(calls) == 1 else 1.0))
 
+    chain = AugmentationChain([Broken(first_call_only)], seed=0)
+    calls.append(1)
+    chain(random_batch())  # its first call replays
+    calls.clear()
     with pytest.raises(AugmentationError, match="not finite once, and were with the same draws again, after: Broken"):
-        AugmentationChain([Broken(first_call_only)], seed=0)(random_batch())
+        chain(random_batch())
 
 
 def test_an_instance_may_be_in_several_places(random_batch) -> None:
@@ -192,3 +197,83 @@ def test_compositions_work_in_any_order(random_batch) -> None:
         after = chain(random_batch())
         assert after.params.isfinite().all()
         assert torch.allclose(after.targets.sum(1), torch.ones(6, dtype=torch.float64))
+
+
+class Odd(Augmentation):
+    """Does what it must not."""
+
+    def __init__(self, sample: Callable[..., object], apply: Callable[..., object], p: float = 1.0) -> None:
+        super().__init__(p)
+        self.draw, self.change = sample, apply
+
+    def sample(self, batch: WeightBatch, generator: torch.Generator) -> object:
+        return self.draw(batch, generator)
+
+    def apply(self, batch: WeightBatch, params: object) -> WeightBatch:
+        return self.change(batch, params)
+
+
+def nothing(*_: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("sample", "apply", "message"),
+    [
+        (nothing, lambda b, _: b.replace(params=b.params.mul_(2)), "Odd: wrote to its input"),
+        (nothing, lambda b, _: (b.weights[0].zero_(), b.replace(params=b.params + 1))[1], "Odd: wrote to its input"),
+        (nothing, lambda b, _: b.replace(params=b.params + torch.rand(1)), "Odd: apply gave two results"),
+        (lambda b, _: torch.rand(1), lambda b, d: b.replace(params=b.params + d), "Odd: the same generator gave two"),
+        (lambda b, _: np.random.rand(), lambda b, d: b.replace(params=b.params + d), "Odd: the same generator gave"),
+        (lambda b, _: random.random(), lambda b, d: b.replace(params=b.params + d), "Odd: the same generator gave"),
+    ],
+)
+def test_randomness_and_writing_in_the_wrong_place_are_found_in_the_first_step(
+    random_batch, sample, apply, message: str
+) -> None:
+    with pytest.raises(AugmentationError, match=message):
+        AugmentationChain([GaussianNoise(), Odd(sample, apply)], seed=0)(random_batch())
+
+
+def test_the_first_step_changes_no_draw_and_no_global_state(random_batch) -> None:
+    chain = AugmentationChain(build_augmentations(["rotate", "mixup_aligned", "dropout"]), seed=1)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    first = chain(random_batch())
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+    assert torch.equal(chain(random_batch()).params, first.params)
+
+
+def test_writing_to_the_input_is_found_in_any_step(random_batch) -> None:
+    writes: list[int] = []
+    odd = Odd(nothing, lambda b, _: b.replace(params=b.params.add_(1) if writes else b.params + 1))
+    chain = AugmentationChain([odd], seed=0)
+    chain(random_batch())
+    writes.append(1)
+    with pytest.raises(AugmentationError, match="Odd: wrote to its input"):
+        chain(random_batch())
+
+
+def test_targets_of_some_networks(random_batch) -> None:
+    """Classes or distributions, whatever the others have; and nothing else."""
+    relabel = Odd(nothing, lambda b, _: b.replace(targets=torch.zeros(len(b)).long()), p=0.5)
+    hard = random_batch(count=60)
+    result = AugmentationChain([relabel], seed=0)(hard)
+    assert result.targets.dtype == torch.int64
+    assert 0 < int((result.targets != hard.targets).sum()) < 40
+    soft = AugmentationChain([MixUp(), relabel], seed=0)(hard).targets
+    assert soft.shape == (60, 3)
+    assert torch.allclose(soft.sum(1), torch.ones(60, dtype=soft.dtype))
+    wrong = Odd(nothing, lambda b, _: b.replace(targets=torch.zeros(len(b), 2)))
+    with pytest.raises(AugmentationError, match=r"Odd: targets were \(60,\) torch.int64, apply returned \(60, 2\)"):
+        AugmentationChain([wrong], seed=0)(hard)
+
+
+def test_a_class_that_does_not_set_up_its_base_is_named() -> None:
+    class Hasty(Odd):
+        def __init__(self) -> None:
+            self.scale = 1
+
+    with pytest.raises(AugmentationError, match=r"Hasty: its constructor must call super\(\).__init__\(p\)"):
+        AugmentationChain([Hasty()], seed=0)
