@@ -20,6 +20,7 @@ from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDatase
 from weightspace.spec import NetworkSpec
 from weightspace.targets import Target, numbering
 from weightspace.zoo import Zoo
+from weightspace.zoo.header import SPLITS
 from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread
 
 
@@ -77,6 +78,8 @@ class ZooDataModule(pl.LightningDataModule):
             if value < least:
                 raise ConfigError(f"data.{name} must be at least {least}, found {value}")
         self.zoo = Zoo(zoo)
+        #: which networks ``predict_dataloader`` serves
+        self.predict_split = "test"
         self.serve(None)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
@@ -190,8 +193,41 @@ class ZooDataModule(pl.LightningDataModule):
         return [self._loader(r, self.eval_batch_size) for r in tests]
 
     def predict_dataloader(self) -> DataLoader[WeightBatch]:
-        """The test objects."""
-        return self.test_dataloader()[0]
+        """The networks of ``predict_split``: those that are trained on, or those that are measured in that split.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self.predict_split not in SPLITS:
+            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, found {self.predict_split!r}")
+        used = {"train": self._train, "internal": self._internal}.get(self.predict_split)
+        rows = self.zoo.rows(self.predict_split, first_view_only=True) if used is None else used
+        if not len(rows):
+            hint = "set data.internal_test: true" if self.predict_split == "internal" else "fit it with some"
+            raise ConfigError(f"{self.zoo.path} has no networks in the split {self.predict_split}: {hint}")
+        return self._loader(rows, self.eval_batch_size)
+
+    def rows_of(self, objects: Tensor, views: Tensor) -> Tensor:
+        """(n,) rows of the zoo that hold these views of these objects.
+
+        Raises:
+            ConfigError: one that the zoo does not have.
+        """
+        known = torch.stack([self.zoo.objects, self.zoo.views], dim=1)
+        asked = torch.stack([objects, views], dim=1).to(known)
+        _, keys = torch.cat([known, asked]).unique(dim=0, return_inverse=True)
+        place = torch.full((int(keys.max()) + 1,), -1)
+        place[keys[: len(known)]] = torch.arange(len(known))
+        rows = place[keys[len(known) :]]
+        if (rows < 0).any():
+            item, view = asked[(rows < 0).nonzero()[0, 0]].tolist()
+            raise ConfigError(f"{self.zoo.path} has no view {view} of an object {item}")
+        return rows
+
+    def targets_of(self, rows: Tensor) -> Tensor:
+        """Targets of these rows of the zoo, with the classes' numbers that are served."""
+        targets = self.zoo.targets[rows]
+        return targets if self._numbers is None else self._numbers[targets]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Runs the chain on training batches, on the accelerator, and on the pairs of validation with a fixed seed."""

@@ -43,7 +43,7 @@ from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
-from weightspace.cli.predictions import write_predictions
+from weightspace.cli.predictions import joined, write_predictions
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.cli.work import check_work
@@ -55,7 +55,7 @@ from weightspace.lock import Lock
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
 from weightspace.shown import PlainConsole, shown
-from weightspace.tasks import ContrastiveTask, RegressionTask, SupervisedTask, Task
+from weightspace.tasks import ContrastiveTask, Task
 
 #: Facts of Lightning that a user of this command line cannot act on.
 QUIET = (
@@ -180,6 +180,9 @@ class RunCLI(LightningCLI):
             parser.add_argument("--overwrite", type=bool, default=False, help="replace a run that is there already")
         else:
             parser.set_defaults({"ckpt_path": "best"})
+        if subcommand == "predict":
+            parser.add_argument("--split", type=str, default="test", help="networks: train, val, test, internal")
+            parser.add_argument("--top_k", type=int | None, help="the k likeliest classes, instead of all")
         if subcommand in ("validate", "test"):
             parser.set_defaults({"verbose": False})  # Lightning's table: ours has the same numbers
         for name, default in OF_SINGLE_COMMANDS.items():
@@ -346,17 +349,20 @@ class RunCLI(LightningCLI):
             raise ConfigError(f"{self.datamodule.zoo.path} has no validation objects: fit it with --val N")
 
     def predict(self, **arguments: Any) -> None:
-        """Writes ``predictions.csv`` into the run's folder: object, view, and class and probabilities, or numbers."""
-        if not isinstance(self.model, (SupervisedTask, RegressionTask)):
+        """Writes ``predictions.csv`` into the run's folder: one line per network, with its true target."""
+        task, data, options = type(self.model).__name__, self.datamodule, self.config_init["predict"]
+        if type(self.model).predict_step is pl.LightningModule.predict_step:
             raise ConfigError(
-                f"predict writes classes or numbers, this is {type(self.model).__name__}: "
+                f"predict writes classes or numbers, and {task} has no predict_step: "
                 "weightspace embed --encoder E --zoo Z --out F writes embeddings"
             )
-        if self.trainer.world_size > 1:
-            raise ConfigError(f"predict runs in one process, found {self.trainer.world_size}: --trainer.devices 1")
-        path = self.folder.path / "predictions.csv"
-        write_predictions(path, self.trainer.predict(**arguments) or [], list(self.datamodule.target.names))
-        make_console().print(f"predictions at {path}")
+        data.predict_split = options["split"]
+        returned = self.trainer.predict(**arguments)
+        found = joined(returned, task, len(data.target.names), self.trainer.strategy.root_device)
+        if self.trainer.is_global_zero:
+            path = self.folder.path / "predictions.csv"
+            write_predictions(path, found, data, options["top_k"])
+            make_console().print(f"predictions at {path}")
 
     def after_fit(self) -> None:
         """Says what came out, and where it lies."""

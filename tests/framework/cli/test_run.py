@@ -123,8 +123,8 @@ def test_validate_repeats_the_best_score(experiment: Path, tmp_path: Path) -> No
     assert main(["predict", "-c", str(experiment)]) == 0
     lines = (tmp_path / "runs" / "small" / "3" / "predictions.csv").read_text().splitlines()
     assert len(lines) == 21
-    assert lines[0].startswith("object,view,class,p(0),p(1)")
-    assert sum(float(p) for p in lines[1].split(",")[3:]) == pytest.approx(1, abs=1e-4)
+    assert lines[0].startswith("object,view,true,class,p(0),p(1)")
+    assert sum(float(p) for p in lines[1].split(",")[4:]) == pytest.approx(1, abs=1e-4)
 
 
 def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
