@@ -6,7 +6,7 @@ import inspect
 
 from jsonargparse import Namespace
 from matplotlib.figure import Figure
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
@@ -27,7 +27,7 @@ console = make_console()
 def augmentations_cli(arguments: list[str]) -> None:
     """Parses and runs the command."""
     if not arguments:
-        console.print(_table())
+        console.print(_table(), soft_wrap=False)
         return
     parser = Parser(prog="weightspace augmentations", description="The installed augmentations.")
     subcommands = parser.add_subcommands()
@@ -52,7 +52,8 @@ def augmentations_cli(arguments: list[str]) -> None:
 
 
 def _table() -> Table:
-    table = Table("name", "family", "keeps", "valid for", "labels", "parameters", "distribution")
+    others = ("family", "keeps", "valid for", "labels", "parameters", "distribution")
+    table = Table(Column("name", no_wrap=True), *(Column(title, overflow="fold") for title in others))
     for name, found in list_augmentations().items():
         owner = origin(GROUP, name)
         if isinstance(found, AugmentationError):

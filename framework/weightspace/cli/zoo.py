@@ -232,7 +232,7 @@ def info(zoo: str, out: str | None = None) -> None:
         out: a PNG file, to draw it too.
     """
     opened = Zoo(zoo)
-    console.print(zoo_table(opened))
+    console.print(zoo_table(opened), soft_wrap=False)
     if out is not None:
         save_figure(overview_figure(opened), out)
         console.print(f"picture at {out}")
