@@ -10,6 +10,7 @@ import yaml
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
+from weightspace.files import write_whole
 from weightspace.run_folder import RunFolder
 from weightspace.run_parts import part_name, part_of, told_differences
 from weightspace.safe_yaml import load_yaml
@@ -39,7 +40,7 @@ def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) 
         kept["data"]["seed"] = None
     part = part_of(folder) + 1
     path = folder.path / part_name(NAME, part)
-    parser.save(kept, path, overwrite=True, skip_none=False, multifile=False)
+    write_whole(path, parser.dump(kept, skip_none=False).encode())
     changed = told_differences(folder, part)
     if part > 1 and not changed:
         path.unlink()
