@@ -7,8 +7,6 @@ import http.server
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -19,12 +17,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from warm import WarmCommand
 from weightspace.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from weightspace.cli.main import main
 from weightspace.errors import ConfigError
 from weightspace.run_folder import RunFolder
 
-COMMAND = [sys.executable, "-m", "weightspace.cli.main", "fit", "-c", "cut.yaml"]
+COMMAND = ["fit", "-c", "cut.yaml"]
 LAST_STEP = 3 * 23  # 3 epochs of 180 networks in batches of 8
 
 
@@ -63,14 +62,13 @@ def assert_equal_weights(first: str, second: str) -> None:
 
 def signalled(number: signal.Signals, when: Callable[[], bool], *options: str) -> tuple[int, str]:
     """Runs the command, sends the signal as soon as ``when`` holds; returns exit code and what it said."""
-    with subprocess.Popen(
-        [*COMMAND, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with WarmCommand(*COMMAND, *options) as running:
         while running.poll() is None and not when():
             time.sleep(0.0002)
         assert running.poll() is None, f"ended before it could be cut: {running.communicate()[1]}"
         running.send_signal(number)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate()
+    assert running.returncode is not None
     return running.returncode, said
 
 
@@ -132,15 +130,14 @@ def test_two_processes_answer_a_signal_to_one_of_them_together(
 ) -> None:
     options = ["--trainer.devices", "2", "--checkpoints.every_n_steps", "null"]
     folder = RunFolder(Path("cut/cut/0"))
-    command = [*COMMAND, *options, "--runs", "cut"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+    with WarmCommand(*COMMAND, *options, "--runs", "cut") as running:
         while not folder.steps():
             assert running.poll() is None
             time.sleep(0.001)
         started = children(running.pid)
         second = next(c for c in started if b"weightspace" in Path(f"/proc/{c}/cmdline").read_bytes())
         os.kill(running.pid if process == "first" else second, signal.SIGTERM)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate()
     assert running.returncode == 143, said
     assert said.count("told to end (SIGTERM)") == 1
     steps = [int(path.stem.removeprefix("step-")) for path in folder.steps()]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.run_folder import RunFolder
 from weightspace.zoo import Zoo
@@ -33,10 +32,9 @@ def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("devices", ["1", "2"])
 def test_the_run_stops_before_its_weights_are_harmed(experiment: Path, zoo: Zoo, devices: str) -> None:
-    command = [sys.executable, "-m", "weightspace.cli.main", "fit", "-c", "nan.yaml", "--trainer.devices", devices]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    said = " ".join(ended.stderr.split())
-    assert ended.returncode == 2, said
+    with WarmCommand("fit", "-c", "nan.yaml", "--trainer.devices", devices) as running:
+        said = " ".join(running.communicate()[1].split())
+    assert running.returncode == 2, said
     folder = RunFolder(Path("runs/nan/0"))
     last = folder.checkpoint("last")
     step = int(last.stem.removeprefix("step-"))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.run_folder import RunFolder
 
@@ -42,10 +41,9 @@ def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
     Path("x.yaml").write_text(yaml.safe_dump(config))
     command = ["fit", "-c", "x.yaml", "--data.batch_size"]
     several = [*command, str(12), "--runs", "several", "--trainer.devices", str(world)]
-    done = subprocess.run(
-        [sys.executable, "-m", "weightspace.cli.main", *several], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    with WarmCommand(*several) as running:
+        _, err = running.communicate()
+    assert running.returncode == 0, err
     assert main([*command, str(12 * world), "--runs", "one"]) == 0
     folders = [RunFolder(Path(runs) / "x" / "0") for runs in ("one", "several")]
     one, other = (torch.load(folder.checkpoint("last"), weights_only=True)["state_dict"] for folder in folders)

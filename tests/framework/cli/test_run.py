@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,6 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from warm import WarmCommand
 from weightspace.backbones import DWS
 from weightspace.cli.main import main
 from weightspace.cli.run import QUIET, RunCLI
@@ -57,9 +56,11 @@ def newest(run: Path) -> dict:
     return torch.load(RunFolder(run).steps()[-1], weights_only=True)
 
 
-def fresh(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "weightspace.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def fresh(*arguments: str) -> tuple[int | None, str, str]:
+    """Exit code of a process, and what it said."""
+    with WarmCommand(*arguments) as running:
+        out, err = running.communicate()
+    return running.returncode, out, err
 
 
 def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, tmp_path: Path) -> None:
@@ -79,9 +80,9 @@ def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, 
     assert fitted["epochs"] == 2
     assert fitted["networks_per_second"] > 0
 
-    done = fresh("test", "-c", str(experiment), "--ckpt_path", "best")
-    assert done.returncode == 0, done.stderr
-    assert "test/accuracy" in done.stdout
+    code, out, err = fresh("test", "-c", str(experiment), "--ckpt_path", "best")
+    assert code == 0, err
+    assert "test/accuracy" in out
     best = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert "backbone.normaliser.std" in best["state_dict"]
     assert 0 <= metrics(run)["test"]["test/accuracy"] <= 1
@@ -137,13 +138,9 @@ def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(experiment: Path, tmp_path: Path) -> None:
     options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "12"]
     options += ["--model.init_args.backbone.init_args.dropout", "0.3"]  # draws from the global generator
-    command = [sys.executable, "-m", "weightspace.cli.main", *options, "--runs", "cut"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            if line.startswith("epoch 3/"):  # so that the checkpoint of epoch 2 is written
-                running.kill()
-                break
+    with WarmCommand(*options, "--runs", "cut") as running:
+        running.wait_for("epoch 3/")  # so that the checkpoint of epoch 2 is written
+        running.send_signal(signal.SIGKILL)
     assert not (tmp_path / "cut" / "small" / "3" / "metrics.json").exists()
     assert main([*options, "--runs", "cut", "--ckpt_path", "last"]) == 0
     assert main([*options, "--runs", "whole"]) == 0
@@ -301,21 +298,10 @@ def test_going_on_with_a_finished_run_keeps_its_metrics(
 
 
 def test_ctrl_c_says_how_to_go_on(experiment: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "weightspace.cli.main",
-        "fit",
-        "-c",
-        str(experiment),
-        "--trainer.max_epochs",
-        "200",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        running.stdout.readline()  # the first epoch is over
+    with WarmCommand("fit", "-c", str(experiment), "--trainer.max_epochs", "200") as running:
+        running.wait_for("epoch 1/")
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate()
     assert running.returncode == 130, err
     assert "stopped: the same command with --ckpt_path last goes on" in err
 
@@ -343,11 +329,11 @@ def test_ctrl_c_is_told_where_what_it_cuts_short_fails(
 
 def test_two_processes_fit_and_test(experiment: Path, tmp_path: Path) -> None:
     processes = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    done = fresh("fit", "-c", str(experiment), "--trainer.max_epochs", "1", *processes)
-    assert done.returncode == 0, done.stderr
+    code, _, err = fresh("fit", "-c", str(experiment), "--trainer.max_epochs", "1", *processes)
+    assert code == 0, err
     assert json.loads((tmp_path / "runs" / "small" / "3" / "provenance.json").read_text())["processes"] == 2
-    done = fresh("test", "-c", str(experiment), *processes)
-    assert done.returncode == 0, done.stderr
+    code, _, err = fresh("test", "-c", str(experiment), *processes)
+    assert code == 0, err
     both = metrics(tmp_path / "runs" / "small" / "3")["test"]
     assert main(["test", "-c", str(experiment)]) == 0
     assert both == pytest.approx(metrics(tmp_path / "runs" / "small" / "3")["test"])

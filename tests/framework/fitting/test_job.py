@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.errors import ZooError
 from weightspace.fitting import job
@@ -31,11 +29,6 @@ def fit(out: Path, *options: str) -> int:
     return main([*FIT, *options, "--out", str(out)])
 
 
-def process(out: Path, *options: str, **settings: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "weightspace.cli.main", *FIT, *options, "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -43,14 +36,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
     options = ["steps=300", *SIZES]  # 600 networks in three shards
-    running = process(tmp_path / "cut", *options)
     first = tmp_path / "cut" / "shards" / "00000.safetensors"
     journal = tmp_path / "cut" / "journal.jsonl"
-    while not journal.exists() or journal.read_text().count("\n") < 2:  # the job, and one whole shard
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.01)
-    running.send_signal(how)
-    _, err = running.communicate(timeout=60)
+    with WarmCommand(*FIT, *options, "--out", str(tmp_path / "cut")) as running:
+        while not journal.exists() or journal.read_text().count("\n") < 2:  # the job, and one whole shard
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
+        running.send_signal(how)
+        _, err = running.communicate()
     if how == signal.SIGINT:
         assert running.returncode == 130
         assert "same command" in err
@@ -186,14 +179,10 @@ def test_test_objects_come_from_the_sources_own_test_set(tmp_path: Path, idx_fam
 
 
 def test_a_full_disk_is_an_error_and_no_broken_zoo(tmp_path: Path) -> None:
-    limit = 20_000  # bytes per file: the shard does not fit
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     out = tmp_path / "z"
-    running = process(out, "steps=3", "--train", "100", preexec_fn=small_files)
-    _, err = running.communicate(timeout=60)
+    # 20,000 bytes per file: the shard does not fit
+    with WarmCommand(*FIT, "steps=3", "--train", "100", "--out", str(out), file_size=20_000) as running:
+        _, err = running.communicate()
     assert running.returncode == 2
     assert f"error: the zoo at {out} cannot be written: File too large" in err
     assert "Traceback" not in err

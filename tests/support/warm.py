@@ -1,0 +1,93 @@
+"""Commands in processes of their own that need not import torch and lightning first: forked from one that has."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["weightspace.cli.run", "weightspace.cli.zoo"])
+
+
+class WarmCommand:
+    """``weightspace ARGUMENTS`` as a process, with the part of ``subprocess.Popen`` that tests use.
+
+    The process is a real one: it can be killed at any moment, and shares nothing with the tests but the modules'
+    code.
+
+    Args:
+        arguments: after ``weightspace``.
+        file_size: no file can grow beyond so many bytes, as if the disk were full.
+
+    Attributes:
+        pid: of the process.
+        returncode: after ``communicate``; the negative number of a signal that ended it.
+    """
+
+    def __init__(self, *arguments: str, file_size: int | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
+        told = (str(self.out), str(self.err))
+        given = (arguments, os.getcwd(), dict(os.environ), told, file_size)
+        self._process: BaseProcess = _CONTEXT.Process(target=_run, args=given)
+        for path in (self.out, self.err):
+            path.touch()
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid, self.returncode = self._process.pid, None
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.exitcode
+
+    def wait_for(self, text: str) -> None:
+        """Returns when it has written this to standard output."""
+        while text not in self.out.read_text():
+            assert self.poll() is None, f"ended without {text!r}: {self.communicate()}"
+            time.sleep(0.002)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = 100) -> tuple[str, str]:
+        """Waits for its end; returns what it wrote to standard output and standard error."""
+        self._process.join(timeout)
+        assert self._process.exitcode is not None, f"still running after {timeout} s"
+        self.returncode = self._process.exitcode
+        return self.out.read_text(), self.err.read_text()
+
+    def __enter__(self) -> WarmCommand:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.join()
+        self._folder.cleanup()
+
+
+def _run(
+    arguments: tuple[str, ...], folder: str, environment: dict[str, str], told: tuple[str, str], file_size: int | None
+) -> None:
+    for number, path in enumerate(told, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    if file_size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    # by which Lightning starts further processes
+    sys.argv = [str(Path(sys.executable).with_name("weightspace")), *arguments]
+    from weightspace.cli.main import main
+
+    sys.exit(main())
