@@ -43,7 +43,9 @@ def test_another_process_is_refused_until_the_holder_is_gone_however_it_ends(tmp
 
 
 def test_a_process_that_the_holder_forked_does_not_keep_the_lock(tmp_path: Path) -> None:
-    with holder(tmp_path / ".lock", "import os; os.fork() or time.sleep(5); ") as process:
+    # the holder waits until the other process runs
+    fork = "import os; r, w = os.pipe(); os.fork() or (os.write(w, b'x'), time.sleep(5), os._exit(0)); os.read(r, 1); "
+    with holder(tmp_path / ".lock", fork) as process:
         process.kill()
         process.wait()
         with Lock(tmp_path / ".lock", ConfigError("busy")):

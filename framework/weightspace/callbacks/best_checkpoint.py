@@ -165,3 +165,4 @@ def _link(path: Path, name: Path) -> None:
     except OSError:
         shutil.copyfile(path, temporary)
     temporary.replace(name)
+    temporary.unlink(missing_ok=True)  # nothing is renamed where both are names of one file already

@@ -102,7 +102,12 @@ class Listing(ABC):
                 f"{self.root} says which networks are for test and validation: leave --val and --test out, or give the "
                 "one that it does not have"
             )
-        if None in there or val or test:
+        drawn = bool(val or test)
+        if seed and (self.ordered or not drawn):
+            raise ZooError(
+                f"--seed {seed} has no effect: no validation or test objects are drawn at random; leave it out"
+            )
+        if None in there or drawn:
             self._draw(val, test, seed)
 
     def _draw(self, val: int, test: int, seed: int) -> None:

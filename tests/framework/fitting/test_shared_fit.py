@@ -82,6 +82,6 @@ def test_what_one_process_may_not_do_several_may_not(tmp_path: Path) -> None:
     with start(2, "steps=6", "--out", str(tmp_path / "z")) as running:
         _, errors = running.communicate(timeout=120)
     assert running.returncode != 0
-    assert errors.count("recipe.steps: 5 there, 6 asked") == 1
-    assert "Traceback" not in errors.split("recipe.steps")[0]
+    assert errors.count("steps: 5 there, 6 asked") == 1
+    assert "Traceback" not in errors.split("steps: 5")[0]
     assert contents(tmp_path / "z") == before
