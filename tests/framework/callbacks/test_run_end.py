@@ -110,6 +110,7 @@ def test_a_run_that_is_killed_after_its_last_checkpoint_comes_to_the_same_end_wi
     assert cut.read_metrics()["fit"] == {k: v for k, v in whole.read_metrics()["fit"].items() if k not in timed}
 
 
+@pytest.mark.long
 def test_whoever_asks_to_stop_is_named(fit: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def stops(after: int) -> list[str]:
         return callbacks({"class_path": "ends.Stops", "init_args": {"after": after}})
@@ -122,6 +123,7 @@ def test_whoever_asks_to_stop_is_named(fit: list[str], capsys: pytest.CaptureFix
     assert steps() > 2
 
 
+@pytest.mark.long
 def test_a_run_that_is_cut_before_its_least_epochs_ends_as_one_that_was_not(fit: list[str]) -> None:
     options = [*callbacks(early(1)), "--trainer.min_epochs", "3"]  # it is asked to stop after two
     assert main([*fit, *options, "--runs", "whole"]) == 0

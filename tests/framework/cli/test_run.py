@@ -135,6 +135,7 @@ def test_runs_repeat_from_their_seed(experiment: Path, tmp_path: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_to_the_weights_of_the_run_that_was_never_killed(experiment: Path, tmp_path: Path) -> None:
     options = ["fit", "-c", str(experiment), "--trainer.max_epochs", "12"]
     options += ["--model.init_args.backbone.init_args.dropout", "0.3"]  # draws from the global generator
@@ -224,7 +225,8 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
     assert len(err) < 1500
     assert not list(tmp_path.rglob("*.ckpt"))
-    if case != "monitor":  # known only when an epoch is over
+    # of all that was wrong, only what the network itself refuses is known late
+    if case != "monitor" and (tmp_path / "runs").exists():
         assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0, "something was left in the way"
 
 
@@ -321,6 +323,7 @@ def test_ctrl_c_is_told_where_what_it_cuts_short_fails(
     assert "stopped: the same command with --ckpt_path last goes on" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_two_processes_fit_and_test(experiment: Path, tmp_path: Path) -> None:
     processes = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     code, _, err = fresh("fit", "-c", str(experiment), "--trainer.max_epochs", "1", *processes)

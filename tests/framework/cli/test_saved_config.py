@@ -32,7 +32,13 @@ def write(tmp_path: Path, digits_zoo: Path, classifier_zoo: Path, monkeypatch: p
     return run
 
 
-@pytest.mark.parametrize("task", ["SupervisedTask", "ContrastiveTask", "FineTuneTask", "RegressionTask"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "SupervisedTask",
+        *(pytest.param(f"{t}Task", marks=pytest.mark.long) for t in ("Contrastive", "FineTune", "Regression")),
+    ],
+)
 def test_it_is_tested_and_trained_with_another_seed(write, task: str) -> None:
     write(task, **({"positives": "views"} if task == "ContrastiveTask" else {}))
     assert main(["fit", "-c", "small.yaml", "--overwrite", "true", "--experiment", "other"]) == 0
@@ -57,7 +63,9 @@ def test_a_run_that_was_moved_is_found_beside_its_file(write) -> None:
     assert Path("more/small/3/config.yaml").exists()
 
 
-@pytest.mark.parametrize(("seed", "expected"), [("${..seed_everything}", 1), (None, 1), (3, 3)])
+@pytest.mark.parametrize(
+    ("seed", "expected"), [pytest.param("${..seed_everything}", 1, marks=pytest.mark.long), (None, 1), (3, 3)]
+)
 def test_the_seed_of_the_data_follows_unless_it_was_given(write, seed: Any, expected: int) -> None:
     write("SupervisedTask", seed=seed)
     assert main(["fit", "-c", "small.yaml"]) == 0

@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
     options = ["steps=300", *SIZES]  # 600 networks in three shards
     first = tmp_path / "cut" / "shards" / "00000.safetensors"

@@ -56,6 +56,7 @@ def test_solids_and_classifiers_of_several_processes(source: str, tmp_path: Path
     assert contents(tmp_path / "shared") == contents(tmp_path / "one")
 
 
+@pytest.mark.long
 def test_one_process_goes_on_where_two_were_killed(tmp_path: Path, children: Callable[[int], list[int]]) -> None:
     out = tmp_path / "cut"
     with start(2, "steps=300", "--out", str(out)) as running:
@@ -76,6 +77,7 @@ def test_one_process_goes_on_where_two_were_killed(tmp_path: Path, children: Cal
     assert contents(out) == contents(tmp_path / "one")
 
 
+@pytest.mark.long
 def test_what_one_process_may_not_do_several_may_not(tmp_path: Path) -> None:
     assert main([*FIT, "steps=5", "--out", str(tmp_path / "z")]) == 0
     before = contents(tmp_path / "z")
