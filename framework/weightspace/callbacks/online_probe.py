@@ -18,6 +18,9 @@ from weightspace.fitting.verify import value_range_of
 from weightspace.shown import shown
 from weightspace.tasks import Task
 
+#: What ``OnlineProbe`` logs.
+METRICS = ("val/knn_accuracy", "val/linear_accuracy")
+
 
 class OnlineProbe(Callback):
     """Logs ``val/knn_accuracy`` and ``val/linear_accuracy``: classifiers on embeddings of training networks, tried on

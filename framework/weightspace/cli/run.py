@@ -37,6 +37,7 @@ from weightspace.callbacks import (
     Throughput,
 )
 from weightspace.callbacks.best_checkpoint import check_names
+from weightspace.callbacks.monitor_check import is_missing_metric
 from weightspace.callbacks.run_end import reason_of_end
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
@@ -99,6 +100,10 @@ def _run(arguments: list[str]) -> None:
     except UnicodeDecodeError as error:
         raise ConfigError(f"a configuration file is not UTF-8 text: {error}") from error
     except ModuleNotFoundError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except RuntimeError as error:
+        if not is_missing_metric(error):
+            raise
         raise ConfigError(" ".join(str(error).split())) from error
     except ValueError as error:  # jsonargparse wraps what a constructor raises
         raise _own_error(error) or error from error
@@ -236,7 +241,7 @@ class RunCLI(LightningCLI):
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
-        kwargs["callbacks"] = [*(self._trainer_option("callbacks") or []), *extra]
+        kwargs["callbacks"] = [MonitorCheck(), *(self._trainer_option("callbacks") or []), *extra]
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, RuntimeError, ImportError) as error:
@@ -277,7 +282,7 @@ class RunCLI(LightningCLI):
         if monitor is None:
             monitor = getattr(self.model, "monitor", "val/accuracy")
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
-        return [MonitorCheck(monitor), BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
+        return [BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)

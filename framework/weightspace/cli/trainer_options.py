@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import DeviceStatsMonitor
 
 from weightspace.errors import ConfigError
 
@@ -37,6 +40,7 @@ def check_trainer(options: Mapping[str, Any]) -> None:
     given = options.get("callbacks") or []
     callbacks: Sequence[Callback] = given if isinstance(given, list) else [given]
     for callback in callbacks:
+        _check_psutil(callback, str(options.get("accelerator")))
         for cls in type(callback).__mro__:
             if (
                 cls.__name__ in REFUSED
@@ -44,6 +48,18 @@ def check_trainer(options: Mapping[str, Any]) -> None:
                 and (cls is type(callback) or cls.__name__ != "BaseFinetuning")
             ):
                 raise ConfigError(f"trainer.callbacks: {cls.__name__} {_reason(cls.__name__)}")
+
+
+def _check_psutil(callback: Callback, accelerator: str) -> None:
+    """Raises ConfigError where a callback measures the processor, and cannot."""
+    if not isinstance(callback, DeviceStatsMonitor) or callback._cpu_stats is False:
+        return
+    asked = callback._cpu_stats or accelerator == "cpu" or not torch.cuda.is_available()
+    if asked and find_spec("psutil") is None:
+        raise ConfigError(
+            "trainer.callbacks: DeviceStatsMonitor needs psutil, which is not installed: pip install psutil, or give "
+            "it cpu_stats: false"
+        )
 
 
 def _reason(name: str) -> str:

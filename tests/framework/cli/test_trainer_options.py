@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,53 @@ def test_the_monitor_is_looked_for_before_training(
     model = ["--model", "module_of_others.Plain"]
     assert fit({}, *model) == 2
     err = " ".join(capsys.readouterr().err.split())
-    assert "Plain does not log it in validation: give one that it logs by --monitor NAME. Logged: val_loss" in err
+    assert "Plain does not log it in validation: give one that it logs by --monitor NAME" in err
+    assert "Logged: val_loss" in err
     assert not list(Path().glob("runs/**/*.ckpt"))
     assert fit({}, *model, "--monitor", "val_loss", "--overwrite", "true") == 0
+
+
+MISSED: dict[str, tuple[dict[str, Any], str]] = {
+    "EarlyStopping": (
+        callback("EarlyStopping", monitor="val/acuracy"),
+        "monitor 'val/acuracy' is what EarlyStopping goes by, but SupervisedTask does not log it in validation: give "
+        "one that it logs as its monitor (--trainer.num_sanity_val_steps 0, if it is logged from the first epoch on). "
+        "Logged: val/accuracy, val/loss",
+    ),
+    "ModelCheckpoint": (
+        callback("ModelCheckpoint", monitor="val_loss", filename="mine"),
+        "monitor 'val_loss' is what ModelCheckpoint goes by",
+    ),
+    "no trial": (
+        callback("EarlyStopping", monitor="val/acuracy") | {"num_sanity_val_steps": 0, "val_check_interval": 1},
+        "error: Early stopping conditioned on metric `val/acuracy` which is not available",
+    ),
+    "no validation": (
+        callback("EarlyStopping", monitor="val/loss") | {"limit_val_batches": 0},
+        "does not log it in validation, of which there is none",
+    ),
+    "of the training": (
+        callback("EarlyStopping", monitor="train/los"),
+        "error: Early stopping conditioned on metric `train/los` which is not available",
+    ),
+    "DeviceStatsMonitor": (
+        callback("DeviceStatsMonitor", cpu_stats=True),
+        "trainer.callbacks: DeviceStatsMonitor needs psutil, which is not installed: pip install psutil, or give it "
+        "cpu_stats: false",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSED)
+def test_what_callbacks_need_is_looked_for(
+    fit, case: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)  # as where it is not installed
+    trainer, message = MISSED[case]
+    assert fit(trainer) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert bool(list(Path().glob("runs/**/*.ckpt"))) == ("Early stopping conditioned" in message)  # after an epoch
+
+
+def test_a_callback_may_do_without_its_metric(fit) -> None:
+    assert fit(callback("EarlyStopping", monitor="val/acuracy", strict=False)) == 0
