@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
 
@@ -23,7 +25,7 @@ class MonitorCheck(Callback):
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises ConfigError where a metric is not among those of the validation."""
-        probed = METRICS if any(isinstance(callback, OnlineProbe) for callback in trainer.callbacks) else ()
+        probed = METRICS if any(isinstance(callback, OnlineProbe) for callback in _callbacks(trainer)) else ()
         _check(trainer, pl_module, {*trainer.callback_metrics, *probed}, "in validation", LATER)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -33,7 +35,7 @@ class MonitorCheck(Callback):
 
 
 def _check(trainer: pl.Trainer, model: pl.LightningModule, logged: set[str], where: str, hint: str = "") -> None:
-    for callback in trainer.callbacks:
+    for callback in _callbacks(trainer):
         monitor, own = getattr(callback, "monitor", None), isinstance(callback, BestCheckpoint)
         if not isinstance(monitor, str) or not monitor.startswith("val") or monitor in logged:
             continue
@@ -45,6 +47,10 @@ def _check(trainer: pl.Trainer, model: pl.LightningModule, logged: set[str], whe
             f"monitor {monitor!r} {goal}, but {type(model).__name__} does not log it {where}: give one that it logs "
             f"{change}{hint}. Logged: {', '.join(sorted(logged)) or 'nothing'}"
         )
+
+
+def _callbacks(trainer: pl.Trainer) -> list[Callback]:
+    return list(cast(Any, trainer).callbacks)
 
 
 def is_missing_metric(error: RuntimeError) -> bool:

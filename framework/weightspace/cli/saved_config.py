@@ -10,10 +10,10 @@ import yaml
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
-from weightspace.files import write_whole
+from weightspace.files import read_regular, write_whole
 from weightspace.run_folder import RunFolder
 from weightspace.run_parts import part_name, part_of, told_differences
-from weightspace.safe_yaml import load_yaml
+from weightspace.safe_yaml import MOST_CHARACTERS, load_yaml
 
 NAME = "config.yaml"
 #: Default folder of all runs.
@@ -52,9 +52,9 @@ def _seed_follows(files: list[Path]) -> bool:
     seeds = []
     for file in files:
         try:
-            content = load_yaml(file.read_text(encoding="utf-8"))
+            content = load_yaml(read_regular(file, 4 * MOST_CHARACTERS).decode())
         except (OSError, ValueError, ConfigError, yaml.YAMLError):
-            continue  # not a file, as an address or "-": the parser has read it
+            continue  # not a file, as an address, a pipe or "-": the parser has read it
         data = content.get("data") if isinstance(content, dict) else None
         seeds += [str(data["seed"])] if isinstance(data, dict) and "seed" in data else []
     return bool(seeds) and "${" in seeds[-1] and "seed_everything" in seeds[-1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from weightspace.errors import SourceError, WeightspaceError, ZooError
+from weightspace.files import read_regular
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Objects, Source, load_source
@@ -15,6 +16,7 @@ from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.contents import check_contents
 from weightspace.zoo.header import FILE, FORMAT, ZooHeader
+from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_sum, read_shard
 from weightspace.zoo.splits import spread
 
@@ -35,7 +37,7 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
         ZooError: the first check that fails, naming the file or the network.
         SourceError: the source cannot be found.
     """
-    if zoo.header.to_text().encode() != (zoo.path / FILE).read_bytes():
+    if zoo.header.to_text().encode() != read_regular(zoo.path / FILE, TEXT_LIMIT):
         raise ZooError(f"{zoo.path / FILE} was altered: its text is not what format {FORMAT} writes for its content")
     for entry in zoo.header.shards:
         check_sum(zoo.path / "shards" / entry.file, entry)

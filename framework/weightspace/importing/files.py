@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any
 
 from weightspace.class_folders import check_divided, class_and_split
 from weightspace.errors import ConfigError, ZooError
+from weightspace.files import read_json
 from weightspace.importing.labels_table import LABELS, Row, read_labels
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
 from weightspace.importing.names import ENDINGS, view_splitter
@@ -53,7 +53,7 @@ def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, k
     split_of = view_splitter(view_from)
     rows = [
         (split_name(name, table), path, label)
-        for name, part in _read_json(table).items()
+        for name, part in read_json(table, ZooError, "the splits, {split: paths}").items()
         for path, label in _paths_and_labels(part, table, name)
     ]
     relative = _reroot([path for _, path, _ in rows], root)
@@ -193,16 +193,6 @@ def _splits_file(root: Path, given: str | None) -> Path:
             f"expected one JSON file with 'splits' in its name in {root}, found {names}: give it by --splits"
         )
     return found[0]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ZooError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(data, dict) or not data:
-        raise ZooError(f"{path}: expected {{split: paths}}, found {str(data)[:80]}")
-    return data
 
 
 def _paths_and_labels(part: Any, path: Path, split: str) -> list[tuple[str, Any]]:

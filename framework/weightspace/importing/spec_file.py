@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weightspace.errors import SpecError, ZooError
+from weightspace.files import read_json
 from weightspace.spec import NetworkSpec
 
 #: Name of the file.
@@ -17,9 +18,8 @@ def read_spec(path: Path) -> NetworkSpec:
     Raises:
         ZooError: no such file, or not a spec.
     """
+    data = read_json(path, ZooError, "the networks' architecture")
     try:
-        return NetworkSpec.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ZooError(f"expected the networks' architecture in {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, SpecError, RecursionError) as error:
+        return NetworkSpec.from_json(data)
+    except SpecError as error:
         raise ZooError(f"{path}: {error}") from error

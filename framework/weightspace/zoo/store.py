@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
+from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import FILE, SPLITS, ZooHeader
+from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import open_shard, read_shard
 
 
@@ -55,7 +57,7 @@ class Zoo:
     @cached_property
     def digest(self) -> str:
         """sha256 of ``zoo.json``, which holds the checksums of all shards."""
-        return hashlib.sha256((self.path / FILE).read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(self.path / FILE, TEXT_LIMIT)).hexdigest()
 
     @cached_property
     def targets(self) -> Tensor:

@@ -397,13 +397,16 @@ def test_export_overwrites_nothing(digits_zoo: Path, tmp_path: Path, capsys: pyt
         (["--format", "nfn", "--splits", "x.json"], "splits: an option of dwsnets, not of nfn"),
         (["--format", "dwsnets", "--val", "3"], "leave --val and --test out"),
         (["--format", "dwsnets", "--view_from", "view/"], "a pattern with one {view}"),
-        (["--format", "dwsnets", "--splits", "none.json"], "none.json cannot be read"),
+        (
+            ["--format", "dwsnets", "--splits", "none.json"],
+            "none.json should be the splits, {split: paths}, and cannot be read",
+        ),
         (["--format", "folder"], "activation: weights do not tell it"),
         (["--format", "folder", "--activation", "sine", "--test", "50"], "leave none of 12 objects"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "("], "not a regular expression"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "a"], "no group for the label"),
         (["--format", "nfn"], "no network to import"),
-        (["--format", "numpy"], "expected the networks' architecture in"),
+        (["--format", "numpy"], "should be the networks' architecture, and cannot be read: No such file"),
     ],
 )
 def test_what_was_asked_wrongly(
