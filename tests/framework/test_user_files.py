@@ -35,7 +35,7 @@ def _large(path: Path) -> None:
     os.truncate(path, JSON_LIMIT + 1)  # sparse
 
 
-@pytest.mark.timeout(20)  # a fifo is waited for, for ever
+@pytest.mark.timeout(60, func_only=True)  # a fifo is waited for, for ever
 @pytest.mark.parametrize(
     ("make", "found"), [(_fifo, "is a fifo, not a regular file"), (_large, "64,000,001 bytes are too many")]
 )
