@@ -19,6 +19,7 @@ CORE = [
 ]
 DATA = ["scikit-learn>=1.4", "pooch>=1.8", "pillow>=10"]
 SHAPES = ["scikit-image>=0.22", "trimesh>=4.4"]
+COMPLETION = ["argcomplete>=3.5"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -48,7 +49,12 @@ setup(
         "weightspace_plugins": ["py.typed"],
     },
     install_requires=CORE,
-    extras_require={"data": DATA, "shapes": SHAPES, "test": DATA + SHAPES + TEST},
+    extras_require={
+        "data": DATA,
+        "shapes": SHAPES,
+        "completion": COMPLETION,
+        "test": DATA + SHAPES + COMPLETION + TEST,
+    },
     entry_points={
         "console_scripts": ["weightspace = weightspace.cli.main:main"],
         "weightspace.augmentations": [

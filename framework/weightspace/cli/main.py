@@ -1,12 +1,15 @@
+# PYTHON_ARGCOMPLETE_OK
 """Entry point of the console script ``weightspace``."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
+from weightspace.cli.completion import ASKED, complete
 from weightspace.errors import Terminated, WeightspaceError, closest, interrupted
 from weightspace.shown import PlainConsole, shown_lines
 from weightspace.version import __version__
@@ -48,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if ASKED in os.environ:  # by a shell, which takes nothing else
+        complete(_commands())
+        return 1
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help"):
         print(USAGE, end="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from weightspace.cli import class_paths
+from weightspace.cli.completion import ASKED, subparser_asked
 from weightspace.cli.readable import explained
 from weightspace.errors import ConfigError
 from weightspace.safe_yaml import check_yaml, load_yaml
@@ -47,20 +49,22 @@ class Parser(jsonargparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parses; where a shell asks for completions, the parser of the subcommand answers it, and ends the process."""
+        if ASKED in os.environ and (subparser := subparser_asked(self)) is not self:
+            return subparser.parse_args([])
+        return super().parse_args(*args, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the readable part of the message."""
         raise ConfigError(explained(self, message)) from ex
 
 
-class RunParser(LightningArgumentParser):
+class RunParser(Parser, LightningArgumentParser):
     """LightningCLI's parser, with the same errors."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"parser_mode": "omegaconf+", "allow_abbrev": False, **kwargs})
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raises the readable part of the message."""
-        raise ConfigError(explained(self, message)) from ex
+        super().__init__(*args, **{"parser_mode": "omegaconf+", **kwargs})
 
 
 def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
