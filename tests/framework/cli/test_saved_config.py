@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,14 @@ def test_what_belongs_to_one_command_is_no_part_of_it(write) -> None:
     text = Path("small.yaml").read_text()
     Path("small.yaml").write_text(f"{text}\noverwrite: true\nckpt_path: null\n")
     assert main(["validate", "-c", "small.yaml"]) == 0, "of the best, although the file names none"
+
+
+@pytest.mark.timeout(120, func_only=True)  # a pipe that nobody writes to is waited for, for ever
+def test_a_pipe_is_read_once(write) -> None:
+    write("SupervisedTask")
+    text = Path("small.yaml").read_text()
+    os.mkfifo("pipe.yaml")
+    writer = threading.Thread(target=Path("pipe.yaml").write_text, args=(text,), daemon=True)
+    writer.start()
+    assert main(["fit", "-c", "pipe.yaml", "--experiment", "piped"]) == 0
+    assert yaml.safe_load(Path("runs/piped/3/config.yaml").read_text())["trainer"]["max_epochs"] == 1
