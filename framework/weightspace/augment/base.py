@@ -92,9 +92,9 @@ class Augmentation(Callback, ABC):
         Raises:
             AugmentationError: ``apply`` returned something of another kind than it was given.
         """
-        versions = _versions(batch)
+        before = versions(batch)
         changed = self.apply(batch, self.sample(batch, generator))
-        if _versions(batch) != versions:
+        if versions(batch) != before:
             raise AugmentationError(f"{self.name}: wrote to its input: apply must return a new batch (batch.replace)")
         self._check_result(batch, changed)
         if self.p == 1.0:
@@ -175,7 +175,7 @@ class Augmentation(Callback, ABC):
         return value
 
 
-def _versions(batch: WeightBatch) -> list[int]:
+def versions(batch: WeightBatch) -> list[int]:
     """How often each tensor was written to in place; tensors of inference mode do not count."""
     tensors = (batch.params, batch.targets, batch.objects, batch.views)
     return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]

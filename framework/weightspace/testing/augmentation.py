@@ -9,8 +9,8 @@ from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import ACTIVATION_SYMMETRIES
-from weightspace.testing.augmentation_rules import RULES
-from weightspace.testing.check import Check, run_checks
+from weightspace.testing.augmentation_rules import BASIC, OTHERS
+from weightspace.testing.check import Check, contract, run_checks
 from weightspace.testing.networks import WIDTHS, random_networks, specs
 
 
@@ -28,7 +28,7 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
         f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATION_SYMMETRIES)} with widths "
         f"{', '.join(str(w) for w in WIDTHS)}"
     )
-    return [Check(augmentation, augmentation.name, rule, lambda: batches(augmentation)) for rule in RULES]
+    return contract(augmentation, augmentation.name, BASIC, OTHERS, lambda: batches(augmentation))
 
 
 def check_augmentation(subject: Augmentation | type[Augmentation]) -> None:

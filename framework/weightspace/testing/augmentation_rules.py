@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from weightspace.augment import Augmentation
+from weightspace.augment.base import versions
 from weightspace.augment.facts import faults
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
@@ -42,6 +43,17 @@ def facts_are_true(augmentation: Augmentation, batch: WeightBatch) -> None:
     assert not found, "; ".join(found)
 
 
+def sample_and_apply_work(augmentation: Augmentation, batch: WeightBatch) -> None:
+    """sample draws for a batch, and apply makes a WeightBatch of it."""
+    after = _applied(augmentation, batch)
+    assert isinstance(after, WeightBatch), f"apply returned {type(after).__name__}"
+
+
+def _applied(augmentation: Augmentation, batch: WeightBatch) -> WeightBatch:
+    """What apply returns, without what a run checks of it."""
+    return augmentation.apply(batch, augmentation.sample(batch, torch.Generator(device=batch.device).manual_seed(0)))
+
+
 def parameters_are_attributes(augmentation: Augmentation, batch: WeightBatch) -> None:
     """Every parameter of the constructor is kept as an attribute of the same name, and they build an equal one."""
     names = list(inspect.signature(type(augmentation)).parameters)
@@ -64,7 +76,6 @@ def shape_dtype_and_facts_are_kept(augmentation: Augmentation, batch: WeightBatc
     for dtype in (torch.float64, torch.float32):
         before = batch.to(dtype=dtype)
         after = run(augmentation, before)
-        assert isinstance(after, WeightBatch), f"apply returned {type(after).__name__}"
         for name in ("shape", "dtype", "device"):
             old, new = (str(getattr(b.params, name)) for b in (before, after))
             assert old == new, f"{name} of the parameters was {old}, became {new}"
@@ -85,8 +96,10 @@ def input_is_not_changed(augmentation: Augmentation, batch: WeightBatch) -> None
     """Neither sample nor apply writes to the batch that it is given."""
     before = batch.replace(params=batch.params.clone(), targets=soft_targets(batch).clone())
     given = before.replace(params=before.params.clone(), targets=soft_targets(before).clone())
-    run(augmentation, given)
-    same(before, given, "the input after the call")
+    counts = versions(given)
+    _applied(augmentation, given)
+    same(before, given, "sample or apply wrote to its input")
+    assert versions(given) == counts, "sample or apply wrote to its input"
 
 
 def apply_replays_what_was_drawn(augmentation: Augmentation, batch: WeightBatch) -> None:
@@ -204,12 +217,16 @@ def state_survives(augmentation: Augmentation, batch: WeightBatch) -> None:
     same(run(_built_again(augmentation), batch), expected, "built again, after load_state_dict(state_dict())")
 
 
-RULES: tuple[Rule, ...] = (
+#: Each presupposes those before it, and all others presuppose these.
+BASIC: tuple[Rule, ...] = (
     facts_are_true,
-    parameters_are_attributes,
-    shape_dtype_and_facts_are_kept,
-    result_is_finite,
+    sample_and_apply_work,
     input_is_not_changed,
+    shape_dtype_and_facts_are_kept,
+)
+OTHERS: tuple[Rule, ...] = (
+    parameters_are_attributes,
+    result_is_finite,
     apply_replays_what_was_drawn,
     generator_decides,
     global_randomness_is_not_used,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from weightspace.backbones import Backbone
 from weightspace.errors import WeightspaceError
 from weightspace.spec import NetworkSpec
-from weightspace.testing.backbone_rules import RULES, MakeBackbone, made
-from weightspace.testing.check import Check, run_checks
+from weightspace.testing.backbone_rules import BASIC, OTHERS, MakeBackbone, made
+from weightspace.testing.check import Check, contract, run_checks
 from weightspace.testing.networks import WIDTHS, random_networks, specs
 
 #: The shallowest and the deepest of all activations.
@@ -28,7 +28,7 @@ def backbone_checks(make: MakeBackbone) -> list[Check]:
     refusals = {spec: _refusal(make, spec) for spec in SPECS}
     accepted = [spec for spec, reason in refusals.items() if reason is None]
     assert accepted, f"{name} accepts no networks; the last reason: {refusals[SPECS[-1]]}"
-    return [Check(make, name, rule, lambda: map(random_networks, accepted)) for rule in RULES]
+    return contract(make, name, BASIC, OTHERS, lambda: map(random_networks, accepted))
 
 
 def check_backbone(make: MakeBackbone) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from weightspace.augment import Augmentation
 from weightspace.testing import augmentation_checks, check_augmentation
-from weightspace.testing.augmentation_rules import RULES
+from weightspace.testing.augmentation_rules import BASIC, OTHERS
 
 
 class Good(Augmentation):
@@ -30,6 +32,11 @@ class Forgetful(Good):
     def __init__(self, scale: float = 1.0, p: float = 1.0) -> None:
         super().__init__(p)
         self.strength = scale
+
+
+class Crashing(Good):
+    def apply(self, batch, params):
+        raise ValueError("not written yet")
 
 
 class Narrow(Good):
@@ -125,11 +132,12 @@ class Sealed(Good):
 def test_a_good_one_keeps_all() -> None:
     check_augmentation(Good)
     check_augmentation(Good(p=0.3))
-    assert [check.rule for check in augmentation_checks(Good)] == list(RULES)
+    assert [check.rule for check in augmentation_checks(Good)] == [*BASIC, *OTHERS]
 
 
 BROKEN = [
     (UnknownFact, "facts_are_true", "found 'nearly'"),
+    (Crashing, "sample_and_apply_work", "raised ValueError: not written yet"),
     (Forgetful, "parameters_are_attributes", "no attribute scale"),
     (
         Narrow,
@@ -161,7 +169,42 @@ def test_what_is_broken_is_named_with_numbers(cls: type[Augmentation], rule: str
 
 
 def test_every_rule_can_fail() -> None:
-    assert {rule for _, rule, _ in BROKEN} == {rule.__name__ for rule in RULES}
+    assert {rule for _, rule, _ in BROKEN} == {rule.__name__ for rule in (*BASIC, *OTHERS)}
+
+
+@pytest.mark.parametrize(
+    ("cls", "basic"),
+    [
+        (UnknownFact, "facts_are_true"),
+        (Crashing, "sample_and_apply_work"),
+        (InPlace, "input_is_not_changed"),
+        (Narrow, "shape_dtype_and_facts_are_kept"),
+    ],
+)
+def test_a_broken_basic_rule_is_reported_alone(cls: type[Augmentation], basic: str) -> None:
+    with pytest.raises(AssertionError) as failure:
+        check_augmentation(cls)
+    reported, untried = str(failure.value).split("\n")
+    assert reported.startswith(f"{cls.__name__}: broken rule {basic} ")
+    names = [rule.__name__ for rule in (*BASIC, *OTHERS)]
+    assert untried == f"not tried, because {basic} is broken: {', '.join(names[names.index(basic) + 1 :])}"
+
+
+def test_pytest_skips_what_presupposes_a_broken_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "from weightspace.augment import Augmentation\n"
+        "from weightspace.testing import parametrize_checks\n\n"
+        "class Unfinished(Augmentation):\n"
+        "    def sample(self, batch, generator): return None\n"
+        "    def apply(self, batch, params): raise ValueError('not written yet')\n\n"
+        "@parametrize_checks(Unfinished)\n"
+        "def test_contract(check): check()\n"
+    )
+    options = ["-q", "-rs", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={tmp_path}"]
+    assert pytest.main([*options, str(tmp_path)]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"1 failed, 1 passed, {len(BASIC) + len(OTHERS) - 2} skipped" in printed
+    assert "exactness_holds was not tried, because the basic rule sample_and_apply_work is broken" in printed
 
 
 class Needy(Good):

@@ -11,7 +11,7 @@ from torch import nn
 from weightspace.backbones import Backbone, Normaliser
 from weightspace.errors import ConfigError, SpecError
 from weightspace.testing import backbone_checks, check_backbone, parametrize_checks
-from weightspace.testing.backbone_rules import RULES
+from weightspace.testing.backbone_rules import BASIC, OTHERS
 
 
 class Good(Backbone):
@@ -38,6 +38,11 @@ class UnknownFact(Good):
 class WrongShape(Good):
     def encode(self, params):
         return super().encode(params)[:, :3]
+
+
+class InPlace(Good):
+    def encode(self, params):
+        return super().encode(params.mul_(2))
 
 
 class Blind(Good):
@@ -97,6 +102,7 @@ class Permissive(Good):
 BROKEN = {
     UnknownFact: "facts_are_true",
     WrongShape: "result_has_the_shape",
+    InPlace: "input_is_not_changed",
     Blind: "networks_are_told_apart",
     Averaging: "networks_are_independent",
     Moody: "evaluation_is_deterministic",
@@ -129,7 +135,7 @@ def test_what_is_broken_is_named_with_numbers(cls) -> None:
 
 
 def test_every_rule_has_a_backbone_that_breaks_it() -> None:
-    assert {rule.__name__ for rule in RULES} == set(BROKEN.values())
+    assert {rule.__name__ for rule in (*BASIC, *OTHERS)} == set(BROKEN.values())
 
 
 def test_networks_that_a_backbone_refuses_are_left_out() -> None:
@@ -169,5 +175,7 @@ def test_other_errors_are_reported() -> None:
     def broken(spec, out_dim):
         raise KeyError("typo")
 
-    with pytest.raises(AssertionError, match="broken: broken rule facts_are_true .*raised KeyError: 'typo'"):
+    with pytest.raises(AssertionError, match="broken: broken rule facts_are_true .*raised KeyError: 'typo'") as failure:
         check_backbone(broken)
+    untried = [rule.__name__ for rule in (*BASIC, *OTHERS)[1:]]
+    assert str(failure.value).split("\n")[1:] == [f"not tried, because facts_are_true is broken: {', '.join(untried)}"]

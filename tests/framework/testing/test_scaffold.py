@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from weightspace.cli.main import main
-from weightspace.testing.scaffold import render
+from weightspace.entry_points import plugins
+from weightspace.testing.scaffold import render, write_plugin
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,6 +64,29 @@ def test_names_that_cannot_be(
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_new_plugins_tests_survive_an_edit_of_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my-own-noise"
+    module = next(path for path in write_plugin("my-own-noise", folder) if path.name == "my_own_noise.py")
+    edited = module.read_text().replace("scale: float = 0.05", "strength: float = 7.0, bias: bool = True")
+    edited = edited.replace("scale", "strength").replace("0, 1)", "1, 9)\n        self.bias = bias")
+    module.write_text(edited)
+    metadata = folder / "my_own_noise-0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-own-noise\nVersion: 0.1\n")
+    (metadata / "entry_points.txt").write_text("[weightspace.augmentations]\nmy_own_noise = my_own_noise:MyOwnNoise\n")
+    monkeypatch.syspath_prepend(str(folder))
+    plugins.cache_clear()
+    try:
+        code = pytest.main(["-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={folder}", str(folder)])
+    finally:
+        plugins.cache_clear()
+        for name in ("my_own_noise", "test_my_own_noise"):
+            sys.modules.pop(name, None)
+    assert code == 0, capsys.readouterr().out
 
 
 @pytest.mark.long
