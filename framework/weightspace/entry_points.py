@@ -55,7 +55,7 @@ def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str)
         raise error(f"{kind} {name!r} is offered by {owners}: write {' or '.join(map(repr, _texts(name, points)))}")
     if not points and ("." not in name or ":" in name):
         listing = [f"{text} ({origin(group, text)})" for text in choices(group)]
-        match = closest(name, choices(group)).split("Known:")[0]
+        match = closest(name, _all_texts(group) if ":" in name else choices(group)).split("Known:")[0]
         raise error(f"unknown {kind} {name!r}: {match}Known: {', '.join(listing) or '(none)'}")
     try:
         return points[0].load() if points else _dotted(name)
@@ -89,6 +89,12 @@ def _candidates(group: str, name: str) -> tuple[EntryPoint, ...]:
 
 def _texts(name: str, points: tuple[EntryPoint, ...]) -> list[str]:
     return [f"{point.dist.name}:{name}" if len(points) > 1 and point.dist else name for point in points]
+
+
+def _all_texts(group: str) -> list[str]:
+    """``distribution:name`` of every plugin of a group, also where one alone claims the name."""
+    points = [point for claimed in plugins(group).values() for point in claimed]
+    return [f"{point.dist.name}:{point.name}" for point in points if point.dist]
 
 
 def _plain(name: str) -> str:

@@ -78,6 +78,12 @@ def test_a_name_that_two_distributions_claim_is_refused(install) -> None:
     assert not any(isinstance(found, AugmentationError) for found in listing.values())
 
 
+@pytest.mark.parametrize("name", ["weigtspace:rotate", "weightspace:rotat"])
+def test_a_mistyped_distribution_is_told_with_the_closest_match(name: str) -> None:
+    with pytest.raises(AugmentationError, match=f"unknown augmentation '{name}': did you mean 'weightspace:rotate'"):
+        find_augmentation(name)
+
+
 def test_a_dotted_path_names_an_augmentation_or_a_source(install, tmp_path: Path) -> None:
     install("own-noise", GOOD, "good = own_noise:Good")
     (found,) = build_augmentations(["own_noise.Good"])

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError, SpecError
@@ -221,6 +222,24 @@ def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: floa
         parts += [nn.Linear(width, hidden), nn.SiLU(), nn.Dropout(dropout)]
         width = hidden
     return nn.Sequential(*parts, nn.Linear(width, out_dim))
+
+
+def check_initialised(module: nn.Module, title: str) -> None:
+    """Raises ConfigError where parameters or buffers have no shape yet, as those of ``nn.LazyLinear``.
+
+    Optimiser, checkpoints and processes need the shapes before the first batch.
+
+    Args:
+        module: with all its submodules.
+        title: what the message calls it.
+    """
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    if lazy := [name for name, tensor in tensors if is_lazy(tensor)]:
+        more = f" and {len(lazy) - 3} more" if len(lazy) > 3 else ""
+        raise ConfigError(
+            f"{title}: {', '.join(lazy[:3])}{more} have no shape before a first batch: lazy modules cannot be trained "
+            "here; spec and out_dim give the sizes, use for instance nn.Linear in the place of nn.LazyLinear"
+        )
 
 
 def check_sizes(name: str, least: int = 1, **sizes: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, cast
 import lightning.pytorch as pl
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone
+from weightspace.backbones.base import Backbone, check_initialised
 from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
@@ -96,6 +96,7 @@ class Task(pl.LightningModule, ABC):
     def _make(self, data: ZooDataModule) -> None:
         self.learned = data.target if self.head is not None else None
         self.make(data)
+        check_initialised(self, type(self).__name__)
         self._made = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 from weightspace.augment import Augmentation
+from weightspace.augment.facts import check_set_up
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import ACTIVATION_SYMMETRIES
@@ -21,9 +22,13 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
         subject: an instance, or a class whose parameters all have defaults.
 
     Raises:
-        AssertionError: the subject is neither, or is not valid for any network.
+        AssertionError: the subject is neither, does not set its base class up, or is not valid for any network.
     """
     augmentation = _instance(subject)
+    try:
+        check_set_up(augmentation, type(augmentation).__name__)
+    except AugmentationError as error:
+        raise AssertionError(str(error)) from None
     assert any(True for _ in batches(augmentation)), (
         f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATION_SYMMETRIES)} with widths "
         f"{', '.join(str(w) for w in WIDTHS)}"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from weightspace.backbones import Backbone
+from weightspace.backbones.base import check_initialised
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError, SpecError, WeightspaceError
 from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
@@ -37,6 +38,7 @@ def build(make: MakeBackbone, batch: WeightBatch) -> Backbone:
     """The backbone in float64, for evaluation, with the normaliser of the batch."""
     backbone = made(make, batch.spec)
     assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
+    check_initialised(backbone, type(backbone).__name__)
     backbone = backbone.double().eval()
     backbone.fit_normaliser(batch)
     return backbone

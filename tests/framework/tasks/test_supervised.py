@@ -53,6 +53,17 @@ def test_the_normaliser_sees_training_networks_only(digits_zoo: Path, tmp_path: 
     assert torch.allclose(task.backbone.normaliser.mean, expected, atol=1e-6)
 
 
+def test_parameters_without_a_shape_are_refused(digits_zoo: Path, tmp_path: Path) -> None:
+    class Lazy(MLP):
+        def __init__(self, spec, out_dim) -> None:
+            super().__init__(spec, out_dim, hidden=8)
+            self.more = torch.nn.LazyLinear(3)
+
+    message = r"SupervisedTask: backbone.more.weight, backbone.more.bias have no shape .* nn.Linear in the place of"
+    with pytest.raises(ConfigError, match=message):
+        trainer(tmp_path, epochs=1).fit(SupervisedTask(Lazy), datamodule=ZooDataModule(str(digits_zoo)))
+
+
 def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
     optimiser, schedule = Optimisation(0.1, 0.5, 0.2).build(torch.nn.Linear(3, 2), steps=10)
     assert [(len(g["params"]), g["weight_decay"]) for g in optimiser.param_groups] == [(1, 0.5), (1, 0.0)]

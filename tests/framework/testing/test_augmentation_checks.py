@@ -229,6 +229,16 @@ def test_subjects_that_cannot_be_checked() -> None:
         check_augmentation(Nowhere)
 
 
+class Unset(Good):
+    def __init__(self, p: float = 1.0) -> None:
+        self.p = p
+
+
+def test_a_base_class_that_is_not_set_up_is_told() -> None:
+    with pytest.raises(AssertionError, match=r"^Unset: its constructor must call super\(\).__init__\(p\)$"):
+        check_augmentation(Unset)
+
+
 class Failing(Good):
     def __init__(self, p: float = 1.0) -> None:
         raise OSError("no disk")

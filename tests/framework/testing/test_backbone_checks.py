@@ -171,6 +171,18 @@ def test_checks_leave_the_global_generator_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_lazy_parameters_are_refused() -> None:
+    class Lazy(Good):
+        def __init__(self, spec, out_dim) -> None:
+            super().__init__(spec, out_dim)
+            self.head = nn.LazyLinear(out_dim)
+
+    with pytest.raises(
+        AssertionError, match=r"Lazy: broken rule facts_are_true .*head.weight, head.bias have no shape"
+    ):
+        check_backbone(Lazy)
+
+
 def test_other_errors_are_reported() -> None:
     def broken(spec, out_dim):
         raise KeyError("typo")
