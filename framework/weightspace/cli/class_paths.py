@@ -7,15 +7,24 @@ This is the one place that replaces functions within jsonargparse, which has no 
 - Where a class is replaced by another, jsonargparse keeps those arguments of the old one that the new one takes, too.
 - Where a list is replaced by one of the same length, jsonargparse keeps arguments of the items that were there; and an
   option like ``--data.augmentations.0.rotate.degrees`` it takes as one of the last item.
+- It knows nothing of distributions: ``distribution:name`` names the backbone that one of them offers.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import jsonargparse
 from jsonargparse import _typehints as typehints
+
+from weightspace.backbones import Backbone
+from weightspace.entry_points import load_plugin
+from weightspace.errors import ConfigError
+
+#: A backbone as ``distribution:name``.
+OFFERED = re.compile(r"[\w.-]+:[\w-]+")
 
 # bound before they are replaced
 _make_partial = typehints.adapt_partial_callable_class
@@ -71,11 +80,14 @@ def _same_class(one: str, other: str) -> bool:
 
 
 def adapt_typehints(val: Any, typehint: Any, *args: Any, **kwargs: Any) -> Any:
-    """Lists are replaced as a whole, and an option of one item goes to that item.
+    """Lists are replaced as a whole, an option of one item goes to that item, and distributions offer backbones.
 
     Raises:
         ValueError: jsonargparse's way to say that a value is not valid.
+        ConfigError: no such distribution offers such a backbone.
     """
+    if _makes_backbones(typehint):
+        val = _with_import_path(val)
     if typehints.get_typehint_origin(typehint) in typehints.sequence_origin_types and not kwargs.get("append"):
         before = kwargs.get("prev_val")
         if isinstance(val, list):
@@ -85,6 +97,26 @@ def adapt_typehints(val: Any, typehint: Any, *args: Any, **kwargs: Any) -> Any:
             if placed is not None:
                 val, kwargs["prev_val"] = placed, None
     return _adapt(val, typehint, *args, **kwargs)
+
+
+def _makes_backbones(typehint: Any) -> bool:
+    if typehints.get_typehint_origin(typehint) not in typehints.callable_origin_types:
+        return False
+    made = typehints.get_callable_return_type(typehint)
+    return inspect.isclass(made) and issubclass(made, Backbone)
+
+
+def _with_import_path(value: Any) -> Any:
+    """The same choice of a backbone, by import path where it was by ``distribution:name``."""
+    if isinstance(value, str) and OFFERED.fullmatch(value):
+        found = load_plugin("weightspace.backbones", value, ConfigError, kind="backbone")
+        return f"{found.__module__}.{found.__qualname__}"
+    if isinstance(value, typehints.NestedArg) and value.key == "class_path":
+        return value._replace(val=_with_import_path(value.val))
+    if isinstance(value, (dict, jsonargparse.Namespace)) and "class_path" in value:
+        value = value.clone() if isinstance(value, jsonargparse.Namespace) else dict(value)
+        value["class_path"] = _with_import_path(value["class_path"])
+    return value
 
 
 def replace_item(items: list[Any], key: str, value: Any) -> list[Any] | None:

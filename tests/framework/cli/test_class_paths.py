@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from weightspace.cli.main import main
+from weightspace.entry_points import plugins
 
 FUNCTIONS = """
 from pathlib import Path
@@ -56,6 +58,42 @@ def fit(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch):
 
 def spec(path: str, /, **arguments: Any) -> dict[str, Any]:
     return {"class_path": path, "init_args": arguments}
+
+
+OFFERED = """
+from pathlib import Path
+
+import weightspace.backbones
+
+
+class Theirs(weightspace.backbones.MLP):
+    def __init__(self, spec, out_dim: int, hidden: int = 4) -> None:
+        super().__init__(spec, out_dim, hidden=hidden)
+        Path("theirs").write_text(str(hidden))
+"""
+
+
+def test_a_distribution_and_a_name_choose_a_backbone(fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my_nets.py").write_text(OFFERED)
+    metadata = tmp_path / "my_nets-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-nets\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[weightspace.backbones]\nDWS = my_nets:Theirs\n")
+    plugins.cache_clear()
+    theirs = Path("theirs")
+    try:
+        assert fit(spec("weightspace:DWS", hidden=3, layers=1)) == 0
+        assert not theirs.exists()
+        assert fit(spec("weightspace:MLP"), "--model.init_args.backbone", "my-nets:DWS") == 0
+        assert theirs.read_text() == "4"
+        assert fit(spec("Canonical", backbone=spec("my-nets:DWS", hidden=5))) == 0
+        assert theirs.read_text() == "5"
+        capsys.readouterr()
+        assert fit("my-net:DWS") == 2
+        assert "unknown backbone 'my-net:DWS': did you mean 'my-nets:DWS'?" in " ".join(capsys.readouterr().err.split())
+    finally:
+        plugins.cache_clear()
+        sys.modules.pop("my_nets", None)
 
 
 @pytest.mark.parametrize(
