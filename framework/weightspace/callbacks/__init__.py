@@ -2,6 +2,7 @@
 
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
+from weightspace.callbacks.class_tables import ClassTables
 from weightspace.callbacks.encoder_file import EncoderFile
 from weightspace.callbacks.epoch_lines import EpochBar, EpochLines
 from weightspace.callbacks.finite_results import FiniteResults
@@ -19,6 +20,7 @@ from weightspace.callbacks.throughput import Throughput
 __all__ = [
     "BestCheckpoint",
     "Checkpoints",
+    "ClassTables",
     "EncoderFile",
     "EpochBar",
     "EpochLines",

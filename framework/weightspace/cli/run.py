@@ -21,6 +21,7 @@ from rich.table import Table
 from weightspace.callbacks import (
     BestCheckpoint,
     Checkpoints,
+    ClassTables,
     EncoderFile,
     EpochBar,
     EpochLines,
@@ -232,6 +233,7 @@ class RunCLI(LightningCLI):
                 self._end,
                 Hyperparameters(self.folder),
                 Pictures(self.folder.pictures),
+                ClassTables(self.folder.path, self.folder.pictures),
                 LearningRateMonitor("step"),
             ]
             if isinstance(self.model, ContrastiveTask):

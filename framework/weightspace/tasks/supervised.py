@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import cast
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
@@ -18,6 +17,7 @@ from weightspace.data import ZooDataModule
 from weightspace.distributed import share
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
+from weightspace.tasks.balanced_accuracy import BalancedAccuracy
 from weightspace.tasks.base import Task
 from weightspace.tasks.optim import Optimisation
 
@@ -29,7 +29,9 @@ class SupervisedTask(Task):
     """Trains a backbone with cross-entropy, for hard or soft targets.
 
     Logs ``train/loss``, ``train/accuracy`` (after augmentation; against the likelier class where targets are mixed),
-    ``val/loss``, ``val/accuracy``, ``test/accuracy`` and the confusion matrices of validation and test.
+    ``val/loss``, ``val/accuracy``, ``test/loss``, ``test/accuracy``, ``test/balanced_accuracy`` (the mean over the
+    classes that the test has; all three also as ``internal_test/...``), and keeps the confusion matrices of validation
+    and test.
 
     Args:
         backbone: class of the network, with its arguments; the zoo gives it the architecture and number of classes.
@@ -73,7 +75,10 @@ class SupervisedTask(Task):
         )
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.val_metrics = metrics.clone()
-        self.test_metrics = torch.nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
+        self.test_metrics = nn.ModuleList(
+            MetricCollection({**metrics.clone(), "balanced_accuracy": BalancedAccuracy(classes)}, compute_groups=False)
+            for _ in TEST_NAMES
+        )
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the data has pairs, or no classes."""
@@ -116,11 +121,14 @@ class SupervisedTask(Task):
         self.log("val/accuracy", self.val_metrics["accuracy"], batch_size=len(batch), prog_bar=True)
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Metrics of one batch of the external or internal test."""
+        """Loss and metrics of one batch of the external or internal test."""
+        logits, targets, name = self(batch), _targets(batch), TEST_NAMES[dataloader_idx]
         metrics = cast(MetricCollection, self.test_metrics[dataloader_idx])
-        metrics.update(self(batch), _classes(_targets(batch)))
-        name = f"{TEST_NAMES[dataloader_idx]}/accuracy"
-        self.log(name, metrics["accuracy"], batch_size=len(batch), add_dataloader_idx=False)
+        metrics.update(logits, _classes(targets))
+        loss = F.cross_entropy(logits, _like(targets, logits))
+        self.log_means({f"{name}/loss": loss}, len(batch), add_dataloader_idx=False)
+        for score in ("accuracy", "balanced_accuracy"):
+            self.log(f"{name}/{score}", metrics[score], batch_size=len(batch), add_dataloader_idx=False)
 
     def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Tensor]:
         """Object, view and class probabilities of each network."""

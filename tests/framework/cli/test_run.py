@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import warnings
@@ -70,7 +71,7 @@ def test_fit_then_test_the_best_checkpoint_in_a_fresh_process(experiment: Path, 
     assert {
         "config.yaml", "provenance.json", "metrics.json", "checkpoints/best.ckpt",
         "checkpoints/step-00000006.ckpt", "checkpoints/step-00000012.ckpt",
-        "pictures/augmentation.png", "pictures/confusion_val.png",
+        "pictures/augmentation.png", "pictures/confusion_val.png", "pictures/confusion_val.csv",
     } <= names  # fmt: skip
     assert any("tfevents" in name for name in names)
     assert len([n for n in names if n.endswith(".ckpt")]) == 3
@@ -167,7 +168,20 @@ def test_the_internal_test_is_reported(experiment: Path, tmp_path: Path) -> None
     options = ["-c", str(experiment), "--data.internal_test", "true"]
     assert main(["fit", *options]) == 0
     assert main(["test", *options]) == 0
-    assert set(metrics(tmp_path / "runs" / "small" / "3")["test"]) == {"test/accuracy", "internal_test/accuracy"}
+    run = tmp_path / "runs" / "small" / "3"
+    scores = metrics(run)["test"]
+    assert set(scores) == {
+        f"{test}/{score}" for test in ("test", "internal_test") for score in ("loss", "accuracy", "balanced_accuracy")
+    }
+    for test in ("test", "internal_test"):
+        with (run / f"{test}_classes.csv").open() as file:
+            classes = list(csv.DictReader(file))
+        with (run / "pictures" / f"confusion_{test}.csv").open() as file:
+            counts = torch.tensor([[int(count) for count in row[1:]] for row in list(csv.reader(file))[1:]])
+        assert [int(row["networks"]) for row in classes] == counts.sum(1).tolist()
+        recalls = [float(row["recall"]) for row in classes if row["recall"]]
+        assert mean(recalls) == pytest.approx(scores[f"{test}/balanced_accuracy"], abs=1e-4)
+        assert float(counts.trace() / counts.sum()) == pytest.approx(scores[f"{test}/accuracy"])
 
 
 def test_an_existing_run_is_not_overwritten(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
