@@ -85,15 +85,24 @@ def _quality(name: str, value: Tensor) -> str:
     return f"{float(value):.1f} dB" if name == "psnr" else f"{name.replace('iou', 'IoU')} {float(value):.2f}"
 
 
-def chain_figure(before: WeightBatch, after: WeightBatch, side: int, value_range: tuple[float, float]) -> Figure:
-    """Decoded 2-D networks of a batch before and after the augmentation chain, on a square of side x side pixels."""
+def chain_figure(
+    before: WeightBatch,
+    after: WeightBatch,
+    side: int,
+    value_range: tuple[float, float],
+    class_names: list[str] | None = None,
+) -> Figure:
+    """Decoded 2-D networks of a batch before and after the augmentation chain, on a square of side x side pixels, with
+    their classes, mixed ones too.
+    """
     coordinates = grid(side, side)
     shape = (side, side, before.spec.out_dim)
     return image_grid(
         {
             "before": _images(decode(before.to("cpu"), coordinates, value_range), shape),
             "after": _images(decode(after.to("cpu"), coordinates, value_range), shape),
-        }
+        },
+        {"before": _target_captions(before, class_names), "after": _target_captions(after, class_names)},
     )
 
 

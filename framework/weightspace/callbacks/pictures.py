@@ -38,7 +38,8 @@ class Pictures(Callback):
         before = data.training_batch(limit=self.count)
         with torch.no_grad():
             after = data.chain(before)
-        self._draw(trainer, "augmentation", chain_figure(before, after, self.side, value_range_of(data.zoo)))
+        figure = chain_figure(before, after, self.side, value_range_of(data.zoo), data.class_names)
+        self._draw(trainer, "augmentation", figure)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draws the confusion matrix of a classifier."""

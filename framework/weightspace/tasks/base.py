@@ -191,4 +191,4 @@ class Task(pl.LightningModule, ABC):
         """AdamW with warm-up and cosine over all steps of the run."""
         steps = self.trainer.estimated_stepping_batches
         optimiser, schedule = self.optimisation.build(self, int(steps))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "rate"}}

@@ -86,6 +86,6 @@ class FineTuneTask(SupervisedTask):
         steps = int(self.trainer.estimated_stepping_batches)
         slow = {id(parameter) for parameter in self.encoder.parameters()}
         optimiser, schedule = self.optimisation.build(
-            self, steps, lambda parameter: self.encoder_rate if id(parameter) in slow else 1.0
+            self, steps, lambda parameter: ("encoder_", self.encoder_rate) if id(parameter) in slow else ("", 1.0)
         )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "rate"}}

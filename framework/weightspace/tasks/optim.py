@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from weightspace.errors import ConfigError
@@ -39,30 +40,30 @@ class Optimisation:
             raise ConfigError(f"warmup must be in [0, 1), found {self.warmup}")
 
     def build(
-        self, module: nn.Module, steps: int, rate: Callable[[nn.Parameter], float] = lambda _: 1.0
+        self, module: nn.Module, steps: int, role: Callable[[nn.Parameter], tuple[str, float]] = lambda _: ("", 1.0)
     ) -> tuple[AdamW, LambdaLR]:
-        """Optimiser of the module's parameters, and a schedule over this many steps.
+        """Optimiser of the module's parameters, in groups named "weights" and "vectors", and a schedule over the steps.
 
         Args:
             module: whose parameters.
             steps: of the whole run.
-            rate: of a parameter, as a part of the learning rate.
+            role: of a parameter: what its group's name begins with ("encoder_"), and its part of the learning rate,
+                which is the same for all with this beginning.
         """
-        groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        groups: dict[tuple[str, bool], dict[str, Any]] = {}
         for parameter in module.parameters():
             if parameter.requires_grad:
-                groups.setdefault((parameter.ndim >= 2, rate(parameter)), []).append(parameter)
-        optimiser = AdamW(
-            [
-                {
-                    "params": parameters,
-                    "weight_decay": self.weight_decay if matrices else 0.0,
+                (prefix, part), matrix = role(parameter), parameter.ndim >= 2
+                group = {
+                    "name": f"{prefix}{'weights' if matrix else 'vectors'}",
+                    "params": [],
+                    "weight_decay": self.weight_decay if matrix else 0.0,
                     "lr": part * self.learning_rate,
                 }
-                for (matrices, part), parameters in groups.items()
-            ],
-            fused=True,
-        )
+                groups.setdefault((prefix, matrix), group)["params"].append(parameter)
+        optimiser = AdamW(list(groups.values()), fused=True)
+        names = [group["name"] for group in groups.values()]
+        optimiser.register_load_state_dict_post_hook(lambda loaded: _name(loaded, names))
         return optimiser, LambdaLR(optimiser, lambda step: self.factor(step, steps))
 
     def factor(self, step: int, steps: int) -> float:
@@ -76,3 +77,9 @@ class Optimisation:
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _name(optimiser: Optimizer, names: list[str]) -> None:
+    """Names the groups again: a state of before, which has no names, has taken them away."""
+    for group, name in zip(optimiser.param_groups, names, strict=True):
+        group["name"] = name

@@ -5,9 +5,12 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger
 from torch.nn import functional as F
 from weightspace.backbones import DWS, MLP
 from weightspace.data import ZooDataModule
+from weightspace.drawing import chain_figure
 from weightspace.errors import ConfigError
 from weightspace.tasks import SupervisedTask
 from weightspace.tasks.optim import Optimisation
@@ -66,6 +69,7 @@ def test_parameters_without_a_shape_are_refused(digits_zoo: Path, tmp_path: Path
 
 def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
     optimiser, schedule = Optimisation(0.1, 0.5, 0.2).build(torch.nn.Linear(3, 2), steps=10)
+    assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
     assert [(len(g["params"]), g["weight_decay"]) for g in optimiser.param_groups] == [(1, 0.5), (1, 0.0)]
     rates = []
     for _ in range(10):
@@ -75,6 +79,35 @@ def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
     assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert optimiser.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_groups_have_names_after_a_state_without_names_is_loaded() -> None:
+    optimiser, _ = Optimisation(0.1, 0.5, 0.2).build(torch.nn.Linear(3, 2), steps=10)
+    state = optimiser.state_dict()
+    for group in state["param_groups"]:
+        del group["name"]
+    optimiser.load_state_dict(state)
+    assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
+
+
+def test_mixed_classes_are_told_in_the_picture_of_a_chain(zoo: Zoo) -> None:
+    batch = zoo.batch(zoo.rows("train")[:2])
+    mixed = 0.75 * F.one_hot(torch.tensor([1, 2]), 10) + 0.25 * F.one_hot(torch.tensor([3, 4]), 10)
+    names = [f"class {k}" for k in range(10)]
+    figure = chain_figure(batch, batch.replace(targets=mixed), 4, (0.0, 1.0), names)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[2:] == ["75% class 1\n25% class 3", "75% class 2\n25% class 4"]
+
+
+def test_learning_rates_are_logged_by_what_they_are_for(digits_zoo: Path, tmp_path: Path) -> None:
+    monitor = LearningRateMonitor("step")
+    logger = CSVLogger(tmp_path)
+    run = pl.Trainer(
+        max_steps=1, accelerator="cpu", logger=logger, callbacks=[monitor], enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False, limit_val_batches=0,
+    )  # fmt: skip
+    run.fit(SupervisedTask(lambda spec, k: MLP(spec, k, hidden=4)), datamodule=ZooDataModule(str(digits_zoo)))
+    assert set(monitor.lrs) == {"rate/weights", "rate/vectors"}
 
 
 @pytest.mark.parametrize(
