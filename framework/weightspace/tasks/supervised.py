@@ -8,7 +8,7 @@ from typing import cast
 import lightning.pytorch as pl
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from weightspace.backbones.base import Backbone
@@ -67,16 +67,15 @@ class SupervisedTask(Task):
         self.backbone = self.build(data, classes)
         if self.compile_backbone:
             self.backbone.compile()
-        metrics = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(classes, average="micro"),
-                "confusion": MulticlassConfusionMatrix(classes),
-            }
-        )
+
+        def counts() -> dict[str, Metric | MetricCollection]:
+            accuracy = MulticlassAccuracy(classes, average="micro")
+            return {"accuracy": accuracy, "confusion": MulticlassConfusionMatrix(classes)}
+
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
-        self.val_metrics = metrics.clone()
+        self.val_metrics = MetricCollection(counts())
         self.test_metrics = nn.ModuleList(
-            MetricCollection({**metrics.clone(), "balanced_accuracy": BalancedAccuracy(classes)}, compute_groups=False)
+            MetricCollection({**counts(), "balanced_accuracy": BalancedAccuracy(classes)}, compute_groups=False)
             for _ in TEST_NAMES
         )
 
