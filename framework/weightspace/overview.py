@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from weightspace.shown import figure_text
 from weightspace.zoo import Zoo
@@ -13,7 +15,8 @@ from weightspace.zoo.summary import layer_weights
 
 def overview_figure(zoo: Zoo) -> Figure:
     """Networks per class and split (or the targets), histograms of each quality, and the weights of each layer."""
-    qualities = list(zip(zoo.header.quality, zoo.quality.T, strict=True))
+    named = zip(zoo.header.quality, zoo.quality.T, strict=True)
+    qualities = [(name, values) for name, values in named if not _is_target(zoo, values)]
     figure = Figure(figsize=(4.2 * (2 + len(qualities)), 3.6), layout="constrained")
     axes = figure.subplots(1, 2 + len(qualities), squeeze=False)[0]
     _draw_targets(axes[0], zoo)
@@ -24,6 +27,11 @@ def overview_figure(zoo: Zoo) -> Figure:
     _draw_weights(axes[-1], zoo)
     figure.suptitle(f"{figure_text(zoo.path.name)}: {len(zoo):,} networks {zoo.spec}", fontsize=10)
     return figure
+
+
+def _is_target(zoo: Zoo, values: Tensor) -> bool:
+    """Whether a column of quality is what the zoo's target is, which is drawn as such."""
+    return zoo.class_names is None and any(torch.equal(values, target.to(values.dtype)) for target in zoo.targets.T)
 
 
 def _draw_targets(axis: Axes, zoo: Zoo) -> None:
