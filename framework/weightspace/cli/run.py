@@ -132,6 +132,11 @@ def _own_error(error: BaseException | None) -> WeightspaceError | None:
     return error
 
 
+def _listed(asked: Any) -> list[Any]:
+    """What the configuration gives for a key that takes one object, several, or a word (true, null)."""
+    return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
+
+
 class RunCLI(LightningCLI):
     """LightningCLI with a fixed run folder, and checkpoints that never override the configuration."""
 
@@ -217,15 +222,15 @@ class RunCLI(LightningCLI):
         checked = self._resolve_checkpoint()
         rich = sys.stdout.isatty()
         extra: list[pl.Callback] = [StepSeeds(self._get(self.config, "seed_everything")), Throughput()]
-        asked = self._trainer_option("callbacks") or []
-        own_bar = any(isinstance(c, pl.callbacks.ProgressBar) for c in (asked if isinstance(asked, list) else [asked]))
+        asked = _listed(self._trainer_option("callbacks"))
+        own_bar = any(isinstance(callback, pl.callbacks.ProgressBar) for callback in asked)
         if self._trainer_option("enable_progress_bar") is not False and not own_bar:
             extra.append(EpochBar() if rich else EpochLines())
         if not self._trainer_option("fast_dev_run"):
             own = TensorBoardLogger(
                 self.folder.path.parent, name="", version=self.folder.path.name, default_hp_metric=False
             )
-            kwargs["logger"] = [own, *self._loggers()]
+            kwargs["logger"] = [own, *_listed(self._trainer_option("logger"))]
             self._end = RunEnd(self.folder, self._configured_callbacks())
             provenance = Provenance(self.folder, self._get(self.config, "seed_everything"))
             extra += [
@@ -243,7 +248,7 @@ class RunCLI(LightningCLI):
             if self._trainer_option("enable_checkpointing") is not False:
                 extra += self._checkpoints()
         kwargs["default_root_dir"] = self._trainer_option("default_root_dir") or str(self.folder.path)
-        kwargs["callbacks"] = [MonitorCheck(), *(self._trainer_option("callbacks") or []), *extra]
+        kwargs["callbacks"] = [MonitorCheck(), *asked, *extra]
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, RuntimeError, ImportError) as error:
@@ -263,20 +268,14 @@ class RunCLI(LightningCLI):
 
     def _configured_callbacks(self) -> list[tuple[object, dict[str, Any]]]:
         """Callbacks of the configuration, with the arguments that they were made from."""
-        given = self._get(self.config, "trainer").callbacks or []
-        made = self._trainer_option("callbacks") or []
+        given, made = _listed(self._get(self.config, "trainer").callbacks), _listed(self._trainer_option("callbacks"))
         return [(m, g.as_dict().get("init_args", {})) for m, g in zip(made, given, strict=True)]
-
-    def _loggers(self) -> list[Any]:
-        """Those of the configuration, besides ours."""
-        asked = self._trainer_option("logger")
-        return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
 
     def _checkpoints(self) -> list[pl.Callback]:
         network = EncoderFile(self.folder.path)
         options = self._get(self.config, "checkpoints").as_dict()
         top_k = options.pop("top_k")
-        check_names(self._trainer_option("callbacks") or [], self.folder)
+        check_names(_listed(self._trainer_option("callbacks")), self.folder)
         last = Checkpoints(self.folder, **options)
         if not len(self.datamodule.zoo.rows("val")):
             return [last, network]

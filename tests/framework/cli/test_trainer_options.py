@@ -155,5 +155,11 @@ def test_what_callbacks_need_is_looked_for(
     assert bool(list(Path().glob("runs/**/*.ckpt"))) == ("Early stopping conditioned" in message)  # after an epoch
 
 
+def test_one_callback_needs_no_list(fit, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit({"callbacks": callback("LearningRateFinder")["callbacks"][0]}) == 2
+    assert "several --model.init_args.learning_rate" in " ".join(capsys.readouterr().err.split())
+    assert fit({"callbacks": callback("EarlyStopping", monitor="val/loss")["callbacks"][0]}) == 0
+
+
 def test_a_callback_may_do_without_its_metric(fit) -> None:
     assert fit(callback("EarlyStopping", monitor="val/acuracy", strict=False)) == 0
