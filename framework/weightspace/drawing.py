@@ -15,8 +15,8 @@ from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.fitting.origin import value_range_of
 from weightspace.fitting.quality import decode
-from weightspace.fitting.verify import value_range_of
 from weightspace.shown import figure_text, shown
 from weightspace.solids import decoded_solids, solid_grid, true_solids
 from weightspace.sources.base import Objects

@@ -37,6 +37,11 @@ def origin(group: str, name: str) -> str:
     return distribution(points[0]) if points else name.rpartition(".")[0]
 
 
+def is_dotted(group: str, name: str) -> bool:
+    """Whether a name is that of no plugin but a dotted path: a user chooses what is imported so, never a file."""
+    return "." in name and ":" not in name and not _candidates(group, name)
+
+
 def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str) -> Any:
     """Imports the object that is called ``name`` in a group. It is not called: see ``gives``.
 
@@ -53,7 +58,7 @@ def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str)
     if len(points) > 1:
         owners = " and ".join(distribution(point) for point in points)
         raise error(f"{kind} {name!r} is offered by {owners}: write {' or '.join(map(repr, _texts(name, points)))}")
-    if not points and ("." not in name or ":" in name):
+    if not points and not is_dotted(group, name):
         listing = [f"{text} ({origin(group, text)})" for text in choices(group)]
         match = closest(name, _all_texts(group) if ":" in name else choices(group)).split("Known:")[0]
         raise error(f"unknown {kind} {name!r}: {match}Known: {', '.join(listing) or '(none)'}")

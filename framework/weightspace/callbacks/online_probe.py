@@ -14,7 +14,7 @@ from weightspace.data import ZooDataModule
 from weightspace.drawing import decoded_images
 from weightspace.encoder import embed
 from weightspace.errors import ConfigError, MissingExtraError
-from weightspace.fitting.verify import value_range_of
+from weightspace.fitting.origin import value_range_of
 from weightspace.shown import shown
 from weightspace.tasks import Task
 

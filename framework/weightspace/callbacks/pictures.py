@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from weightspace.data import ZooDataModule
 from weightspace.drawing import chain_figure, confusion_figure, save_figure
-from weightspace.fitting.verify import value_range_of
+from weightspace.fitting.origin import value_range_of
 
 
 class Pictures(Callback):

@@ -17,7 +17,7 @@ from weightspace.cli.zoo_exchange import export, import_
 from weightspace.distributed import first_then_all, in_any_process, joined, process, processes
 from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError, ZooError
-from weightspace.fitting import job, verify
+from weightspace.fitting import job, origin, verify
 from weightspace.fitting import repair as mend
 from weightspace.fitting.classifier_fitter import ClassifierFitter
 from weightspace.fitting.fitted import Fitter
@@ -238,35 +238,37 @@ def info(zoo: str, out: str | None = None) -> None:
         console.print(f"picture at {out}")
 
 
-def check(zoo: str, sample: int = 64, path: str | None = None) -> None:
+def check(zoo: str, sample: int = 64, path: str | None = None, source: str | None = None) -> None:
     """Checks checksums, shapes and finiteness of all networks, and the PSNR of some against their source.
 
     Args:
         zoo: folder of the zoo.
         sample: how many networks to evaluate against the source; 0 for none.
         path: folder of the source's files, if they have moved.
+        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
     """
     if sample < 0:
         raise ConfigError(f"--sample must be at least 0, found {sample}")
     opened = Zoo(zoo, check=False)
-    if not sample and path is not None:
-        raise ConfigError("--path has no effect with --sample 0, which looks at no source: leave one of them out")
-    _takes_path(opened.path, opened.header, path)
-    for line in verify.verify(opened, sample, path):
+    if not sample:
+        _without_effect(" with --sample 0, which looks at no source: leave one of them out", path, source)
+    _check_origin(opened.path, opened.header, path, source)
+    for line in verify.verify(opened, sample, path, source):
         console.print(line)
 
 
-def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
+def repair(zoo: str, drop: bool = False, path: str | None = None, source: str | None = None) -> None:
     """Fits the networks of damaged shards again, or drops them. The others are not touched.
 
     Args:
         zoo: folder of the zoo.
         drop: leave these networks out instead.
         path: folder of the source's files, if they have moved.
+        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
     """
 
-    if drop and path is not None:
-        raise ConfigError("--path has no effect with --drop, which needs no source: leave one of them out")
+    if drop:
+        _without_effect(" with --drop, which needs no source: leave one of them out", path, source)
 
     def make_fit(header: ZooHeader) -> ZooFit:
         made = header.provenance
@@ -275,16 +277,18 @@ def repair(zoo: str, drop: bool = False, path: str | None = None) -> None:
                 f"the networks of {zoo} were not fitted here: import them again, or drop them by --drop true"
             )
         _check_device(made["device"])
-        source = verify.source_of(Path(zoo), header, path)
-        recipe, networks = verify.recipe_of(Path(zoo), header), header.rows
-        fitter = _fitter(recipe, source, networks, made["mode"], made["device"], Path(zoo))
-        return ZooFit(source, ZooPlan(**made["plan"]), fitter, zoo)
+        objects = _source_of(Path(zoo), header, path, source)
+        recipe, networks = origin.recipe_of(Path(zoo), header), header.rows
+        fitter = _fitter(recipe, objects, networks, made["mode"], made["device"], Path(zoo))
+        return ZooFit(objects, ZooPlan(**made["plan"]), fitter, zoo)
 
     for line in mend.repair(Path(zoo).expanduser(), None if drop else make_fit):
         console.print(line)
 
 
-def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None) -> None:
+def show(
+    zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None, source: str | None = None
+) -> None:
     """Draws original objects beside what their networks compute (images, or shaded solids).
 
     Args:
@@ -293,14 +297,29 @@ def show(zoo: str, out: str, count: int = 12, split: str = "train", path: str | 
         count: how many networks.
         split: train, val or test.
         path: folder of the source's files, if they have moved.
+        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
     """
     opened = Zoo(zoo)
-    _takes_path(opened.path, opened.header, path)
-    source = verify.source_of(opened.path, opened.header, path) if "source" in opened.header.provenance else None
-    save_figure(zoo_figure(opened, source, count, split), out)
+    _check_origin(opened.path, opened.header, path, source)
+    fitted = "source" in opened.header.provenance
+    objects = _source_of(opened.path, opened.header, path, source) if fitted else None
+    save_figure(zoo_figure(opened, objects, count, split), out)
     console.print(f"picture at {out}")
 
 
-def _takes_path(zoo: Path, header: ZooHeader, path: str | None) -> None:
-    if path is not None and "source" not in header.provenance:
-        raise ConfigError(f"--path has no effect: {zoo} was not fitted here, and does not say to which source")
+def _source_of(zoo: Path, header: ZooHeader, path: str | None, source: str | None) -> Objects:
+    for line in origin.told_arguments(header, path):
+        console.print(line)
+    return origin.source_of(zoo, header, path, source)
+
+
+def _check_origin(zoo: Path, header: ZooHeader, path: str | None, source: str | None) -> None:
+    if "source" not in header.provenance:
+        _without_effect(f": {zoo} was not fitted here, and does not say to which source", path, source)
+
+
+def _without_effect(reason: str, path: str | None, source: str | None) -> None:
+    """Refuses options about a source where none is looked at."""
+    for name, value in (("path", path), ("source", source)):
+        if value is not None:
+            raise ConfigError(f"--{name} has no effect{reason}")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from weightspace.errors import SourceError, WeightspaceError, ZooError
+from weightspace.errors import ZooError
 from weightspace.files import read_regular
+from weightspace.fitting.origin import source_of, told_arguments, value_range_of
 from weightspace.fitting.quality import decode, psnr
-from weightspace.fitting.recipes import Recipe
-from weightspace.sources import Objects, Source, load_source
+from weightspace.sources import Source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.contents import check_contents
-from weightspace.zoo.header import FILE, FORMAT, ZooHeader
+from weightspace.zoo.header import FILE, FORMAT
 from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_sum, read_shard
 from weightspace.zoo.splits import spread
@@ -25,17 +24,18 @@ from weightspace.zoo.splits import spread
 TOLERANCE, ROUNDING = 2e-3, 1e-5
 
 
-def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
-    """Checks a zoo; yields one line per check that held.
+def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = None) -> Iterator[str]:
+    """Checks a zoo; yields one line per check that held, and one that says what of a user's files is read.
 
     Args:
         zoo: opening it has checked ``zoo.json``, file sizes and the tensors' shapes already.
         sample: how many networks to evaluate against the source, evenly spread; 0 for none.
         path: folder of the source's files, if it is not the one of the fit.
+        source: dotted path of the source, which is needed where the zoo says one.
 
     Raises:
         ZooError: the first check that fails, naming the file or the network.
-        SourceError: the source cannot be found.
+        SourceError: the source cannot be found, or is not the given one.
     """
     if zoo.header.to_text().encode() != read_regular(zoo.path / FILE, TEXT_LIMIT):
         raise ZooError(f"{zoo.path / FILE} was altered: its text is not what format {FORMAT} writes for its content")
@@ -54,13 +54,14 @@ def verify(zoo: Zoo, sample: int, path: str | None = None) -> Iterator[str]:
                 f"{zoo.path}: a fitted zoo's first quality is psnr or test accuracy, found {zoo.header.quality}"
             )
         rows = spread(len(zoo), sample)
-        source = source_of(zoo.path, zoo.header, path)
-        if isinstance(source, ClassifierSource):
-            _check_accuracy(zoo, source, rows)
+        yield from told_arguments(zoo.header, path)
+        objects = source_of(zoo.path, zoo.header, path, source)
+        if isinstance(objects, ClassifierSource):
+            _check_accuracy(zoo, objects, rows)
             yield f"{len(rows)} networks: accuracies as computed from the samples again"
             return
-        assert isinstance(source, Source)
-        worst = _check_psnr(zoo, source, rows)
+        assert isinstance(objects, Source)
+        worst = _check_psnr(zoo, objects, rows)
         yield f"{len(rows)} networks: PSNR as computed from the source again (errors differ by up to {worst:.1e})"
 
 
@@ -91,46 +92,3 @@ def _check_accuracy(zoo: Zoo, source: ClassifierSource, rows: torch.Tensor) -> N
         raise ZooError(
             f"{zoo.path}: network {int(rows[worst])} is stored with a test accuracy of {stored:.3f}, but has {real:.3f}"
         )
-
-
-def source_of(zoo: Path, header: ZooHeader, path: str | None = None) -> Objects:
-    """Loads the source that a zoo was fitted to.
-
-    Raises:
-        SourceError: the files are not there, or hold other objects than those of the fit.
-    """
-    if "source" not in header.provenance:
-        raise ZooError(f"{zoo} does not say which source its networks were fitted to")
-    name = header.provenance["source"]["name"]
-    arguments = dict(header.provenance.get("source_arguments", {})) | ({} if path is None else {"path": path})
-    try:
-        source = load_source(name, **arguments)
-    except SourceError as error:
-        raise SourceError(f"the source of {zoo} cannot be loaded (another folder: --path): {error}") from error
-    if source.digest != header.provenance["source"]["digest"]:
-        raise SourceError(f"source {name!r} holds other objects now than those that {zoo} was fitted to")
-    return source
-
-
-def value_range_of(zoo: Zoo) -> tuple[float, float]:
-    """What the values 0 and 1 of the objects are in the networks' outputs; (0, 1) if the zoo does not say."""
-    provenance = zoo.header.provenance
-    if provenance.get("recipe"):
-        return recipe_of(zoo.path, zoo.header).value_range
-    low, high = provenance.get("value_range", (0.0, 1.0))
-    return float(low), float(high)
-
-
-def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:
-    """The recipe that a zoo was fitted by.
-
-    Raises:
-        ZooError: it says none, or one that this version does not know.
-    """
-    try:
-        # zoos of earlier versions list fields that their fitter did not use: they are not asked for now
-        return Recipe(**header.provenance["recipe"], given=frozenset())
-    except (KeyError, TypeError, WeightspaceError) as error:
-        raise ZooError(
-            f"{zoo} does not say by which recipe it was fitted, or by one that is not known here: {error}"
-        ) from error

@@ -9,8 +9,9 @@ import safetensors.torch
 import torch
 from weightspace.cli.main import main
 from weightspace.errors import ZooError
+from weightspace.fitting.origin import source_of, value_range_of
 from weightspace.fitting.quality import decode, psnr
-from weightspace.fitting.verify import source_of, value_range_of, verify
+from weightspace.fitting.verify import verify
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import ZooHeader
 

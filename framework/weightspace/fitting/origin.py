@@ -1,0 +1,97 @@
+"""What a zoo says of its making, and what is made again from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from weightspace.entry_points import is_dotted
+from weightspace.errors import SourceError, WeightspaceError, ZooError
+from weightspace.fitting.recipes import Recipe
+from weightspace.shown import shown
+from weightspace.sources import Objects, load_source
+from weightspace.sources.base import GROUP
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, ZooHeader
+
+
+def told_arguments(header: ZooHeader, path: str | None = None) -> list[str]:
+    """What will be read because a zoo's file names it: one line, or none where it names nothing.
+
+    Args:
+        header: of the zoo.
+        path: folder of the source's files that is taken in place of the file's.
+    """
+    arguments = _arguments(header, path)
+    named = {
+        name: value for name, value in arguments.items() if isinstance(value, str) and (name, value) != ("path", path)
+    }
+    if not named:
+        return []
+    elsewhere = " (another folder: --path)" if "path" in named else ""
+    listing = ", ".join(f"{name}={shown(value)}" for name, value in named.items())
+    return [f"source {header.provenance['source']['name']}, as {FILE} says: {listing}{elsewhere}"]
+
+
+def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str | None = None) -> Objects:
+    """Loads the source that a zoo was fitted to.
+
+    A zoo comes from anybody: what its file names is looked up among the sources that distributions offer, and is not
+    imported otherwise.
+
+    Args:
+        zoo: its folder, for messages.
+        header: of the zoo.
+        path: folder of the source's files, if it is not the one of the fit.
+        source: the source's name, which must be the zoo's; needed where that is a dotted path.
+
+    Raises:
+        ZooError: the zoo does not say its source.
+        SourceError: it is a dotted path that the user has not given, or another than the given one; the files are not
+            there, or hold other objects than those of the fit.
+    """
+    if "source" not in header.provenance:
+        raise ZooError(f"{zoo} does not say which source its networks were fitted to")
+    name = header.provenance["source"]["name"]
+    if source not in (None, name):
+        raise SourceError(f"--source {source}: the zoo at {zoo} was fitted to {name}")
+    if source is None and is_dotted(GROUP, name):
+        raise SourceError(
+            f"the zoo at {zoo} was fitted to the source {name}, which is not imported because a file names it: "
+            f"if it is yours or can be trusted, give --source {name}"
+        )
+    try:
+        objects = load_source(name, **_arguments(header, path))
+    except SourceError as error:
+        raise SourceError(f"the source of {zoo} cannot be loaded (another folder: --path): {error}") from error
+    if objects.digest != header.provenance["source"]["digest"]:
+        raise SourceError(f"source {name!r} holds other objects now than those that {zoo} was fitted to")
+    return objects
+
+
+def _arguments(header: ZooHeader, path: str | None) -> dict[str, Any]:
+    return {**header.provenance.get("source_arguments", {}), **({} if path is None else {"path": path})}
+
+
+def value_range_of(zoo: Zoo) -> tuple[float, float]:
+    """What the values 0 and 1 of the objects are in the networks' outputs; (0, 1) if the zoo does not say."""
+    provenance = zoo.header.provenance
+    if provenance.get("recipe"):
+        return recipe_of(zoo.path, zoo.header).value_range
+    low, high = provenance.get("value_range", (0.0, 1.0))
+    return float(low), float(high)
+
+
+def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:
+    """The recipe that a zoo was fitted by.
+
+    Raises:
+        ZooError: it says none, or one that this version does not know.
+    """
+    try:
+        # zoos of earlier versions list fields that their fitter did not use: they are not asked for now
+        return Recipe(**header.provenance["recipe"], given=frozenset())
+    except (KeyError, TypeError, WeightspaceError) as error:
+        raise ZooError(
+            f"{zoo} does not say by which recipe it was fitted, or by one that is not known here: {error}"
+        ) from error
