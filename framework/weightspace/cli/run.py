@@ -336,6 +336,8 @@ class RunCLI(LightningCLI):
         check_work(self.trainer)
         if isinstance(self.model, Task):
             self.model.check(self.datamodule, self.trainer)
+            if self.config_init["fit"]["ckpt_path"] is None:
+                self.model.check_target(self.datamodule)
         if self._lock is None or self._over:
             return
         options = self.config_init["fit"]

@@ -141,6 +141,18 @@ class Task(pl.LightningModule, ABC):
                 "steps: give trainer.max_epochs or trainer.max_steps; trainer.max_time may end the run before"
             )
 
+    def check_target(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where the target that the data serves is nothing to learn, or to be measured by.
+
+        Asked once it is known whether a checkpoint brings the target that its model has learned.
+        """
+
+    def _check_served(self) -> None:
+        self.check_target(self.data)
+
+    # all of them come after the checkpoint has been read
+    on_fit_start = on_validation_start = on_test_start = on_predict_start = _check_served
+
     @property
     def artefact(self) -> Backbone | None:
         """What a run leaves as a file of its own: the backbone, with its head; None: nothing that could be one."""

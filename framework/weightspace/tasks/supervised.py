@@ -67,15 +67,16 @@ class SupervisedTask(Task):
         self.backbone = self.build(data, classes)
         if self.compile_backbone:
             self.backbone.compile()
+        counted = max(classes, 2)  # one class alone waits for a checkpoint, with whose classes all is made again
 
         def counts() -> dict[str, Metric | MetricCollection]:
-            accuracy = MulticlassAccuracy(classes, average="micro")
-            return {"accuracy": accuracy, "confusion": MulticlassConfusionMatrix(classes)}
+            accuracy = MulticlassAccuracy(counted, average="micro")
+            return {"accuracy": accuracy, "confusion": MulticlassConfusionMatrix(counted)}
 
-        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.train_accuracy = MulticlassAccuracy(counted, average="micro")
         self.val_metrics = MetricCollection(counts())
         self.test_metrics = nn.ModuleList(
-            MetricCollection({**counts(), "balanced_accuracy": BalancedAccuracy(classes)}, compute_groups=False)
+            MetricCollection({**counts(), "balanced_accuracy": BalancedAccuracy(counted)}, compute_groups=False)
             for _ in TEST_NAMES
         )
 
@@ -86,9 +87,14 @@ class SupervisedTask(Task):
             raise ConfigError(f"{type(self).__name__} does not learn from pairs: leave data.positives out")
         if data.class_names is None:
             raise ConfigError(f"{type(self).__name__} classifies, but {data.zoo.path} has no classes")
+
+    def check_target(self, data: ZooDataModule) -> None:
+        """Raises ConfigError where there is one class, and nothing has learned to tell it from others."""
+        assert data.class_names is not None
         if len(data.class_names) < 2:
             raise ConfigError(
                 f"{type(self).__name__} needs two classes or more, and {data.zoo.path} has one, {data.class_names[0]!r}"
+                ". A model that has learned it among others can be tested on it (--ckpt_path)"
             )
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:
