@@ -12,7 +12,7 @@ from weightspace.errors import AugmentationError
 from weightspace.spec import ACTIVATION_SYMMETRIES
 from weightspace.testing.augmentation_rules import BASIC, OTHERS
 from weightspace.testing.check import Check, contract, run_checks
-from weightspace.testing.networks import WIDTHS, random_networks, specs
+from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
 
 
 def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Check]:
@@ -33,7 +33,7 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
         f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATION_SYMMETRIES)} with widths "
         f"{', '.join(str(w) for w in WIDTHS)}"
     )
-    return contract(augmentation, augmentation.name, BASIC, OTHERS, lambda: batches(augmentation))
+    return contract(augmentation.name, BASIC, OTHERS, lambda: network_cases(augmentation, batches(augmentation)))
 
 
 def check_augmentation(subject: Augmentation | type[Augmentation]) -> None:

@@ -6,8 +6,8 @@ from weightspace.backbones import Backbone
 from weightspace.errors import WeightspaceError
 from weightspace.spec import NetworkSpec
 from weightspace.testing.backbone_rules import BASIC, OTHERS, MakeBackbone, made
-from weightspace.testing.check import Check, contract, run_checks
-from weightspace.testing.networks import WIDTHS, random_networks, specs
+from weightspace.testing.check import Check, contract, name_of, run_checks
+from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
 
 #: The shallowest and the deepest of all activations.
 SPECS = tuple(specs((WIDTHS[0], WIDTHS[-1])))
@@ -28,7 +28,7 @@ def backbone_checks(make: MakeBackbone) -> list[Check]:
     refusals = {spec: _refusal(make, spec) for spec in SPECS}
     accepted = [spec for spec, reason in refusals.items() if reason is None]
     assert accepted, f"{name} accepts no networks; the last reason: {refusals[SPECS[-1]]}"
-    return contract(make, name, BASIC, OTHERS, lambda: map(random_networks, accepted))
+    return contract(name, BASIC, OTHERS, lambda: network_cases(make, map(random_networks, accepted)))
 
 
 def check_backbone(make: MakeBackbone) -> None:
@@ -48,13 +48,10 @@ def check_backbone(make: MakeBackbone) -> None:
 
 def _name(make: MakeBackbone) -> str:
     """That of the class, of the function, or of what a nameless function makes."""
-    name = str(getattr(make, "__name__", "<lambda>"))
-    if name != "<lambda>":
-        return name
     try:
-        return type(made(make, SPECS[0])).__name__
+        return name_of(make, "") or type(made(make, SPECS[0])).__name__
     except Exception:
-        return name
+        return "<lambda>"
 
 
 def _refusal(make: MakeBackbone, spec: NetworkSpec) -> str | None:

@@ -8,13 +8,11 @@ from functools import cached_property
 from typing import Any
 from unittest import SkipTest
 
-from weightspace.batch import WeightBatch
-
 #: Largest difference in float64 of what is said to be exact.
 EXACT = 1e-9
 
-#: A function of the subject and a batch of networks, whose docstring states the rule.
-Rule = Callable[[Any, WeightBatch], None]
+#: A function of a case's arguments, whose docstring states the rule.
+Rule = Callable[..., None]
 
 
 class NotTriedError(SkipTest):
@@ -31,23 +29,34 @@ class NotTriedError(SkipTest):
 
 
 @dataclass(frozen=True)
+class Case:
+    """What a rule is tried on.
+
+    Attributes:
+        arguments: of the rule: the subject, and for instance a batch of networks.
+        where: how reports call what the subject meets, for instance "on networks 2-6-1"; "": nothing else.
+    """
+
+    arguments: tuple[Any, ...]
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Check:
     """One rule, for one subject. A call raises AssertionError, with the rule and numbers, where it is broken.
 
     Where a rule is broken that this one presupposes, it is not tried: it would only fail for the same reason.
 
     Attributes:
-        subject: what is checked.
-        subject_name: how reports call it.
+        subject_name: how reports call what is checked.
         rule: the rule.
-        batches: gives the networks for which the subject is valid.
+        cases: gives what the rule is tried on.
         premises: checks of the rules that this one presupposes.
     """
 
-    subject: Any
     subject_name: str
     rule: Rule
-    batches: Callable[[], Iterable[WeightBatch]]
+    cases: Callable[[], Iterable[Case]]
     premises: tuple[Check, ...] = field(default=(), repr=False)
 
     @property
@@ -56,7 +65,7 @@ class Check:
         return f"{self.subject_name}-{self.rule.__name__}"
 
     def __call__(self) -> None:
-        """Tries the rule on all kinds of networks for which the subject is valid.
+        """Tries the rule on all cases.
 
         Raises:
             AssertionError: it is broken.
@@ -78,11 +87,11 @@ class Check:
         return None
 
     def _try(self) -> None:
-        for batch in self.batches():
-            text = (self.rule.__doc__ or "").strip()
-            where = f"{self.subject_name}: broken rule {self.rule.__name__} ({text}) on networks {batch.spec}"
+        text = f"{self.subject_name}: broken rule {self.rule.__name__} ({(self.rule.__doc__ or '').strip()})"
+        for case in self.cases():
+            where = f"{text} {case.where}".rstrip()
             try:
-                self.rule(self.subject, batch)
+                self.rule(*case.arguments)
             except AssertionError as failure:
                 raise AssertionError(f"{where}: {failure}") from None
             except Exception as error:
@@ -90,25 +99,26 @@ class Check:
 
 
 def contract(
-    subject: Any,
-    subject_name: str,
-    basic: Sequence[Rule],
-    others: Sequence[Rule],
-    batches: Callable[[], Iterable[WeightBatch]],
+    subject_name: str, basic: Sequence[Rule], others: Sequence[Rule], cases: Callable[[], Iterable[Case]]
 ) -> list[Check]:
     """One check for each rule.
 
     Args:
-        subject: what is checked.
-        subject_name: how reports call it.
+        subject_name: how reports call what is checked.
         basic: rules that each presuppose the ones before them.
         others: rules that presuppose all the basic ones.
-        batches: gives the networks for which the subject is valid.
+        cases: gives what each rule is tried on.
     """
     foundations: list[Check] = []
     for rule in basic:
-        foundations.append(Check(subject, subject_name, rule, batches, tuple(foundations)))
-    return [*foundations, *(Check(subject, subject_name, rule, batches, tuple(foundations)) for rule in others)]
+        foundations.append(Check(subject_name, rule, cases, tuple(foundations)))
+    return [*foundations, *(Check(subject_name, rule, cases, tuple(foundations)) for rule in others)]
+
+
+def name_of(make: Callable[..., Any], otherwise: str) -> str:
+    """That of a class or function; of a nameless function, what is given."""
+    name = str(getattr(make, "__name__", "<lambda>"))
+    return otherwise if name == "<lambda>" else name
 
 
 def run_checks(checks: Iterable[Callable[[], None]]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 
 from weightspace.batch import WeightBatch
 from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.testing.check import Case
 
 #: One to three inputs and outputs, two to five layers, another width in every layer.
 WIDTHS = ((2, 6, 1), (3, 7, 5, 2), (2, 5, 3, 4, 1), (3, 4, 6, 3, 5, 2))
@@ -28,3 +30,9 @@ def random_networks(spec: NetworkSpec) -> WeightBatch:
     params = torch.randn(NETWORKS, spec.num_params, generator=generator, dtype=torch.float64) / 2
     numbers = torch.arange(NETWORKS)
     return WeightBatch(params, spec, numbers % CLASSES, numbers + 100, numbers % 2, CLASSES, index=7)
+
+
+def network_cases(subject: Any, batches: Iterable[WeightBatch]) -> Iterator[Case]:
+    """A case for each batch of networks that a subject meets."""
+    for batch in batches:
+        yield Case((subject, batch), f"on networks {batch.spec}")

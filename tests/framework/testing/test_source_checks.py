@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import SkipTest
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 from weightspace.sources import ImageSource, Source, load_source
 from weightspace.testing import check_source, source_checks
+from weightspace.testing.source_rules import BASIC, OTHERS
 
 GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
+BASIC_NAMES = [rule.__name__ for rule in BASIC]
 
 
 def block(language: str, part: str) -> str:
@@ -121,14 +124,34 @@ def test_a_good_one_passes() -> None:
         ("shape", "shapes"),
         ("nan", "shapes"),
         ("company", "independence"),
-        ("noise", "independence"),
+        ("noise", "repeatability"),
         ("observations", "independence"),
     ],
 )
-def test_each_fault_is_named_by_its_rule(fault: str, rule: str) -> None:
-    (check,) = (c for c in source_checks(lambda: Broken(fault)) if c.name == rule)
-    with pytest.raises(AssertionError, match=f"broken rule {rule}"):
-        check()
+def test_each_fault_is_one_failure(fault: str, rule: str) -> None:
+    with pytest.raises(AssertionError) as failure:
+        check_source(lambda: Broken(fault))
+    reported, *untried = str(failure.value).split("\n")
+    assert reported.startswith(f"the source: broken rule {rule} ")
+    if rule in BASIC_NAMES:
+        after = [*BASIC_NAMES[BASIC_NAMES.index(rule) + 1 :], *(other.__name__ for other in OTHERS)]
+        assert untried == [f"not tried, because {rule} is broken: {', '.join(after)}"]
+    else:
+        assert not untried
+
+
+def unreadable() -> Source:
+    raise FileNotFoundError("no such folder")
+
+
+def test_pytest_skips_what_presupposes_a_broken_rule() -> None:
+    first, *others = source_checks(unreadable)
+    assert first.name == "unreadable-counts"
+    with pytest.raises(AssertionError, match="unreadable: broken rule counts .* FileNotFoundError: no such folder"):
+        first()
+    for check in others:
+        with pytest.raises(SkipTest, match="was not tried, because the basic rule counts is broken"):
+            check()
 
 
 def test_other_objects_on_a_second_load_are_noticed() -> None:
