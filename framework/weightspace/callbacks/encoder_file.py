@@ -18,7 +18,8 @@ class EncoderFile(Checkpoint):
 
     Of contrastive training, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
 
-    A checkpoint callback, so that it runs after the one that knows which epoch is the best.
+    A checkpoint callback, so that it runs after the one that knows which epoch is the best: in a plain trainer, list it
+    after its ``ModelCheckpoint``.
 
     Args:
         folder: the run's.
@@ -26,15 +27,24 @@ class EncoderFile(Checkpoint):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        #: score of the best that is written
         self._best: float | None = None
+        self._resumed = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the best where a run goes on from the checkpoint of it: that was saved before this file was."""
+        if not self._resumed:  # of weights from elsewhere it is not known whether they are the best
+            self._best = _best_score(trainer)
+        self._keep_best(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the best, where this epoch is."""
-        score = getattr(best_of(trainer), "best_model_score", None)
-        if trainer.sanity_checking or trainer.state.fn != "fit" or score is None or float(score) == self._best:
-            return
-        self._best = float(score)
-        self._write(trainer, pl_module, "_best")
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._keep_best(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the best, where the checkpoint of it is saved so late."""
+        self._keep_best(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the last."""
@@ -46,10 +56,21 @@ class EncoderFile(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes it from a checkpoint."""
-        self._best = state_dict["best"]
+        self._best, self._resumed = state_dict["best"], True
+
+    def _keep_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        score = _best_score(trainer)
+        if score is not None and score != self._best:
+            self._best = score
+            self._write(trainer, pl_module, "_best")
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, suffix: str) -> None:
         if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:
             return
         path = self.folder / f"{pl_module.artefact_name}{suffix}.safetensors"
         save_encoder(path, pl_module.artefact, pl_module.artefact_target)
+
+
+def _best_score(trainer: pl.Trainer) -> float | None:
+    score = getattr(best_of(trainer), "best_model_score", None)
+    return None if score is None else float(score)

@@ -12,6 +12,7 @@ import yaml
 from weightspace.callbacks import BestCheckpoint
 from weightspace.checkpoint_io import read_checkpoint
 from weightspace.cli.main import main
+from weightspace.encoder import load_encoder
 from weightspace.run_folder import RunFolder
 
 COUNTS = """
@@ -89,6 +90,23 @@ def test_the_best_ones_are_kept(fit: list[str], capsys: pytest.CaptureFixture[st
     assert not list(folder.checkpoints.glob("top-*"))
     assert main([*fit, "4", "--overwrite", "true", "--checkpoints.top_k", "0"]) == 2
     assert "checkpoints.top_k must be at least 1, found 0" in capsys.readouterr().err
+
+
+def best_file_is_the_best(folder: RunFolder) -> bool:
+    best = read_checkpoint(folder.checkpoint("best"))["state_dict"]
+    file = load_encoder(folder.path / "backbone_best.safetensors").state_dict()
+    return all(torch.equal(best[f"backbone.{name}"], tensor) for name, tensor in file.items())
+
+
+def test_the_file_of_the_best_network_is_that_of_the_best_checkpoint(fit: list[str]) -> None:
+    folder = RunFolder(Path("runs/best/0"))
+    assert main([*fit, "2"]) == 0
+    assert best_file_is_the_best(folder)
+    (folder.path / "backbone_best.safetensors").unlink()  # as where the process was killed before it
+    for checkpoint in ("best", "last"):
+        assert main([*fit, "3", "--ckpt_path", checkpoint]) == 0
+        assert read_checkpoint(folder.checkpoint("best"))["epoch"] == 0
+        assert best_file_is_the_best(folder)
 
 
 def test_the_state_of_an_earlier_version_is_read(tmp_path: Path) -> None:

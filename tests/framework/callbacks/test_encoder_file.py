@@ -7,7 +7,8 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
-from weightspace.backbones import DWS
+from lightning.pytorch.callbacks import ModelCheckpoint
+from weightspace.backbones import DWS, MLP
 from weightspace.callbacks import EncoderFile
 from weightspace.data import ZooDataModule
 from weightspace.encoder import describe_encoder, load_encoder
@@ -57,3 +58,16 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
     before = path.read_bytes()
     next(c for c in run.callbacks if isinstance(c, EncoderFile)).on_train_end(run, task)
     assert path.read_bytes() == before
+
+
+def test_the_best_of_a_plain_trainer_is_that_of_its_checkpoint(digits_zoo: Path, tmp_path: Path) -> None:
+    task = SupervisedTask(lambda spec, k: MLP(spec, k, hidden=4), learning_rate=1e-2)
+    best = ModelCheckpoint(tmp_path, monitor="val/loss")  # saves at the end of the epoch, after validation
+    run = pl.Trainer(
+        max_epochs=3, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[best, EncoderFile(tmp_path)],
+    )  # fmt: skip
+    run.fit(task, datamodule=ZooDataModule(str(digits_zoo)))
+    expected = torch.load(best.best_model_path, weights_only=True)["state_dict"]
+    file = load_encoder(tmp_path / "backbone_best.safetensors").state_dict()
+    assert all(torch.equal(expected[f"backbone.{name}"], tensor) for name, tensor in file.items())
