@@ -7,8 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from numpy.typing import NDArray
 from torch import Tensor
 
 from weightspace.augment import Augmentation, AugmentationChain
@@ -201,7 +204,7 @@ def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figu
 
 
 def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
-    """A confusion matrix (K, K) of counts, true classes in rows, shaded by the share of the row."""
+    """A confusion matrix (K, K) of counts, true classes in rows, shaded by the share of the row; zeros are blank."""
     share = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     size = 0.45 * len(class_names) + 2
     figure = Figure(figsize=(size, size), layout="constrained")
@@ -213,14 +216,20 @@ def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     axis.set_yticks(ticks, labels)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    for row, column in torch.cartesian_prod(torch.arange(len(class_names)), torch.arange(len(class_names))).tolist():
+    style: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 7,
+        "in_layout": False,
+    }  # they lie in their cells
+    for row, column in matrix.nonzero().tolist():
         colour = "white" if share[row, column] > 0.5 else "black"
-        axis.text(column, row, str(int(matrix[row, column])), ha="center", va="center", color=colour, fontsize=7)
+        axis.text(column, row, str(int(matrix[row, column])), color=colour, **style)
     return figure
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG; makes the folder.
+def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
+    """Draws a figure, writes it as a PNG, and returns its pixels (H, W, 4) with alpha; makes the folder.
 
     Raises:
         ZooError: the name does not end in .png, or the file cannot be written.
@@ -228,15 +237,20 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     target = Path(path)
     if target.suffix != ".png":
         raise ZooError(f"pictures are PNG files: expected a name that ends in .png, found {str(path)!r}")
+    figure.set_dpi(120)
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():  # names in scripts that the font has not
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())
+    content = io.BytesIO()
+    imsave(content, pixels, format="png", dpi=120)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():  # names in scripts that the font has not
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            content = io.BytesIO()
-            figure.savefig(content, dpi=120, format="png")
         write_whole(target, content.getbuffer())
     except OSError as error:
         raise ZooError(f"the picture {target} cannot be written: {error.strerror or error}") from error
+    return pixels
 
 
 def _images(values: Tensor, shape: tuple[int, int, int]) -> Tensor:

@@ -60,6 +60,6 @@ class Pictures(Callback):
                 self._draw(trainer, f"confusion_{name}", confusion_figure(matrix, names))
 
     def _draw(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
-        save_figure(figure, self.folder / f"{name}.png")
-        if isinstance(trainer.logger, TensorBoardLogger):
-            trainer.logger.experiment.add_figure(name, figure, trainer.global_step)
+        pixels = save_figure(figure, self.folder / f"{name}.png")
+        if isinstance(trainer.logger, TensorBoardLogger):  # drawing is slow: once for both
+            trainer.logger.experiment.add_image(name, pixels[..., :3], trainer.global_step, dataformats="HWC")
