@@ -49,7 +49,10 @@ def test_imports_go_up(path: Path) -> None:
             assert LAYERS.index(other) <= LAYERS.index(own), f"{own} imports {other}, which is below it"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda p: p.name)
+PLUGINS = sorted([*(ROOT / "plugins").rglob("*.py"), *(PACKAGE / "testing" / "template").rglob("*.py")])
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda p: p.name)
 def test_plugins_import_public_names_only(path: Path) -> None:
     for name in imports(path):
         if name.startswith("weightspace"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
-from weightspace.testing.scaffold import write_plugin
+from weightspace.testing.scaffold import KINDS, write_plugin
 
 console = make_console()
 
@@ -15,18 +15,19 @@ def plugin_cli(arguments: list[str]) -> None:
     """Parses and runs the command."""
     parser = Parser(prog="weightspace plugin", description="Plugins of one's own.")
     subcommands = parser.add_subcommands()
-    new = Parser(description="Writes an installable distribution with one working augmentation and its tests.")
+    new = Parser(description="Writes an installable distribution with one working class, its tests and an experiment.")
     new.add_argument("name", type=str, help="lower-case words joined by hyphens: my-noise")
+    new.add_argument("--kind", choices=list(KINDS), default=next(iter(KINDS)), help="what the class is")
     new.add_argument("--out", type=str, default=None, help="folder to make (default: one of the plugin's name)")
     subcommands.add_subcommand("new", new, help=new.description)
     options = parser.parse_args(arguments).new
-    _new(options.name, Path(options.out or options.name))
+    _new(options.name, options.kind, Path(options.out or options.name))
 
 
-def _new(name: str, out: Path) -> None:
-    for path in write_plugin(name, out):
+def _new(name: str, kind: str, out: Path) -> None:
+    for path in write_plugin(name, out, kind):
         console.print(f"wrote {path}")
     console.print(
-        f"next: pip install -e {out}, then weightspace augmentations show {name.replace('-', '_')}, "
-        f"and pytest {out} to check it against the contract"
+        f"next: pip install -e {out}, then pytest {out} to check it against the contract; {out / 'README.md'} has "
+        "an experiment with it"
     )

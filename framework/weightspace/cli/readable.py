@@ -59,6 +59,7 @@ def explained(parser: Any, message: str) -> str:
         r"Subcommand '(\w+)' does not accept option '([\w.]+)'": lambda match: _key(match[2], parser),
         r"Group '([\w.]+)' does not accept option '([\w.]+)'": lambda match: _option(match, parser),
         r"unrecognized arguments: (--?[\w.]+).*": lambda match: _argument(match, parser),
+        r"invalid choice: '(.*?)',? \(choose from (.*?)\)": _choice,
         r"there is no class (\w+), expected its name or dotted path(?!:)": lambda match: _class(match, parser, message),
     }
     text = readable(message)
@@ -93,6 +94,11 @@ def _attribute(match: re.Match[str]) -> str:
     names = [name for name, value in vars(sys.modules.get(match[1], re)).items() if isinstance(value, type)]
     close = difflib.get_close_matches(match[2], names, n=1)
     return match[0] + (f": did you mean {close[0]!r}?" if close else "")
+
+
+def _choice(match: re.Match[str]) -> str:
+    names = re.findall(r"[^\s',]+", match[2])
+    return f"there is no {match[1]!r}: {hint(match[1], names)}"
 
 
 def _options(parser: Any) -> list[str]:

@@ -1,52 +1,119 @@
-"""Writes a new plugin: a complete distribution with one augmentation, from the template of this package."""
+"""Writes a new plugin: a complete distribution with one class, from the templates of this package."""
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
-from weightspace.augment.registry import GROUP
+from weightspace.augment.registry import GROUP as AUGMENTATIONS
 from weightspace.entry_points import distribution, plugins
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, closest
+from weightspace.sources.base import GROUP as SOURCES
 
-#: The template is a distribution of this name; its files end in .txt, so that no tool takes them for ours.
-TEMPLATE_NAME = "scaled-noise"
-#: Names that the template's files import.
-TAKEN = ("Tensor", "Augmentation", "WeightBatch", "NetworkSpec", "AugmentationError")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+#: Endings of a template's files: others are what tools leave there.
+ENDINGS = (".md", ".py", ".toml", ".yaml")
 
 
-def render(name: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Template:
+    """A kind of plugin, whose template is the folder ``template/<kind>``, itself a distribution.
+
+    Attributes:
+        name: of the template's distribution.
+        group: of its entry point; None: experiments name the class by its dotted path.
+        entry: whether the entry point's name is that of the module or of the class.
+    """
+
+    name: str
+    group: str | None
+    entry: Literal["module", "class"] = "module"
+
+
+#: The kinds of plugins; the first is the default.
+KINDS = {
+    "augmentation": Template("scaled-noise", AUGMENTATIONS),
+    "backbone": Template("neuron-norms", "weightspace.backbones", "class"),
+    "source": Template("plane-waves", SOURCES),
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a plugin of a name is called.
+
+    Attributes:
+        distribution: "my-noise".
+        module: "my_noise".
+        cls: "MyNoise".
+    """
+
+    distribution: str
+    module: str
+    cls: str
+
+    @classmethod
+    def of(cls, name: str) -> Names:
+        """The three of a distribution's name.
+
+        >>> Names.of("my-noise")
+        Names(distribution='my-noise', module='my_noise', cls='MyNoise')
+        """
+        words = name.split("-")
+        return cls(name, "_".join(words), "".join(word.capitalize() for word in words))
+
+    def entry(self, kind: str) -> str:
+        """How commands and experiments name it."""
+        template = KINDS[kind]
+        if template.group is None:
+            return f"{self.module}.{self.cls}"
+        return self.cls if template.entry == "class" else self.module
+
+
+def render(name: str, kind: str) -> dict[str, str]:
     """The files of a plugin: path -> text.
 
     Args:
-        name: of the distribution, for instance my-noise; module and entry point are my_noise, the class MyNoise.
+        name: of the distribution, for instance my-noise; the module is my_noise, the class MyNoise.
+        kind: one of ``KINDS``.
     """
-    words = dict(zip(_forms(TEMPLATE_NAME), _forms(name), strict=True))
+    before, after = Names.of(KINDS[kind].name), Names.of(name)
+    words = {getattr(before, form): getattr(after, form) for form in ("distribution", "module", "cls")}
     pattern = re.compile("|".join(map(re.escape, words)))
 
     def translated(text: str) -> str:
         return pattern.sub(lambda match: words[match.group()], text)
 
-    found = _texts(files("weightspace.testing") / "template")
-    return {translated(path.removesuffix(".txt")): translated(text) for path, text in sorted(found.items())}
+    return {translated(path): translated(text) for path, text in sorted(_texts(kind).items())}
 
 
-def write_plugin(name: str, out: Path) -> list[Path]:
+def write_plugin(name: str, out: Path, kind: str = "augmentation") -> list[Path]:
     """Writes the files below a new folder, and returns their paths.
 
+    Args:
+        name: of the distribution, for instance my-noise.
+        out: the folder, which must not exist.
+        kind: one of ``KINDS``.
+
     Raises:
-        ConfigError: the name is not one for a distribution or is taken, the folder exists or cannot be written.
+        ConfigError: unknown kind; the name is not one for a distribution or is taken; the folder exists or cannot be
+            written.
     """
-    check_name(name)
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of plugin {kind!r}: {closest(kind, KINDS)}")
+    check_name(name, kind)
     if out.exists():
         raise ConfigError(f"{out} exists: choose another name, or another folder with --out")
-    files = render(name)
+    files = render(name, kind)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".plugin-") as folder:
@@ -60,32 +127,38 @@ def write_plugin(name: str, out: Path) -> list[Path]:
     return [out / path for path in files]
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, kind: str) -> None:
     """Raises ConfigError where a plugin of this name could not be installed or would hide something."""
     if not NAME.fullmatch(name):
         raise ConfigError(f"plugin name: expected lower-case words joined by hyphens, like my-noise, found {name!r}")
-    module = _forms(name)[1]
-    if module in plugins(GROUP):
-        owners = " and ".join(distribution(point) for point in plugins(GROUP)[module])
-        raise ConfigError(f"plugin name {name!r}: {owners} offers the augmentation {module!r} already")
-    taken = _forms(name)[2] in TAKEN or keyword.iskeyword(_forms(name)[2])
-    if taken or keyword.iskeyword(module):
-        raise ConfigError(f"plugin name {name!r}: its class {_forms(name)[2]} would hide a name that it needs itself")
-    if find_spec(module) is not None:
-        raise ConfigError(f"plugin name {name!r}: the module {module!r} exists already in Python, choose another name")
+    names, group = Names.of(name), KINDS[kind].group
+    entry = names.entry(kind)
+    if group is not None and entry in plugins(group):
+        owners = " and ".join(distribution(point) for point in plugins(group)[entry])
+        raise ConfigError(f"plugin name {name!r}: {owners} offers the {kind} {entry!r} already")
+    if names.cls in _imported(kind) or keyword.iskeyword(names.cls) or keyword.iskeyword(names.module):
+        raise ConfigError(f"plugin name {name!r}: its class {names.cls} would hide a name that it needs itself")
+    if find_spec(names.module) is not None:
+        raise ConfigError(
+            f"plugin name {name!r}: the module {names.module!r} exists already in Python, choose another name"
+        )
 
 
-def _forms(name: str) -> tuple[str, str, str]:
-    """ "my-noise" -> ("my-noise", "my_noise", "MyNoise")."""
-    words = name.split("-")
-    return name, "_".join(words), "".join(word.capitalize() for word in words)
+def _imported(kind: str) -> set[str]:
+    """Names that the files of a template import."""
+    trees = [ast.parse(text) for path, text in _texts(kind).items() if path.endswith(".py")]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
-def _texts(folder: Traversable, prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+def _texts(kind: str) -> dict[str, str]:
+    found = _below(files("weightspace.testing") / "template" / kind)
+    return {path: entry.read_text(encoding="utf-8") for path, entry in found if path.endswith(ENDINGS)}
+
+
+def _below(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            found |= _texts(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".txt"):
-            found[prefix + entry.name] = entry.read_text(encoding="utf-8")
-    return found
+            yield from _below(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, entry

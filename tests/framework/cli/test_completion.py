@@ -54,6 +54,7 @@ def test_commands(completions) -> None:
         ("weightspace zoo ver", ["verify"]),
         ("weightspace zoo fit --eval", ["--eval_views"]),
         ("weightspace augmentations sh", ["show"]),
+        ("weightspace plugin new my-waves --kind so", ["source"]),
         ("weightspace report --cur", ["--curves"]),
         ("weightspace fit --trainer.max_e", ["--trainer.max_epochs"]),
         ("weightspace test -c no", ["notes.yaml"]),

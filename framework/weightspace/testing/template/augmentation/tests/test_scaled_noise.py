@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from scaled_noise import ScaledNoise
 from weightspace.augment import build_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
 from weightspace.testing import parametrize_checks
+
+from scaled_noise import ScaledNoise
 
 
 # with the default values of its parameters; add instances with other values
