@@ -15,6 +15,7 @@ from weightspace.importing.files import dwsnets
 from weightspace.importing.spec_file import read_spec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE
+from weightspace.zoo.journal import JOURNAL, cut_halves
 
 READ: dict[str, tuple[str, Callable[[Path, Zoo], object]]] = {
     "splits": ("splits.json", lambda folder, zoo: dwsnets(folder)),
@@ -23,6 +24,7 @@ READ: dict[str, tuple[str, Callable[[Path, Zoo], object]]] = {
     "digest of a zoo": (FILE, lambda folder, zoo: zoo.digest),
     "verify": (FILE, lambda folder, zoo: list(verify(zoo, 0))),
     "zoo": (FILE, lambda folder, zoo: Zoo(folder)),
+    "journal": (JOURNAL, lambda folder, zoo: cut_halves(folder)),
 }
 
 

@@ -1,6 +1,6 @@
 """What a ``class_path`` in a configuration may be, and what becomes of its arguments when another is chosen.
 
-This is the one place that replaces functions within jsonargparse, which has no settings for these:
+Functions within jsonargparse are replaced here, and in ``config_text`` and ``interpolation``, where it has no settings:
 
 - Where a callable is expected that makes objects of a class, jsonargparse looks at what a function returns only if the
   function is given by its path alone; one with ``init_args`` it calls, whatever it is.

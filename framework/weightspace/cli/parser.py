@@ -12,13 +12,14 @@ import torch
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-from weightspace.cli import class_paths
+from weightspace.cli import class_paths, config_text, interpolation
 from weightspace.cli.completion import ASKED, subparser_asked
 from weightspace.cli.readable import explained
 from weightspace.errors import ConfigError
 from weightspace.safe_yaml import check_yaml, load_yaml
 
-class_paths.install()
+for _rules in (class_paths, config_text, interpolation):  # what jsonargparse has no settings for
+    _rules.install()
 
 
 def _load(text: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from weightspace.files import write_whole
+from weightspace.files import JSON_LIMIT, read_regular, write_whole
 from weightspace.shown import PlainConsole
 from weightspace.sources.cache import cache_folder
 from weightspace.sources.mesh_file import leak, parse_mesh, read_file
@@ -96,7 +96,7 @@ def _look(file: Path) -> Finding:
 def _recall(memory: Path) -> dict[str, Finding]:
     """What an earlier survey found; nothing, if that cannot be read: it is only a memory."""
     try:
-        content = json.loads(memory.read_bytes())
+        content = json.loads(read_regular(memory, JSON_LIMIT))
         if content["version"] != _version():
             return {}
         return {str(name): Finding(**finding) for name, finding in content["files"].items()}

@@ -85,7 +85,7 @@ def remove(folder: Path) -> None:
 def cut_halves(folder: Path) -> None:
     """Removes from each journal the last line, if the process was killed while it wrote that."""
     for path in journals(folder):
-        whole, _, half = path.read_bytes().rpartition(b"\n")
+        whole, _, half = read_regular(path, TEXT_LIMIT).rpartition(b"\n")
         if half:
             write_whole(path, whole + b"\n" if whole else b"")
 

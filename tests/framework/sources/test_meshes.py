@@ -256,6 +256,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
         load_source("meshes", path=str(tmp_path))
 
 
+@pytest.mark.timeout(60, func_only=True)  # a fifo is waited for, for ever
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"version": 2, "files": {"box/box.off": {}}}', b"\xff\xfe"])
 def test_a_memory_that_cannot_be_read_is_made_anew(content: bytes, tmp_path: Path) -> None:
     write(tmp_path / "net/box/box.off", plank())
@@ -267,6 +268,10 @@ def test_a_memory_that_cannot_be_read_is_made_anew(content: bytes, tmp_path: Pat
     ]
     good = memory.read_bytes()
     memory.write_bytes(content)
+    load_source("meshes", path=str(tmp_path / "net"), points=64)
+    assert memory.read_bytes() == good
+    memory.unlink()
+    os.mkfifo(memory)
     load_source("meshes", path=str(tmp_path / "net"), points=64)
     assert memory.read_bytes() == good
 
