@@ -2,13 +2,15 @@
 
 ``encoder.safetensors`` holds the weights under the backbone's own names, and as metadata the texts ``encoder`` (JSON:
 class, architecture of the networks, out_dim, arguments), ``versions`` and ``digest``, which is compared on loading.
-Nothing in it is executed: the class is looked up by its name among the installed backbones.
+Nothing in it is executed, nor imported because of it: the class is looked up among the backbones that distributions
+offer, and those that have been imported.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,11 @@ import torch
 from torch import Tensor
 
 from weightspace.backbones import Backbone
+from weightspace.backbones.base import as_state, from_state, is_description
 from weightspace.backbones.classifier import EncoderClassifier
+from weightspace.backbones.naming import GROUP, dotted, means, name_of
 from weightspace.batch import WeightBatch
-from weightspace.entry_points import load_plugin, plugins
+from weightspace.entry_points import choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
 from weightspace.files import read_regular, write_whole
 from weightspace.sealed import DIGEST, UnsealedError, seal, unseal
@@ -49,13 +53,20 @@ def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | N
     write_whole(Path(path), seal(encoder.state_dict(), {"format": FORMAT, **texts}))
 
 
-def load_encoder(path: str | Path) -> Backbone:
+def load_encoder(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:
     """Builds the backbone that the artefact describes, with its weights, in evaluation mode.
+
+    Args:
+        path: the file.
+        classes: of your own, to be taken where the file has one of such a name, in whichever module it was. Classes
+            that distributions offer, and those that have been imported, are found without.
 
     Raises:
         ConfigError: no such file, a damaged one, not an encoder artefact, or of a backbone that is not installed.
     """
     description, tensors = _read(path)
+    if names := _names(description, classes):
+        description, tensors = _renamed(description, names), _renamed_states(tensors, names)
     try:
         encoder = _factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
     except (SpecError, TypeError) as error:
@@ -145,24 +156,61 @@ def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> Non
 def _factory(description: dict[str, Any]) -> Callable[[NetworkSpec, int], Backbone]:
     """The class with its arguments; arguments that are backbones become factories in turn."""
     arguments = {
-        name: _factory(value) if isinstance(value, dict) and {"class", "arguments"} <= value.keys() else value
-        for name, value in description["arguments"].items()
+        name: _factory(value) if is_description(value) else value for name, value in description["arguments"].items()
     }
     made: Callable[[NetworkSpec, int], Backbone] = partial(_backbone_class(description["class"]), **arguments)
     return made
 
 
 def _backbone_class(name: str) -> Callable[..., Backbone]:
-    if name in plugins("weightspace.backbones"):
-        found: Callable[..., Backbone] = load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
-        return found
+    """The class of this name that a distribution offers, or that has been imported: a file imports nothing else."""
     if name == EncoderClassifier.__name__:
         return EncoderClassifier
-    # a class of the user's own that is not offered by a distribution must have been imported
-    loaded = {kind.__name__: kind for kind in _subclasses(Backbone)}  # type: ignore[type-abstract]
-    if name not in loaded:
-        raise ConfigError(f"the backbone {name!r} is not installed: {closest(name, plugins('weightspace.backbones'))}")
-    return loaded[name]
+    if name in plugins(GROUP) or ":" in name:
+        found: Callable[..., Backbone] = load_plugin(GROUP, name, ConfigError, kind="backbone")
+        return found
+    known = {dotted(cls): cls for cls in _subclasses(Backbone)}  # type: ignore[type-abstract]
+    found_at = [path for path, cls in known.items() if name in (path, name_of(cls))]
+    found_at = found_at or [path for path, cls in known.items() if means(name, cls)]
+    how = "name the class yourself: load_encoder(path, classes=[...]), weightspace embed --backbone DOTTED.PATH"
+    if not found_at:
+        raise ConfigError(
+            f"the backbone {name!r} is not installed, nor imported, which a file has no say in: {how}. "
+            f"Or install it: {closest(name, choices(GROUP))}"
+        )
+    if len(found_at) > 1:
+        raise ConfigError(f"the backbone {name!r} may be {' or '.join(sorted(found_at))}: {how}")
+    return known[found_at[0]]
+
+
+def _names(description: dict[str, Any], classes: Sequence[type[Backbone]]) -> dict[str, str]:
+    """Today's names of these classes by what a description calls those that have the same name within their modules."""
+    found = {}
+    for cls in classes:
+        for saved in _classes_in(description):
+            if re.split("[.:]", saved)[-1] == cls.__name__:
+                found[saved] = name_of(cls)
+    return found
+
+
+def _classes_in(value: Any) -> list[str]:
+    if not is_description(value):
+        return []
+    return [value["class"], *(name for inner in value["arguments"].values() for name in _classes_in(inner))]
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """A description with other names of classes."""
+    if not is_description(value):
+        return value
+    arguments = {name: _renamed(inner, names) for name, inner in value["arguments"].items()}
+    return {**value, "class": names.get(value["class"], value["class"]), "arguments": arguments}
+
+
+def _renamed_states(tensors: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
+    """Weights whose descriptions have other names of classes."""
+    states = {key: tensor for key, tensor in tensors.items() if key.endswith("_extra_state")}
+    return {**tensors, **{key: as_state(_renamed(from_state(state), names)) for key, state in states.items()}}
 
 
 def _subclasses(kind: type[Backbone]) -> list[type[Backbone]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -29,6 +30,22 @@ def distribution(point: EntryPoint) -> str:
 def choices(group: str) -> list[str]:
     """What can be written to name each plugin of a group: its name, or ``distribution:name`` where two claim that."""
     return [text for name, points in plugins(group).items() for text in _texts(name, points)]
+
+
+def offered(group: str, found: object) -> list[str]:
+    """What can be written to name this class of a group, that of ``choices`` first; none: nobody offers it."""
+    texts: list[str] = []
+    for name, points in plugins(group).items():
+        for point, text in zip(points, _texts(name, points), strict=True):
+            if point.attr == getattr(found, "__qualname__", None) and _loads(point, found):
+                texts += [text, *_all_of(point), name]
+    return list(dict.fromkeys(texts))
+
+
+def _loads(point: EntryPoint, found: object) -> bool:
+    with suppress(Exception):  # whatever a third party's module does at import
+        return point.load() is found
+    return False
 
 
 def origin(group: str, name: str) -> str:
@@ -99,7 +116,11 @@ def _texts(name: str, points: tuple[EntryPoint, ...]) -> list[str]:
 def _all_texts(group: str) -> list[str]:
     """``distribution:name`` of every plugin of a group, also where one alone claims the name."""
     points = [point for claimed in plugins(group).values() for point in claimed]
-    return [f"{point.dist.name}:{point.name}" for point in points if point.dist]
+    return [text for point in points for text in _all_of(point)]
+
+
+def _all_of(point: EntryPoint) -> list[str]:
+    return [f"{point.dist.name}:{point.name}"] if point.dist else []
 
 
 def _plain(name: str) -> str:

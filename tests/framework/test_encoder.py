@@ -4,17 +4,22 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
-from weightspace.encoder import embed, load_encoder, load_weights, save_encoder
+from weightspace.cli.main import main
+from weightspace.encoder import describe_encoder, embed, load_encoder, load_weights, save_encoder
+from weightspace.entry_points import plugins
 from weightspace.errors import ConfigError
 from weightspace.sealed import seal, unseal
+from weightspace.zoo import Zoo
 
 BACKBONES = {
     "DWS": partial(DWS, hidden=4, layers=1, pool="max", dropout=0.3),
@@ -177,3 +182,111 @@ class Opaque(Backbone):
 def test_arguments_must_be_plain_data(random_batch) -> None:
     with pytest.raises(ConfigError, match="Opaque: arguments must be numbers, text, .* found what = <object"):
         Opaque(random_batch().spec, 2, object()).state_dict()
+
+
+NET = """
+from weightspace.backbones import MLP
+
+class {}(MLP):
+    pass
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., object]]:
+    """Writes a module with a class, which can be imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules = set(sys.modules)
+    yield lambda name, cls="Net": (tmp_path / f"{name}.py").write_text(NET.format(cls))
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+
+
+def test_classes_of_one_name_are_told_apart(module, random_batch, tmp_path: Path) -> None:
+    module("one_net"), module("other_net")
+    one, other = (import_module(name).Net for name in ("one_net", "other_net"))
+    spec, path = random_batch().spec, tmp_path / "e.safetensors"
+    for cls in (one, other):
+        save_encoder(path, Canonical(spec, 6, partial(cls, hidden=4)))
+        assert type(load_encoder(path).backbone) is cls
+    with pytest.raises(ConfigError, match=r"one_net.Net.*other_net.Net"):
+        load_weights(path, Canonical(spec, 6, partial(one, hidden=4)))
+    save_encoder(path, other(spec, 6, hidden=4))
+    with pytest.raises(ConfigError, match=r"this backbone is a one_net.Net, the saved one a other_net.Net"):
+        load_weights(path, one(spec, 6, hidden=4))
+
+
+def test_a_file_has_nothing_imported(module, random_batch, tmp_path: Path) -> None:
+    path = tmp_path / "e.safetensors"
+    save_encoder(path, Canonical(random_batch().spec, 6, partial(MLP, hidden=4)))
+    module("never_net")
+    within = {"class": "never_net.Net", "arguments": {"hidden": 4}}
+    rewrite(path, {"arguments": {"backbone": within, "group": "auto"}})
+    message = r"'never_net.Net' is not installed, nor imported, .*: load_encoder\(path, classes=\[...\]\)"
+    with pytest.raises(ConfigError, match=message):
+        load_encoder(path)
+    assert "never_net" not in sys.modules
+
+
+def test_a_class_that_has_moved_is_named_by_the_user(module, random_batch, tmp_path: Path) -> None:
+    module("old_net"), module("new_net")
+    path, spec = tmp_path / "e.safetensors", random_batch().spec
+    save_encoder(path, Canonical(spec, 6, partial(import_module("old_net").Net, hidden=4)))
+    new = import_module("new_net").Net
+    loaded = load_encoder(path, classes=[new])
+    assert type(loaded.backbone) is new
+    save_encoder(path, loaded)
+    load_weights(path, Canonical(spec, 6, partial(new, hidden=4)))
+
+
+def test_names_alone_are_those_of_files_of_before(module, random_batch, tmp_path: Path) -> None:
+    module("first_net", "Lone"), module("second_net", "Lone")
+    first = import_module("first_net").Lone
+    path, spec = tmp_path / "e.safetensors", random_batch().spec
+    save_encoder(path, first(spec, 6, hidden=4))
+    tensors, texts = unseal(path.read_bytes())
+    del texts["digest"]
+    before = {"class": "Lone", "arguments": json.loads(texts["encoder"])["arguments"]}
+    texts["encoder"] = json.dumps({**json.loads(texts["encoder"]), **before})
+    state = {**json.loads(bytes(tensors["_extra_state"].tolist())), **before}
+    tensors["_extra_state"] = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
+    path.write_bytes(seal(tensors, texts))
+    assert type(load_encoder(path)) is first
+    load_weights(path, first(spec, 6, hidden=4))
+    second = import_module("second_net").Lone
+    with pytest.raises(
+        ConfigError, match=r"'Lone' may be .*first_net.Lone.*second_net.Lone.*name the class yourself: load_encoder"
+    ):
+        load_encoder(path)
+    assert type(load_encoder(path, classes=[second])) is second
+
+
+def test_two_distributions_offer_one_name(module, random_batch, tmp_path: Path) -> None:
+    module("their_net")
+    metadata = tmp_path / "their_net-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-net\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[weightspace.backbones]\nMLP = their_net:Net\n")
+    path, spec = tmp_path / "e.safetensors", random_batch().spec
+    plugins.cache_clear()
+    try:
+        for cls, name in ((import_module("their_net").Net, "their-net:MLP"), (MLP, "weightspace:MLP")):
+            save_encoder(path, cls(spec, 6, hidden=4))
+            assert describe_encoder(path)["class"] == name
+            assert type(load_encoder(path)) is cls
+    finally:
+        (metadata / "entry_points.txt").unlink()
+        plugins.cache_clear()
+    load_weights(path, MLP(spec, 6, hidden=4))  # ours alone has the name again
+    assert type(load_encoder(path)) is MLP
+
+
+def test_embedding_by_a_class_of_the_user(module, zoo: Zoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module("my_net")
+    path, out = tmp_path / "e.safetensors", tmp_path / "out.safetensors"
+    save_encoder(path, import_module("my_net").Net(zoo.spec, 6, hidden=4))
+    embedding = ["embed", "--encoder", str(path), "--zoo", str(zoo.path), "--out", str(out)]
+    assert main([*embedding, "--backbone", "os.getcwd"]) == 2
+    assert "expected a class derived from Backbone" in capsys.readouterr().err
+    assert main([*embedding, "--backbone", "my_net.Net"]) == 0
+    assert load_file(out)["embedding"].shape == (len(zoo), 6)

@@ -37,6 +37,8 @@ class Augmentation(Callback, ABC):
         AugmentationError: a parameter is out of range.
     """
 
+    set_by_constructor = "occurrence"
+
     exact: ClassVar[Literal["function", "input"] | None] = None
     activations: ClassVar[frozenset[str]] = frozenset(ACTIVATION_SYMMETRIES)
     uses_labels: ClassVar[bool] = False

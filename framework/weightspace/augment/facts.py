@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from weightspace.augment.base import Augmentation
+from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
 from weightspace.spec import ACTIVATION_SYMMETRIES
 
@@ -36,14 +37,8 @@ def check_instance(augmentation: object, title: str | None = None) -> None:
     title = title or type(augmentation).__name__
     if not isinstance(augmentation, Augmentation):
         raise AugmentationError(f"{title}: expected an Augmentation, found {augmentation!r}")
-    check_set_up(augmentation, title)
+    check_constructed(augmentation, AugmentationError, title)
     check_facts(augmentation, title)
-
-
-def check_set_up(augmentation: Augmentation, title: str) -> None:
-    """Raises AugmentationError where its base class was never set up."""
-    if not hasattr(augmentation, "occurrence"):
-        raise AugmentationError(f"{title}: its constructor must call super().__init__(p)")
 
 
 def _items(activations: object) -> list[object]:

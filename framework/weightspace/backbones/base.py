@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from weightspace.backbones.naming import means, name_of
 from weightspace.batch import WeightBatch
+from weightspace.constructed import check_constructed, constructing
 from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
 
@@ -37,6 +39,8 @@ class Backbone(nn.Module, ABC):
     Raises:
         ConfigError: out_dim out of range.
     """
+
+    set_by_constructor = "out_dim"
 
     normaliser: Normaliser
     _arguments: dict[str, Any]
@@ -100,13 +104,13 @@ class Backbone(nn.Module, ABC):
 
     def get_extra_state(self) -> Tensor:
         """The description, saved with the weights: JSON text as bytes, since some formats hold tensors only."""
-        return torch.frombuffer(bytearray(json.dumps(self.description()).encode()), dtype=torch.uint8)
+        return as_state(self.description())
 
     def set_extra_state(self, state: Tensor) -> None:
         """Raises SpecError where weights of another backbone, or of one for other networks, are loaded."""
         own = self.description()
         try:
-            saved = json.loads(bytes(state.tolist()))
+            saved = _named_as_here(from_state(state), self)
             found = NetworkSpec.from_json(saved["spec"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"the saved weights have no description of their backbone: {error}") from error
@@ -123,9 +127,37 @@ class Backbone(nn.Module, ABC):
 
 def _class_and_arguments(backbone: Backbone) -> dict[str, Any]:
     return {
-        "class": type(backbone).__name__,
+        "class": name_of(type(backbone)),
         "arguments": {name: _plain(backbone, name, value) for name, value in backbone._arguments.items()},
     }
+
+
+def as_state(description: dict[str, Any]) -> Tensor:
+    """A description as it is saved with the weights."""
+    return torch.frombuffer(bytearray(json.dumps(description).encode()), dtype=torch.uint8)
+
+
+def from_state(state: Tensor) -> dict[str, Any]:
+    """The description that was saved."""
+    description: dict[str, Any] = json.loads(bytes(state.tolist()))
+    return description
+
+
+def is_description(value: Any) -> bool:
+    """Whether an argument's value describes a backbone within."""
+    found = value if isinstance(value, dict) else {}
+    return isinstance(found.get("class"), str) and isinstance(found.get("arguments"), dict)
+
+
+def _named_as_here(saved: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
+    """A saved description, with today's name where it means the backbone's class, and those of backbones within."""
+    arguments = dict(saved["arguments"])
+    for name, value in arguments.items():
+        within = getattr(backbone, name, None)
+        if is_description(value) and isinstance(within, Backbone):
+            arguments[name] = _named_as_here(value, within)
+    cls = type(backbone)
+    return {**saved, "class": name_of(cls) if means(saved["class"], cls) else saved["class"], "arguments": arguments}
 
 
 def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
@@ -139,6 +171,25 @@ def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
             f"{type(backbone).__name__}: arguments must be numbers, text, or lists and dicts of them, so that they can "
             f"be saved, found {argument} = {value!r}"
         ) from error
+
+
+def build_backbone(make: Callable[[NetworkSpec, int], Backbone], spec: NetworkSpec, out_dim: int) -> Backbone:
+    """What a class of backbones, or a function that makes one, gives for these networks.
+
+    Args:
+        make: the class, with its arguments.
+        spec: architecture of the networks.
+        out_dim: length of the result.
+
+    Raises:
+        ConfigError: it gives something else, or its constructor does not call that of its base.
+    """
+    with constructing(ConfigError):
+        made = make(spec, out_dim)
+    if not isinstance(made, Backbone):
+        raise ConfigError(f"backbone: expected a Backbone, found {type(made).__name__}")
+    check_constructed(made, ConfigError)
+    return made
 
 
 class Normaliser(nn.Module):

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone
+from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
-from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import canonicalise, resolve_group
 
@@ -41,9 +40,7 @@ class Canonical(Backbone):
     ) -> None:
         super().__init__(spec, out_dim, None)  # the backbone within has its own
         self.group = group
-        self.backbone = backbone(spec, out_dim)
-        if not isinstance(self.backbone, Backbone):
-            raise ConfigError(f"Canonical: backbone must be a Backbone, found {type(self.backbone).__name__}")
+        self.backbone = build_backbone(backbone, spec, out_dim)
         # a symmetry outside of the group may change the canonical order of the neurons
         kept = self.backbone.invariant_to if "permutation" in self.backbone.invariant_to else frozenset()
         self.invariant_to = resolve_group(group, spec) | kept

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, perceptron
+from weightspace.backbones.base import Backbone, build_backbone, perceptron
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
@@ -39,7 +39,7 @@ class EncoderClassifier(Backbone):
     ) -> None:
         super().__init__(spec, out_dim, None)
         self.mode, self.still = mode, mode != "full"
-        self.encoder = encoder(spec, embedding).requires_grad_(not self.still)
+        self.encoder = build_backbone(encoder, spec, embedding).requires_grad_(not self.still)
         self.invariant_to = self.encoder.invariant_to
         layer = perceptron(embedding, embedding, 1, out_dim, 0.0) if mode == "frozen" else nn.Linear(embedding, out_dim)
         self.head = nn.Sequential(nn.LayerNorm(embedding), layer)

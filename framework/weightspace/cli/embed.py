@@ -9,9 +9,12 @@ import torch
 from rich.progress import track
 from safetensors.torch import save
 
+from weightspace.backbones import Backbone
+from weightspace.backbones.naming import GROUP
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.encoder import describe_encoder, embed, load_encoder
+from weightspace.entry_points import load_plugin
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.zoo import Zoo
@@ -30,10 +33,11 @@ def embed_cli(arguments: list[str]) -> None:
     """
     parser = Parser(prog="weightspace embed", description="Writes a zoo's embeddings by a pretrained encoder.")
     parser.add_argument("--encoder", type=str, required=True, help="encoder.safetensors of a pretraining run")
+    parser.add_argument("--backbone", type=str, help="dotted path of its class, where no distribution offers that")
     parser.add_argument("--zoo", type=str, required=True, help="folder of the zoo")
     parser.add_argument("--out", type=str, required=True, help="safetensors file to write")
     options = parser.parse_args(arguments)
-    encoder, zoo, out = load_encoder(options.encoder), Zoo(options.zoo), Path(options.out)
+    encoder, zoo, out = load_encoder(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
     if encoder.spec != zoo.spec:
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
@@ -54,3 +58,13 @@ def embed_cli(arguments: list[str]) -> None:
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
     console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
+
+
+def _classes(name: str | None) -> list[type[Backbone]]:
+    """The class of the user's own that is named, which is imported."""
+    if name is None:
+        return []
+    found = load_plugin(GROUP, name, ConfigError, kind="backbone")
+    if not (isinstance(found, type) and issubclass(found, Backbone)):
+        raise ConfigError(f"--backbone {name}: expected a class derived from Backbone, found {found!r:.100}")
+    return [found]

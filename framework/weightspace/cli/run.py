@@ -49,6 +49,7 @@ from weightspace.cli.predictions import joined, write_predictions
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.cli.work import check_work
+from weightspace.constructed import check_constructed, constructing
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
@@ -209,11 +210,13 @@ class RunCLI(LightningCLI):
         data = self._get(self.config, "data")
         own = data["seed"]
         data["seed"] = int(self._get(self.config, "seed_everything")) if own is None else own
-        super().instantiate_classes()
+        with constructing(ConfigError):
+            super().instantiate_classes()
         data["seed"] = own
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Adds the run's folder, logger and callbacks to what the configuration says."""
+        check_constructed(self.model, ConfigError)
         check_trainer(self._get(self.config_init, "trainer"))
         self.folder = self._folder()
         if self._begins_run:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from weightspace.constructed import check_constructed
 from weightspace.entry_points import choices, gives, load_plugin
 from weightspace.errors import SourceError
 
@@ -119,6 +120,7 @@ def load_source(name: str, **arguments: Any) -> Objects:
         raise SourceError(f"source {name!r}: {error}; it takes {takes}") from error
     try:
         source = function(**arguments)
+        check_constructed(source, SourceError, f"source {name!r}")
         if ":" in name or "." in name:
             object.__setattr__(source, "name", name)  # of frozen classes too: what provenance says must find it again
         return source

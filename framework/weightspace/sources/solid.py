@@ -31,6 +31,7 @@ class SolidSource(Source):
         SourceError: a value out of range.
     """
 
+    set_by_constructor = "clamp"
     in_dim, out_dim = 3, 1
 
     def __init__(self, points: int, field: str, clamp: float) -> None:

@@ -35,6 +35,8 @@ class Task(pl.LightningModule, ABC):
         artefact_name: what the file of the trained network is called, without its ending.
     """
 
+    set_by_constructor = "optimisation"
+
     head: ClassVar[Literal["class", "value"] | None] = None
     monitor: ClassVar[str]
     monitor_mode: ClassVar[str] = "max"

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, check_sizes
+from weightspace.backbones.base import Backbone, build_backbone, check_sizes
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
@@ -78,7 +78,7 @@ class ContrastiveTask(Task):
 
     def make(self, data: ZooDataModule) -> None:
         """Builds encoder and projector."""
-        self.backbone = self.make_backbone(data.spec, self.embedding)
+        self.backbone = build_backbone(self.make_backbone, data.spec, self.embedding)
         self.backbone.fit_normaliser(data.training_batch())
         # here, and not in the constructor: in several processes Lightning seeds once more in between
         self.projector = _projector(self.widths, self.norm)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from torch import nn
 
-from weightspace.backbones.base import Backbone, check_sizes
+from weightspace.backbones.base import Backbone, build_backbone, check_sizes
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.data import ZooDataModule
 from weightspace.encoder import load_weights
@@ -65,7 +65,7 @@ class FineTuneTask(SupervisedTask):
         """Raises ConfigError where the encoder is of other networks, another class or other arguments."""
         super().check(data, trainer)
         if self.path is not None:
-            load_weights(self.path, self.make_backbone(data.spec, self.embedding))
+            load_weights(self.path, build_backbone(self.make_backbone, data.spec, self.embedding))
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:
         """Encoder and classifier."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.regression import KendallRankCorrCoef, MeanSquaredError, R2Score
 
-from weightspace.backbones.base import Backbone
+from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.distributed import share
@@ -59,7 +59,7 @@ class RegressionTask(Task):
         self.register_buffer("mean", targets.mean(0))
         self.register_buffer("deviation", targets.std(0, correction=0).clamp(min=1e-8))
         count = targets.shape[1]
-        self.backbone = self.make_backbone(data.spec, count)
+        self.backbone = build_backbone(self.make_backbone, data.spec, count)
         self.backbone.fit_normaliser(batch)
         if self.compile_backbone:
             self.backbone.compile()

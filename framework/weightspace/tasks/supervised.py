@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from weightspace.backbones.base import Backbone
+from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.distributed import share
@@ -99,7 +99,7 @@ class SupervisedTask(Task):
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:
         """The network from batches to (B, classes) logits."""
-        backbone = self.make_backbone(data.spec, classes)
+        backbone = build_backbone(self.make_backbone, data.spec, classes)
         backbone.fit_normaliser(data.training_batch())
         return backbone
 

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterator
 
 from weightspace.augment import Augmentation
-from weightspace.augment.facts import check_set_up
 from weightspace.batch import WeightBatch
+from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
 from weightspace.spec import ACTIVATION_SYMMETRIES
 from weightspace.testing.augmentation_rules import BASIC, OTHERS
@@ -26,7 +26,7 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
     """
     augmentation = _instance(subject)
     try:
-        check_set_up(augmentation, type(augmentation).__name__)
+        check_constructed(augmentation, AugmentationError)
     except AugmentationError as error:
         raise AssertionError(str(error)) from None
     assert any(True for _ in batches(augmentation)), (

@@ -12,6 +12,7 @@ from torch import Tensor
 from weightspace.backbones import Backbone
 from weightspace.backbones.base import check_initialised
 from weightspace.batch import WeightBatch
+from weightspace.constructed import check_constructed
 from weightspace.errors import ConfigError, SpecError, WeightspaceError
 from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
 from weightspace.symmetry import GroupElement
@@ -38,6 +39,7 @@ def build(make: MakeBackbone, batch: WeightBatch) -> Backbone:
     """The backbone in float64, for evaluation, with the normaliser of the batch."""
     backbone = made(make, batch.spec)
     assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
+    check_constructed(backbone, ConfigError)
     check_initialised(backbone, type(backbone).__name__)
     backbone = backbone.double().eval()
     backbone.fit_normaliser(batch)

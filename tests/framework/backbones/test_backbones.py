@@ -345,7 +345,7 @@ def test_canonical_claims_only_what_follows(random_batch) -> None:
     spec = random_batch((2, 5, 4, 1)).spec
     assert Canonical(spec, 3, Squares, group="permutation").invariant_to == {"permutation"}
     assert Canonical(spec, 3, ScaleGNN, group="permutation").invariant_to >= {"permutation", "sign"}
-    with pytest.raises(ConfigError, match="backbone must be a Backbone, found Linear"):
+    with pytest.raises(ConfigError, match="backbone: expected a Backbone, found Linear"):
         Canonical(spec, 3, lambda spec, out_dim: torch.nn.Linear(2, 2))
 
 
