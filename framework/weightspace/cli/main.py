@@ -22,7 +22,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tell
   embed --encoder E --zoo Z --out F  write a zoo's embeddings by a pretrained encoder
   report RUNS...                 compare runs in a table
   augmentations [show NAME]      list the installed augmentations, or tell all about one and draw what it does
-  plugin new NAME [--kind K]     start a plugin of your own: an augmentation, backbone or source with its tests
+  plugin new NAME [--kind K]     start a plugin of your own: augmentation, backbone, source or task
   --version
 """
 

@@ -17,11 +17,7 @@ from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.shown import cell
 from weightspace.targets import Target
-
-KINDS = ("probability", "prediction")
-EXPECTED = (
-    'a dict of tensors with "object" (B,), "view" (B,) and "probability" (B, K) of the classes or "prediction" (B, T)'
-)
+from weightspace.tasks.prediction import EXPECTED, check_prediction
 
 
 def joined(returned: Any, task: str, names: int, device: torch.device) -> dict[str, Tensor]:
@@ -37,16 +33,7 @@ def joined(returned: Any, task: str, names: int, device: torch.device) -> dict[s
         ConfigError: it is not what predictions are.
     """
     batches = returned if isinstance(returned, list) else []
-    for batch in batches:
-        kinds = [kind for kind in KINDS if isinstance(batch, dict) and kind in batch]
-        tensors = [batch.get(name) for name in ("object", "view", *kinds)] if kinds else []
-        if len(kinds) != 1 or not all(isinstance(tensor, Tensor) for tensor in tensors):
-            raise ConfigError(f"{task}.predict_step should return {EXPECTED}, found {_described(batch)}")
-        *identity, result = tensors
-        shape = (len(result), names)
-        if tuple(result.shape) != shape or any(tuple(one.shape) != shape[:1] for one in identity):
-            raise ConfigError(f"{task}.predict_step should return {EXPECTED}, with {names} columns, found "
-                              f"{_described(batch)}")  # fmt: skip
+    kinds = [check_prediction(batch, task, names) for batch in batches]
     if not batches:
         raise ConfigError(f"{task}.predict_step has returned nothing: it should return {EXPECTED}")
     whole = {name: torch.cat([batch[name] for batch in batches]) for name in ("object", "view", kinds[0])}
@@ -98,12 +85,3 @@ def _value_lines(result: Tensor, true: Tensor, target: Target) -> Any:
     yield [*(f"true({name})" for name in target.names), *target.names]
     for row, known in zip(result.tolist(), true.tolist(), strict=True):
         yield [f"{value:.7g}" for value in (*known, *row)]
-
-
-def _described(value: Any) -> str:
-    """What a value is, in a few words."""
-    if isinstance(value, Tensor):
-        return f"a tensor {tuple(value.shape)}"
-    if isinstance(value, dict):
-        return f"a dict with {', '.join(f'{name} ({_described(item)})' for name, item in value.items()) or 'nothing'}"
-    return f"{type(value).__name__}"

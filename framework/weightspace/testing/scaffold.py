@@ -44,6 +44,7 @@ KINDS = {
     "augmentation": Template("scaled-noise", AUGMENTATIONS),
     "backbone": Template("neuron-norms", "weightspace.backbones", "class"),
     "source": Template("plane-waves", SOURCES),
+    "task": Template("balanced-classes", None),
 }
 
 

@@ -37,6 +37,13 @@ EDITS = {
         ('"count"', '"number"'),
         ("count", "number"),
     ],
+    "task": [
+        ("learning_rate: float = 2e-3", "rate: float = 1e-2"),
+        ("learning_rate", "rate"),
+        ("warmup: float = 0.1,", "warmup: float = 0.5,\n        sharpness: float = 3.0,"),
+        ("        self.make_backbone = backbone", "        self.make_backbone, self.sharpness = backbone, sharpness"),
+        ("return logits", "return logits * self.sharpness"),
+    ],
 }
 
 
