@@ -17,7 +17,7 @@ CORE = [
     "rich>=13",
     "matplotlib>=3.8",
 ]
-DATA = ["scikit-learn>=1.4", "pooch>=1.8", "pillow>=10"]
+DATA = ["scikit-learn>=1.4", "requests>=2.28", "pillow>=10"]
 SHAPES = ["scikit-image>=0.22", "trimesh>=4.4"]
 COMPLETION = ["argcomplete>=3.5"]
 TEST = [

@@ -20,3 +20,5 @@ BATCH_BYTES, ARCHIVE_BYTES = 200_000_000, 250_000_000
 PICKLE_STEPS = 2_000_000
 #: An .npz archive may unpack to so many bytes, or to so many times its size.
 NPZ_BYTES, NPZ_RATIO = 500_000_000, 50
+#: Bytes of a file that is downloaded: the largest of Fashion-MNIST has 26 MB.
+DOWNLOAD_BYTES = 100_000_000

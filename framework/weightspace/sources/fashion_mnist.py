@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from weightspace.errors import MissingExtraError, SourceError
+from weightspace.errors import SourceError
 from weightspace.sources.cache import cache_folder
+from weightspace.sources.download import download
 from weightspace.sources.idx import FILES, idx
 from weightspace.sources.image_source import ImageSource
 
@@ -63,21 +64,14 @@ def fetch(folder: Path, url: str, checksums: dict[str, str]) -> Path:
 
     Raises:
         SourceError: no network, or another checksum than expected; nothing damaged stays in the folder.
+        MissingExtraError: requests is not installed.
     """
-    try:
-        import pooch
-    except ImportError as error:
-        raise MissingExtraError("pooch", "data", "downloading Fashion-MNIST") from error
-    from requests.exceptions import RequestException
-
-    pooch.get_logger().setLevel("WARNING")
-    shelf = pooch.create(path=folder, base_url=url, registry=checksums)
     for name in (f"{file}.gz" for file in FILES):
         try:
-            shelf.fetch(name)
-        except (RequestException, OSError, ValueError) as error:
+            download(f"{url}{name}", folder / name, checksums[name])
+        except SourceError as error:
             raise SourceError(
-                f"{url}{name} could not be downloaded to {folder} ({error}). Put the four files into a folder "
-                "and give its path, or install Debian's package dataset-fashion-mnist"
+                f"{error}. Put the four files into a folder and give its path, or install Debian's package "
+                "dataset-fashion-mnist"
             ) from error
     return folder
