@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,9 +22,9 @@ JSON_LIMIT = 64_000_000
 
 #: What the system says where no more can be written: no space, over a quota, or over a limit of the process.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LEFTOVER = re.compile(r"\..*\.(\d+)\.tmp")
-#: Folders in which this process has looked for leftovers.
-_tidied: set[Path] = set()
+_LEFTOVER = re.compile(r"\..*\.\d+\.tmp")
+#: Folders, as absolute paths, in which this process has looked for leftovers.
+_tidied: set[str] = set()
 
 
 class DiskFullError(WeightspaceError, OSError):
@@ -52,7 +53,7 @@ class DiskFullError(WeightspaceError, OSError):
 def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     """Opens a temporary file beside ``path``; at the end it is flushed to disk and takes the name.
 
-    A process that is killed leaves at most a file ``.<name>.<process>.tmp``, which the next one removes.
+    A process that is killed leaves at most a file ``.<name>.<process>.tmp``, which nobody holds and the next removes.
 
     Args:
         path: the file.
@@ -65,7 +66,7 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
     _tidy(path.parent)
     temporary = path.with_name(f".{path.name.encode()[:200].decode(errors='ignore')}.{os.getpid()}.tmp")
     try:
-        with _space(path, needed), _replaced(path, temporary) as file:
+        with space_for(path, needed), _replaced(path, temporary) as file:
             yield file
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -73,8 +74,17 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _space(path: Path, needed: int | None) -> Iterator[None]:
-    """Says which file found no space."""
+def space_for(path: Path, needed: int | None) -> Iterator[None]:
+    """Says which file found no space.
+
+    Args:
+        path: the file that the block writes.
+        needed: bytes; None where it is not known.
+
+    Raises:
+        DiskFullError: the disk is full.
+        OSError: anything else.
+    """
     try:
         yield
     except DiskFullError:
@@ -87,26 +97,63 @@ def _space(path: Path, needed: int | None) -> Iterator[None]:
 
 def _tidy(folder: Path) -> None:
     """Removes temporary files of processes that are gone, once for each folder."""
-    if folder in _tidied:
+    place = os.path.abspath(folder)
+    if place in _tidied:
         return
-    _tidied.add(folder)
+    _tidied.add(place)
     try:
         names = os.listdir(folder)
     except OSError:
         return
     for name in names:
-        found = _LEFTOVER.fullmatch(name)
-        if found and not Path(f"/proc/{found[1]}").exists() and Path("/proc/self").exists():
-            (folder / name).unlink(missing_ok=True)
+        if _LEFTOVER.fullmatch(name) and not (folder / name).is_dir():
+            remove_leftover(folder / name)
+
+
+def hold(descriptor: int) -> None:
+    """Marks an open temporary file or folder as being written, until it is closed or its process has ended.
+
+    It is a lock of the operating system, which other machines see, too, where a network file system knows locks; where
+    it knows none, nothing is ever taken for a leftover.
+    """
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def remove_leftover(path: Path) -> None:
+    """Removes a temporary file or folder, unless somebody holds it (see ``hold``), or it cannot be known."""
+    folder = path.is_dir()
+    try:
+        descriptor = os.open(path, (os.O_RDONLY if folder else os.O_RDWR | os.O_NONBLOCK) | os.O_NOFOLLOW)
+    except OSError:  # it has gone, is a link, or another user's
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+            shutil.rmtree(path) if folder else path.unlink()
+    except OSError:  # it is held, or there are no locks
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _open_held(temporary: Path) -> BinaryIO:
+    while True:
+        file = temporary.open("wb")
+        hold(file.fileno())
+        with suppress(FileNotFoundError):  # another process may have taken it for a leftover, before it was held
+            if os.path.samestat(temporary.stat(), os.fstat(file.fileno())):
+                return file
+        file.close()
 
 
 @contextmanager
 def _replaced(path: Path, temporary: Path) -> Iterator[BinaryIO]:
-    with temporary.open("wb") as file:
+    with _open_held(temporary) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+        temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

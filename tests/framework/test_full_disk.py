@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from warm import WarmCommand
+from weightspace.backbones import MLP
+from weightspace.callbacks.class_tables import ClassTables
 from weightspace.checkpoint_io import AtomicCheckpointIO
 from weightspace.cli.main import main
-from weightspace.files import DiskFullError, write_whole
+from weightspace.encoder import save_encoder
+from weightspace.files import DiskFullError, hold, remove_leftover, whole_file, write_whole
 from weightspace.run_folder import RunFolder
+from weightspace.zoo import Zoo
 
 Limited = Callable[[int], "contextmanager[None]"]
 
@@ -85,13 +89,64 @@ def test_pictures(command: str, digits_zoo: Path, tmp_path: Path, capsys: pytest
     assert not os.listdir(tmp_path)
 
 
-def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    (tmp_path / f".x.png.{gone.pid}.tmp").write_bytes(b"half")
-    (tmp_path / f".y.png.{os.getppid()}.tmp").write_bytes(b"another's")
-    write_whole(tmp_path / "z.png", b"")
-    assert sorted(os.listdir(tmp_path)) == [f".y.png.{os.getppid()}.tmp", "z.png"]
+def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    write_whole(Path("a.png"), b"")
+    monkeypatch.chdir(tmp_path)  # the same relative folder, and another one
+    Path(".x.png.1.tmp").write_bytes(b"half")
+    Path(".folder.1.tmp").mkdir()
+    with Path(".y.png.1.tmp").open("wb") as held:
+        hold(held.fileno())  # whatever its number says, on this machine or another
+        write_whole(Path("z.png"), b"")
+        assert sorted(os.listdir()) == [".folder.1.tmp", ".y.png.1.tmp", "other", "z.png"]
+    remove_leftover(Path(".y.png.1.tmp"))
+    assert not Path(".y.png.1.tmp").exists()
+
+
+def test_a_file_that_is_being_written_is_held(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "x") as file:
+        file.write(b"new")
+        (temporary,) = tmp_path.iterdir()
+        remove_leftover(temporary)
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
+def test_tensorboards_thread(experiment: Path) -> None:
+    """Its file grows with every step, and is written by a thread of its own."""
+    options = ["--trainer.enable_checkpointing", "false", "--trainer.log_every_n_steps", "1"]
+    small = ["--model.backbone.init_args.hidden", "2", "--data.batch_size", "4", "--trainer.max_epochs", "30"]
+    with WarmCommand("fit", "-c", str(experiment), *options, *small, file_size=60_000) as running:
+        _, said = running.communicate()
+    assert running.returncode == 2
+    assert said.startswith("error: runs/x/0 cannot be written: a quota or a limit of file sizes is reached")
+    assert len(said.splitlines()) == 1
+    (events,) = Path("runs/x/0").glob("events.out.tfevents.*")
+    assert events.stat().st_size == 60_000, "it was this file"
+
+
+def test_embeddings(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_encoder(tmp_path / "e.safetensors", MLP(Zoo(digits_zoo).spec, 16))
+    out = tmp_path / "out.safetensors"
+    command = ["embed", "--encoder", str(tmp_path / "e.safetensors"), "--zoo", str(digits_zoo), "--out", str(out)]
+    with file_size(10_000):
+        assert main(command) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{out} cannot be written: a quota or a limit of file sizes is reached: " in said
+    assert "bytes are needed" in said
+    assert os.listdir(tmp_path) == ["e.safetensors"]
+
+
+def test_tables_of_classes(tmp_path: Path) -> None:
+    names = [str(number) for number in range(10)]
+    trainer = SimpleNamespace(is_global_zero=True, datamodule=SimpleNamespace(class_names=names))
+    task = SimpleNamespace(confusions=lambda: {"test": torch.eye(10, dtype=torch.long)})
+    tables = ClassTables(tmp_path, tmp_path / "pictures")
+    with file_size(100), pytest.raises(DiskFullError) as full:
+        tables.on_test_epoch_end(trainer, task)  # type: ignore[arg-type]
+    assert f"{tmp_path}/pictures/confusion_test.csv cannot be written" in str(full.value)
+    assert "bytes are needed" in str(full.value)
+    assert not os.listdir(tmp_path / "pictures")
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'{"test": 7}', b"[" * 100_000, b"\xff"])

@@ -6,7 +6,10 @@ import argparse
 import logging
 import os
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -131,6 +134,27 @@ def _own_error(error: BaseException | None) -> WeightspaceError | None:
     while error is not None and not isinstance(error, WeightspaceError):
         error = error.__cause__ or error.__context__
     return error
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Keeps Python from printing a traceback where TensorBoard's thread finds no room: it hands its error on."""
+    before = threading.excepthook
+
+    def hook(ended: Any) -> None:
+        if not (isinstance(ended.exc_value, OSError) and ended.exc_value.errno in FULL):
+            before(ended)
+
+    threading.excepthook = hook
+    try:
+        yield
+    except OSError as error:
+        for thread in threading.enumerate():
+            if getattr(thread, "exception", None) is error:
+                thread.join(10)  # it has yet to end
+        raise
+    finally:
+        threading.excepthook = before
 
 
 def _listed(asked: Any) -> list[Any]:
@@ -325,7 +349,8 @@ class RunCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         """Lightning's; where the disk is full, says so, and what there is to go on with."""
         try:
-            super()._run_subcommand(subcommand)
+            with _quiet_threads():
+                super()._run_subcommand(subcommand)
         except OSError as error:  # a logger's have no path, and may come from its thread
             if error.errno not in FULL:
                 raise

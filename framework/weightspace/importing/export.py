@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import fcntl
 import io
 import json
 import os
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.files import write_whole
+from weightspace.files import hold, remove_leftover, write_whole
 from weightspace.importing.labels_table import LABELS
 from weightspace.importing.spec_file import SPEC
 from weightspace.importing.target_file import TARGET, TargetFile
@@ -134,7 +133,7 @@ def whole_folder(out: Path, needed: int) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         temporary.mkdir()
         lock = os.open(temporary, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        hold(lock)
         yield temporary
         temporary.replace(out)
     except (OSError, safetensors.SafetensorError) as error:
@@ -147,17 +146,10 @@ def whole_folder(out: Path, needed: int) -> Iterator[Path]:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Removes the temporary folders of exports to this place whose process holds no lock on them any more."""
+    """Removes the temporary folders of exports to this place that were killed."""
     for folder in out.parent.iterdir():
         if re.fullmatch(re.escape(f".{out.name}.") + r"\d+\.tmp", folder.name) and folder.is_dir():
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            except BlockingIOError:
-                pass  # being written
-            finally:
-                os.close(descriptor)
+            remove_leftover(folder)
 
 
 def _bytes(zoo: Zoo) -> int:

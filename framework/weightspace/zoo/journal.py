@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ZooError
-from weightspace.files import read_regular, write_whole
+from weightspace.files import read_regular, space_for, write_whole
 from weightspace.zoo.header import ShardEntry, digest
 from weightspace.zoo.schema import SHARD_LINE, TEXT_LIMIT, check_fields, check_provenance, parse
 
@@ -70,8 +70,12 @@ def begin(folder: Path, job: dict[str, Any]) -> None:
 
 def append(folder: Path, process: int, entry: ShardEntry, failed: list[dict[str, Any]]) -> None:
     """Adds a shard that is whole, with the networks that were left out of it, to the journal of a process."""
-    with (folder / (f"journal-{process}.jsonl" if process else JOURNAL)).open("ab") as journal:
-        journal.write(_line({**asdict(entry), "failed": failed}))
+    path, line = (
+        folder / (f"journal-{process}.jsonl" if process else JOURNAL),
+        _line({**asdict(entry), "failed": failed}),
+    )
+    with space_for(path, len(line)), path.open("ab") as journal:
+        journal.write(line)
         journal.flush()
         os.fsync(journal.fileno())
 

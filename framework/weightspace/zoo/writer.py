@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.files import write_whole
+from weightspace.files import DiskFullError, write_whole
 from weightspace.zoo import journal
 from weightspace.zoo.differences import CIRCUMSTANCES, differing, told
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
@@ -179,6 +179,8 @@ class ZooWriter:
     def _named(self, deed: str) -> Iterator[None]:
         try:
             yield
+        except DiskFullError as error:
+            raise ZooError(f"{error}; whole shards are kept: make room, then the same command goes on") from error
         except OSError as error:
             raise ZooError(f"the zoo at {self.path} cannot be {deed}: {error.strerror or error}") from error
 

@@ -184,7 +184,10 @@ def test_a_full_disk_is_an_error_and_no_broken_zoo(tmp_path: Path) -> None:
     with WarmCommand(*FIT, "steps=3", "--train", "100", "--out", str(out), file_size=20_000) as running:
         _, err = running.communicate()
     assert running.returncode == 2
-    assert f"error: the zoo at {out} cannot be written: a quota or a limit of file sizes is reached" in err
+    shard = out / "shards/00000.safetensors"
+    assert f"error: {shard} cannot be written: a quota or a limit of file sizes is reached: " in err
+    assert "bytes are needed" in err
+    assert "make room, then the same command goes on" in err
     assert "Traceback" not in err
     assert sorted(contents(out)) == ["journal.jsonl"]
     assert fit(out, "steps=3", "--train", "100") == 0  # with room, the same command goes on
