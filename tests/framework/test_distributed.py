@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
+from warm import WarmCommand
 from weightspace.backbones import DWS
 from weightspace.batch import WeightBatch
 from weightspace.distributed import gather, share
@@ -73,13 +74,11 @@ def process(rank: int, world: int, name: str, folder: str) -> None:
 
 
 def run(world: int, name: str, folder: str) -> list[dict[str, Any]]:
-    started = [
-        subprocess.Popen([sys.executable, __file__, str(rank), str(world), name, folder], stderr=subprocess.PIPE)
-        for rank in range(world)
-    ]
-    for running in started:
-        _, errors = running.communicate(timeout=120)
-        assert running.returncode == 0, errors.decode()
+    with ExitStack() as stack:
+        commands = [WarmCommand(str(rank), str(world), name, folder, script=__file__) for rank in range(world)]
+        for running in [stack.enter_context(command) for command in commands]:
+            _, errors = running.communicate()
+            assert running.returncode == 0, errors
     return [torch.load(f"{folder}/{rank}.pt", weights_only=True) for rank in range(world)]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import runpy
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -26,17 +28,25 @@ class WarmCommand:
     Args:
         arguments: after ``weightspace``.
         file_size: no file can grow beyond so many bytes, as if the disk were full.
+        environment: variables beside those of the tests.
+        script: a Python file that is run with the arguments, instead of ``weightspace``.
 
     Attributes:
         pid: of the process.
         returncode: after ``communicate``; the negative number of a signal that ended it.
     """
 
-    def __init__(self, *arguments: str, file_size: int | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        file_size: int | None = None,
+        environment: dict[str, str] | None = None,
+        script: str | None = None,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
         told = (str(self.out), str(self.err))
-        given = (arguments, os.getcwd(), dict(os.environ), told, file_size)
+        given = (arguments, os.getcwd(), {**os.environ, **(environment or {})}, told, file_size, script)
         self._process: BaseProcess = _CONTEXT.Process(target=_run, args=given)
         for path in (self.out, self.err):
             path.touch()
@@ -76,8 +86,23 @@ class WarmCommand:
         self._folder.cleanup()
 
 
+def warm_ranks(world: int, *arguments: str) -> list[WarmCommand]:
+    """``weightspace ARGUMENTS`` as several processes of one run, with what torchrun tells each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    size = {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "warm"}
+    ranks = ({"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world))
+    return [WarmCommand(*arguments, environment={**address, **size, **rank}) for rank in ranks]
+
+
 def _run(
-    arguments: tuple[str, ...], folder: str, environment: dict[str, str], told: tuple[str, str], file_size: int | None
+    arguments: tuple[str, ...],
+    folder: str,
+    environment: dict[str, str],
+    told: tuple[str, str],
+    file_size: int | None,
+    script: str | None,
 ) -> None:
     for number, path in enumerate(told, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
@@ -86,6 +111,13 @@ def _run(
     os.environ.update(environment)
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    rank_zero_only.rank = int(environment.get("RANK", 0))  # Lightning looks for it when it is imported
+    if script is not None:
+        sys.argv = [script, *arguments]
+        runpy.run_path(script, run_name="__main__")
+        return
     # by which Lightning starts further processes
     sys.argv = [str(Path(sys.executable).with_name("weightspace")), *arguments]
     from weightspace.cli.main import main

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from warm import WarmCommand
+from warm import warm_ranks
 from weightspace.cli.main import main
 from weightspace.run_folder import RunFolder
 
@@ -41,9 +42,10 @@ def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
     Path("x.yaml").write_text(yaml.safe_dump(config))
     command = ["fit", "-c", "x.yaml", "--data.batch_size"]
     several = [*command, str(12), "--runs", "several", "--trainer.devices", str(world)]
-    with WarmCommand(*several) as running:
-        _, err = running.communicate()
-    assert running.returncode == 0, err
+    with ExitStack() as stack:
+        for running in [stack.enter_context(rank) for rank in warm_ranks(world, *several)]:
+            _, err = running.communicate()
+            assert running.returncode == 0, err
     assert main([*command, str(12 * world), "--runs", "one"]) == 0
     folders = [RunFolder(Path(runs) / "x" / "0") for runs in ("one", "several")]
     one, other = (torch.load(folder.checkpoint("last"), weights_only=True)["state_dict"] for folder in folders)

@@ -1,4 +1,4 @@
-"""One zoo by several processes: real ones, started by torchrun."""
+"""One zoo by several processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from warm import warm_ranks
 from weightspace.cli.main import main
 
 FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--train", "700", "--val", "20", "--test", "20"]
@@ -28,9 +30,11 @@ def start(processes: int, *options: str, fit: list[str] = FIT) -> subprocess.Pop
 
 
 def test_the_bytes_are_those_of_one_process(tmp_path: Path) -> None:
-    with start(3, "steps=5", "--out", str(tmp_path / "shared")) as running:
-        told, errors = running.communicate(timeout=120)
-    assert running.returncode == 0, errors
+    with ExitStack() as stack:
+        ranks = warm_ranks(3, *FIT, "steps=5", "--out", str(tmp_path / "shared"))
+        ended = [(rank, *rank.communicate()) for rank in [stack.enter_context(rank) for rank in ranks]]
+    assert [rank.returncode for rank, *_ in ended] == [0, 0, 0], ended
+    told = "".join(out for _, out, _ in ended)
     assert told.count("zoo of 1440 networks at") == 1
     assert "shared by 3 processes" in told
     assert main([*FIT, "steps=5", "--out", str(tmp_path / "one")]) == 0
@@ -77,7 +81,6 @@ def test_one_process_goes_on_where_two_were_killed(tmp_path: Path, children: Cal
     assert contents(out) == contents(tmp_path / "one")
 
 
-@pytest.mark.long
 def test_what_one_process_may_not_do_several_may_not(tmp_path: Path) -> None:
     assert main([*FIT, "steps=5", "--out", str(tmp_path / "z")]) == 0
     before = contents(tmp_path / "z")
