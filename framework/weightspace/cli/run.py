@@ -50,7 +50,7 @@ from weightspace.cli.interpolation import unresolved
 from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import joined, write_predictions
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
-from weightspace.cli.trainer_options import check_trainer
+from weightspace.cli.trainer_options import check_trainer, check_writer
 from weightspace.cli.work import check_work
 from weightspace.constructed import check_constructed, constructing
 from weightspace.data import ZooDataModule
@@ -285,6 +285,7 @@ class RunCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, RuntimeError, ImportError) as error:
             raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+        check_writer(trainer.strategy.checkpoint_io)
         self._find_end(trainer, checked)
         guard(trainer, checked)
         return trainer

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import DeviceStatsMonitor
+from lightning.pytorch.plugins import AsyncCheckpointIO
 
 from weightspace.errors import ConfigError
 
@@ -17,6 +18,8 @@ BY_TASK = "what is trained is built from the zoo, after this callback looks at i
 REFUSED = {
     "BackboneFinetuning": f"{BY_TASK}: FineTuneTask with mode linear or frozen trains a part",
     "BaseFinetuning": "is the base of callbacks: name one that is derived from it",
+    "BasePredictionWriter": "is the base of callbacks: name one of yours that is derived from it, and writes",
+    "ProgressBar": "is the base of callbacks: take TQDMProgressBar or RichProgressBar, or one of yours",
     "LearningRateFinder": (
         "sets an attribute that the tasks do not have, as their rate follows a schedule over all steps: compare runs "
         "with several --model.init_args.learning_rate"
@@ -24,6 +27,10 @@ REFUSED = {
     "ModelPruning": f"{BY_TASK}: prune the weights of checkpoints/best.ckpt after training",
     "SpikeDetection": "lacks attributes of a callback in this version of Lightning: --nonfinite stop watches the loss",
 }
+
+
+#: Those that are refused only themselves: classes that are derived from them are other callbacks.
+BASES = ("BaseFinetuning", "BasePredictionWriter", "ProgressBar")
 
 
 def check_trainer(options: Mapping[str, Any]) -> None:
@@ -45,9 +52,24 @@ def check_trainer(options: Mapping[str, Any]) -> None:
             if (
                 cls.__name__ in REFUSED
                 and cls.__module__.startswith("lightning.")
-                and (cls is type(callback) or cls.__name__ != "BaseFinetuning")
+                and (cls is type(callback) or cls.__name__ not in BASES)
             ):
                 raise ConfigError(f"trainer.callbacks: {cls.__name__} {_reason(cls.__name__)}")
+
+
+def check_writer(writer: object) -> None:
+    """Raises ConfigError where a plugin, or one that it wraps, writes checkpoints after training has gone on.
+
+    Args:
+        writer: the trainer's plugin for checkpoint files.
+    """
+    while writer is not None:
+        if isinstance(writer, AsyncCheckpointIO):
+            raise ConfigError(
+                "trainer.plugins: AsyncCheckpointIO writes a checkpoint later, but a run relies on "
+                "each from then on (best.ckpt, which of them are kept, how it goes on after a kill): leave it out"
+            )
+        writer = getattr(writer, "checkpoint_io", None)
 
 
 def _check_psutil(callback: Callback, accelerator: str) -> None:

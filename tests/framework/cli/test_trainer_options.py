@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch
 import pytest
 import yaml
 from weightspace.cli.main import main
+from weightspace.cli.trainer_options import REFUSED as REFUSED_CALLBACKS
 
 
 @pytest.fixture
 def fit(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("sizes_of_others.py").write_text("def size(batch):\n    return len(batch)\n")
     backbone = {"class_path": "MLP", "init_args": {"hidden": 4}}
     config: dict[str, Any] = {
         "model": {"class_path": "weightspace.tasks.SupervisedTask", "init_args": {"backbone": backbone}},
@@ -39,6 +44,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "transformer-engine": ({"precision": "transformer-engine"}, "transformer_engine"),
     "BackboneFinetuning": (callback("BackboneFinetuning"), "FineTuneTask with mode linear or frozen"),
     "BaseFinetuning": (callback("BaseFinetuning"), "name one that is derived from it"),
+    "BasePredictionWriter": (callback("BasePredictionWriter"), "name one of yours that is derived from it"),
+    "ProgressBar": (callback("ProgressBar"), "take TQDMProgressBar or RichProgressBar"),
+    "AsyncCheckpointIO": (
+        {"plugins": ["lightning.pytorch.plugins.AsyncCheckpointIO"]},
+        "trainer.plugins: AsyncCheckpointIO",
+    ),
     "LearningRateFinder": (callback("LearningRateFinder"), "several --model.init_args.learning_rate"),
     "ModelPruning": (callback("ModelPruning", pruning_fn="l1_unstructured"), "after training"),
     "SpikeDetection": (callback("SpikeDetection"), "--nonfinite stop"),
@@ -66,7 +77,27 @@ TRIED: list[dict[str, Any]] = [
         {"class_path": "GradientAccumulationScheduler", "init_args": {"scheduling": {0: 2}}},
     ]},
     {"callbacks": [{"class_path": name} for name in ("ModelSummary", "LambdaCallback", "EMAWeightAveraging")]},
+    {"log_every_n_steps": 1, "callbacks": [
+        {"class_path": "ThroughputMonitor", "init_args": {"batch_size_fn": "sizes_of_others.size"}},
+        *({"class_path": name} for name in ("RichProgressBar", "RichModelSummary", "WeightAveraging",
+                                            "LearningRateMonitor", "Callback", "Checkpoint")),
+    ]},
+    {"callbacks": [
+        {"class_path": "OnExceptionCheckpoint", "init_args": {"dirpath": "exceptions"}},
+        {"class_path": "ModelCheckpoint", "init_args": {"monitor": "val/loss", "filename": "mine"}},
+        {"class_path": "BatchSizeFinder", "init_args": {"max_trials": 2}},
+        {"class_path": "DeviceStatsMonitor", "init_args": {"cpu_stats": False}},
+    ]},
 ]  # fmt: skip
+
+
+def test_every_callback_of_lightning_was_tried() -> None:
+    tried = {callback["class_path"] for trainer in TRIED for callback in trainer.get("callbacks", [])}
+    assert tried.isdisjoint(REFUSED_CALLBACKS)
+    assert tried | set(REFUSED_CALLBACKS) == set(lightning.pytorch.callbacks.__all__)
+    assert set(REFUSED_CALLBACKS) <= set(REFUSED)
+    words = set(re.findall(r"\w+", (Path(__file__).parents[3] / "docs" / "running.md").read_text(encoding="utf-8")))
+    assert set(lightning.pytorch.callbacks.__all__) <= words
 
 
 @pytest.mark.long
@@ -163,3 +194,25 @@ def test_one_callback_needs_no_list(fit, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_callback_may_do_without_its_metric(fit) -> None:
     assert fit(callback("EarlyStopping", monitor="val/acuracy", strict=False)) == 0
+
+
+WRITER = """
+from pathlib import Path
+
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+
+class Writer(BasePredictionWriter):
+    def write_on_batch_end(self, trainer, module, prediction, batch_indices, batch, batch_idx, dataloader_idx):
+        Path("written").write_text(str(len(prediction["object"])))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:.*Couldn't infer the batch indices")
+def test_a_writer_of_predictions_writes(fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("writer_of_others.py").write_text(WRITER)
+    assert fit(callback("writer_of_others.Writer")) == 0
+    assert main(["predict", "-c", "small.yaml"]) == 0
+    assert Path("written").read_text() == "20"
