@@ -49,7 +49,7 @@ def class_folders(root: Path, endings: Collection[str], what: str, error: type[W
     for name in found.files:
         kind, split = class_and_split(name)
         if kind is None or name.count("/") > (1 if split is None else 2) or split not in (None, *POOLS):
-            left.append((name, f"not in the folder of a class: expected {root.name}/<class>/<file>"))
+            left.append((name, "not in the folder of a class: expected <class>/<file>"))
         else:
             pools[split or "train"].append((kind, name))
             read.append((name, kind, split))

@@ -60,7 +60,7 @@ def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, k
     for (split, path, label), name in zip(rows, relative, strict=True):
         where = split_of(name)
         if not _inside(name) or not (root / name).is_file():
-            listing.leave(path, f"no such file below {root}")
+            listing.leave(path, "no such file in the folder")
         elif is_hidden(name):
             listing.leave(name, "hidden, or of another program")
         elif where is None:

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from weightspace.files import FileRefusedError, require_regular
+from weightspace.files import require_regular
 from weightspace.importing.listing import Contents
 from weightspace.importing.network_part import NetworkError, network_part
 from weightspace.names import natural
@@ -48,7 +48,8 @@ def _refuse(error: Exception) -> NetworkError:
         return NetworkError(f"refused: {refused_pickle(error)}")
     if isinstance(error, FileNotFoundError):
         return NetworkError("no such file")
-    reason = error.strerror if isinstance(error, FileRefusedError) else f"{type(error).__name__}: {_line(error)}"
+    said = error.strerror if isinstance(error, OSError) else None  # a zoo keeps the reason, but not where its file lay
+    reason = said or f"{type(error).__name__}: {_line(error)}"
     return NetworkError(f"not a readable file ({reason})")
 
 

@@ -85,7 +85,8 @@ def _look(file: Path) -> Finding:
         state = file.stat()
         content = read_file(file)
     except (OSError, ValueError) as error:
-        return Finding(-1, -1, "", str(error), "")  # looked at again next time
+        said = error.strerror if isinstance(error, OSError) else None  # without the folder, which may be moved
+        return Finding(-1, -1, "", said or str(error), "")  # looked at again next time
     facts = (state.st_size, state.st_mtime_ns, hashlib.sha256(content).hexdigest())
     try:
         return Finding(*facts, "", leak(parse_mesh(content, file.suffix.lower())) or "")
