@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
+from warm import WarmCommand
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 
@@ -93,9 +93,9 @@ def test_one_process_visits_every_network_once(digits_zoo: Path, options: dict[s
 
 
 def test_two_processes_visit_every_network_once(digits_zoo: Path, tmp_path: Path) -> None:
-    command = [sys.executable, __file__, str(digits_zoo), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr
+    with WarmCommand(str(digits_zoo), str(tmp_path), script=__file__) as running:
+        _, errors = running.communicate()
+    assert running.returncode == 0, errors
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     check({name: one[name] + other[name] for name in one})
 

@@ -27,24 +27,37 @@ COMMAND = ["fit", "-c", "cut.yaml"]
 LAST_STEP = 3 * 23  # 3 epochs of 180 networks in batches of 8
 
 
-@pytest.fixture
-def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def write_experiment(path: Path, zoo: Path) -> Path:
     """Draws of every kind: order, augmentations with a state, dropout."""
-    monkeypatch.chdir(tmp_path)
     backbone = {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1, "dropout": 0.3}}
     config = {
         "model": {"class_path": "weightspace.tasks.SupervisedTask", "init_args": {"backbone": backbone}},
         "data": {
-            "zoo": str(digits_zoo),
+            "zoo": str(zoo),
             "batch_size": 8,
             "augmentations": ["sign_flip", {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 3}}, "mixup"],
         },
         "trainer": {"max_epochs": 3, "accelerator": "cpu"},
         "checkpoints": {"every_n_steps": 5, "keep": 3},
     }
-    path = tmp_path / "cut.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The experiment, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return write_experiment(tmp_path / "cut.yaml", digits_zoo)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, digits_zoo: Path) -> str:
+    """The folder of its run that nothing has cut, in one process and without workers."""
+    folder = tmp_path_factory.mktemp("whole")
+    path = write_experiment(folder / "cut.yaml", digits_zoo)
+    assert main(["fit", "-c", str(path), "--experiment", "cut", "--runs", str(folder)]) == 0
+    return str(folder)
 
 
 def weights(runs: str) -> dict[str, torch.Tensor]:
@@ -80,18 +93,19 @@ def step_is_there(runs: str, step: int) -> Callable[[], bool]:
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.long)])
 def test_a_run_that_is_killed_several_times_comes_to_the_weights_of_one_that_is_not(
-    experiment: Path, workers: str
+    experiment: Path, whole: str, workers: str
 ) -> None:
     options = ["--data.num_workers", workers, "--auto_resume", "true"]
     for step in (5, 30, 46):  # in the first epoch, in the second, at an epoch's end
         assert signalled(signal.SIGKILL, step_is_there("cut", step), *options, "--runs", "cut")[0] == -signal.SIGKILL
         assert not Path("cut/cut/0/metrics.json").exists()
     assert main(["fit", "-c", "cut.yaml", *options, "--runs", "cut"]) == 0
-    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0  # in this process, without workers
-    assert_equal_weights("whole", "cut")
+    assert_equal_weights(whole, "cut")
 
 
-def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(experiment: Path) -> None:
+def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(
+    experiment: Path, whole: str
+) -> None:
     folder = RunFolder(Path("cut/cut/0"))
     options = ["--checkpoints.every_n_steps", "1", "--runs", "cut"]
 
@@ -108,11 +122,10 @@ def test_a_run_that_is_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_
     assert len(leftover) == 1
     assert main(["fit", "-c", "cut.yaml", *options, "--ckpt_path", "last"]) == 0
     assert not list(folder.checkpoints.glob(".*"))
-    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0
-    assert_equal_weights("whole", "cut")
+    assert_equal_weights(whole, "cut")
 
 
-def test_sigterm_saves_and_exits_with_143(experiment: Path) -> None:
+def test_sigterm_saves_and_exits_with_143(experiment: Path, whole: str) -> None:
     options = ["--checkpoints.every_n_steps", "null", "--runs", "cut"]
     code, said = signalled(signal.SIGTERM, step_is_there("cut", 23), *options)
     assert code == 143
@@ -120,8 +133,7 @@ def test_sigterm_saves_and_exits_with_143(experiment: Path) -> None:
     assert 23 < int(end.stem.removeprefix("step-")) < 46
     assert f"told to end (SIGTERM), and saved as {end}" in " ".join(said.split())
     assert main(["fit", "-c", "cut.yaml", *options, "--auto_resume", "true"]) == 0
-    assert main(["fit", "-c", "cut.yaml", "--runs", "whole"]) == 0
-    assert_equal_weights("whole", "cut")
+    assert_equal_weights(whole, "cut")
 
 
 @pytest.mark.parametrize("process", [pytest.param("first", marks=pytest.mark.long), "second"])

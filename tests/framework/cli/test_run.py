@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import warnings
 from pathlib import Path
@@ -26,10 +27,7 @@ ROOT = Path(__file__).parents[3]
 EXPERIMENTS = sorted(p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("*.yaml"))
 
 
-@pytest.fixture
-def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small experiment in an empty working directory."""
-    monkeypatch.chdir(tmp_path)
+def write_experiment(path: Path, zoo: Path) -> Path:
     config = {
         "seed_everything": 3,
         "model": {
@@ -37,15 +35,37 @@ def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch
             "init_args": {"backbone": {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1}}},
         },
         "data": {
-            "zoo": str(digits_zoo),
+            "zoo": str(zoo),
             "batch_size": 32,
             "augmentations": ["sign_flip", {"mixup": {"alpha": 0.4, "p": 0.5}}],
         },
         "trainer": {"max_epochs": 2, "accelerator": "cpu"},
     }
-    path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small experiment in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return write_experiment(tmp_path / "small.yaml", digits_zoo)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, digits_zoo: Path) -> Path:
+    """The folder of runs of the small experiment, with one that has ended."""
+    folder = tmp_path_factory.mktemp("trained")
+    path = write_experiment(folder / "small.yaml", digits_zoo)
+    assert main(["fit", "-c", str(path), "--experiment", "small", "--runs", str(folder / "runs")]) == 0
+    return folder / "runs"
+
+
+@pytest.fixture
+def fitted_experiment(experiment: Path, trained: Path) -> Path:
+    """A small experiment that has been trained: two epochs, in ``runs/small/3``."""
+    shutil.copytree(trained, "runs")
+    return experiment
 
 
 def metrics(run: Path) -> dict:
@@ -117,12 +137,11 @@ def test_the_data_follows_the_seed_of_the_run(experiment: Path, options: list[st
     assert kept == (seed if "--data.seed" in options else None), "the file could not be given another seed"
 
 
-def test_validate_repeats_the_best_score(experiment: Path, tmp_path: Path) -> None:
-    assert main(["fit", "-c", str(experiment)]) == 0
-    assert main(["validate", "-c", str(experiment)]) == 0
+def test_validate_repeats_the_best_score(fitted_experiment: Path, tmp_path: Path) -> None:
+    assert main(["validate", "-c", str(fitted_experiment)]) == 0
     found = metrics(tmp_path / "runs" / "small" / "3")
     assert found["validate"]["val/accuracy"] == pytest.approx(found["fit"]["best val/accuracy"])
-    assert main(["predict", "-c", str(experiment)]) == 0
+    assert main(["predict", "-c", str(fitted_experiment)]) == 0
     lines = (tmp_path / "runs" / "small" / "3" / "predictions.csv").read_text().splitlines()
     assert len(lines) == 21
     assert lines[0].startswith("object,view,true,class,p(0),p(1)")
@@ -184,11 +203,10 @@ def test_the_internal_test_is_reported(experiment: Path, tmp_path: Path) -> None
         assert float(counts.trace() / counts.sum()) == pytest.approx(scores[f"{test}/accuracy"])
 
 
-def test_an_existing_run_is_not_overwritten(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
-    assert main(["fit", "-c", str(experiment)]) == 2
+def test_an_existing_run_is_not_overwritten(fitted_experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "-c", str(fitted_experiment)]) == 2
     assert "holds a finished run: go on with --ckpt_path last" in capsys.readouterr().err
-    assert main(["fit", "-c", str(experiment), "--overwrite", "true"]) == 0
+    assert main(["fit", "-c", str(fitted_experiment), "--overwrite", "true"]) == 0
 
 
 BAD = {
@@ -276,23 +294,21 @@ def test_test_without_a_run_says_so(experiment: Path, capsys: pytest.CaptureFixt
     assert "other.ckpt is not a readable checkpoint" in capsys.readouterr().err
 
 
-def test_a_failed_start_keeps_the_run_that_was_to_be_replaced(experiment: Path, tmp_path: Path) -> None:
-    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
-    assert main(["fit", "-c", str(experiment), "--overwrite", "true", "--trainer.accelerator", "gpu"]) == 2
-    assert main(["test", "-c", str(experiment)]) == 0
+def test_a_failed_start_keeps_the_run_that_was_to_be_replaced(fitted_experiment: Path, tmp_path: Path) -> None:
+    assert main(["fit", "-c", str(fitted_experiment), "--overwrite", "true", "--trainer.accelerator", "gpu"]) == 2
+    assert main(["test", "-c", str(fitted_experiment)]) == 0
 
 
 def test_a_checkpoint_of_another_zoo_is_refused(
-    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fitted_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0
     zoo = ["zoo", "fit", "--source", "digits", "--train", "20", "--test", "20", "--recipe", "siren", "--out", "other"]
     assert main([*zoo, "--set", "steps=3", "hidden=[5, 5]"]) == 0
-    assert main(["test", "-c", str(experiment), "--data.zoo", "other"]) == 2
+    assert main(["test", "-c", str(fitted_experiment), "--data.zoo", "other"]) == 2
     assert "this backbone was built for 2-5-5-1 sine" in capsys.readouterr().err
-    assert main(["test", "-c", str(experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
+    assert main(["test", "-c", str(fitted_experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
     assert "DWS: hidden is 5 here, and 4 in the saved weights" in capsys.readouterr().err
-    assert main(["test", "-c", str(experiment), "--model.init_args.backbone", "Probe"]) == 2
+    assert main(["test", "-c", str(fitted_experiment), "--model.init_args.backbone", "Probe"]) == 2
     assert "this backbone is a Probe, the saved one a DWS" in capsys.readouterr().err
 
 
@@ -381,9 +397,8 @@ def test_every_experiment_runs(
     assert not list(Path().glob("**/*.ckpt"))
 
 
-def test_report(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fit", "-c", str(experiment)]) == 0
-    assert main(["test", "-c", str(experiment)]) == 0
+def test_report(fitted_experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "-c", str(fitted_experiment)]) == 0
     assert main(["report", "runs"]) == 0
     out = capsys.readouterr().out
     assert "runs/small/3" in out

@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signal.Signals) -> None:
-    options = ["steps=300", *SIZES]  # 600 networks in three shards
+    options = ["steps=120", *SIZES]  # 600 networks in three shards
     first = tmp_path / "cut" / "shards" / "00000.safetensors"
     journal = tmp_path / "cut" / "journal.jsonl"
     with WarmCommand(*FIT, *options, "--out", str(tmp_path / "cut")) as running:
