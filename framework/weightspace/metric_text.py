@@ -9,7 +9,7 @@ from statistics import mean, stdev
 #: Metrics that are shares of one, by the end of their name or of what is before a class's name.
 SHARES = ("accuracy", "precision", "recall", "f1", "auroc")
 #: What is counted in whole numbers, or measured in many.
-COUNTS = ("epochs", "parameters", "skipped_steps", "per_second", "seconds")
+COUNTS = ("epochs", "parameters", "skipped_steps", "left_out", "per_second", "seconds")
 
 
 def is_share(name: str) -> bool:

@@ -16,6 +16,7 @@ from weightspace.callbacks.ending import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.run_folder import RunFolder
+from weightspace.tasks import Task
 
 #: How many networks a message names.
 NAMED = 5
@@ -25,8 +26,9 @@ class FiniteResults(Callback):
     """Looks at what the model makes of each batch outside training, so that no metric becomes NaN without a word.
 
     A result that is not finite, in any process, stops the run with ``NonFiniteError``; or, where such steps of training
-    are skipped, is told. Either way each process leaves ``nonfinite/<stage>-step-<step>-<count>-process-<rank>.json``,
-    which names the networks.
+    are skipped, is told, left out of what a ``Task`` measures, and counted (``val/left_out``, ``test/left_out``).
+    Either way each process leaves ``nonfinite/<stage>-step-<step>-<count>-process-<rank>.json``, which names the
+    networks.
 
     Args:
         folder: of the run.
@@ -37,6 +39,7 @@ class FiniteResults(Callback):
         self.folder, self.nonfinite = folder, nonfinite
         self._hook: RemovableHandle | None = None
         self._seen: Counter[str] = Counter()
+        self._count = 0
 
     def _watch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         def look(module: Any, arguments: tuple[Any, ...], result: Any) -> None:
@@ -44,12 +47,27 @@ class FiniteResults(Callback):
                 self._look(trainer, arguments[0], result)
 
         self._seen.clear()
+        self._count = 0
+        if isinstance(pl_module, Task):
+            pl_module.leaves_out = self.nonfinite == "skip"
         self._hook = pl_module.register_forward_hook(look)
 
     def _leave(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Logs how many networks were left out, if there were any."""
+        self._log(pl_module, "val/left_out")
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Logs how many networks were left out, if there were any."""
+        self._log(pl_module, "test/left_out")
+
+    def _log(self, pl_module: pl.LightningModule, name: str) -> None:
+        if self._seen and isinstance(pl_module, Task):  # in all processes, or in none
+            pl_module.log(name, float(self._count), reduce_fx="sum", sync_dist=True)
 
     on_validation_start = on_test_start = on_predict_start = _watch
     on_validation_end = on_test_end = on_predict_end = _leave
@@ -68,8 +86,10 @@ class FiniteResults(Callback):
         stage = str(cast(Any, trainer).state.stage.value).replace("sanity_check", "validate")
         self._seen[stage] += 1
         rows = (~result.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
-        rows = [row for row in rows if row < len(batch)]
-        networks = [{"object": _number(batch.objects, row), "view": _number(batch.views, row)} for row in rows]
+        found = [(_number(batch.objects, row), _number(batch.views, row)) for row in rows if row < len(batch)]
+        found = found if batch.objects is None else list(dict.fromkeys(found))  # a pair may be of one network
+        networks = [{"object": item, "view": view} for item, view in found]
+        self._count += len(networks)
         number = f"step-{trainer.global_step:08d}-{self._seen[stage]}"
         name = f"nonfinite/{stage}-{number}-process-{trainer.global_rank}.json"
         self.folder.write_json(name, {"step": trainer.global_step, "stage": stage, "networks": networks})

@@ -73,6 +73,7 @@ QUIET = (
     r"Total length of `list` across ranks is zero.*",  # a zoo without validation objects
     r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+    r"The ``compute`` method of metric .* was called before the ``update``.*",  # all were left out, which is told
     # keys of earlier versions are read
     r".*Please add the following callbacks: \[(('augmentation/\d+/[^']+'|\"ModelCheckpoint\{[^}]*\}\")(, )?)+\]",
 )

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone, check_initialised
+from weightspace.batch import WeightBatch
 from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
@@ -47,6 +48,8 @@ class Task(pl.LightningModule, ABC):
         self.optimisation = optimisation
         #: what the head has learned, once it is built
         self.learned: Target | None = None
+        #: whether networks whose results are not finite are left out of what is measured; those who name them say so
+        self.leaves_out = False
         self._made = False
         self._means = nn.ModuleDict()
 
@@ -170,6 +173,14 @@ class Task(pl.LightningModule, ABC):
     def encoder(self) -> Backbone:
         """The backbone that downstream tasks can use."""
         raise NotImplementedError(f"{type(self).__name__} trains no encoder")
+
+    def measured(self, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:
+        """Results of those networks of a batch that are measured, and the batch of these: for validation and test."""
+        results: Tensor = self(batch)
+        if not self.leaves_out:
+            return results, batch
+        finite = results.flatten(1).isfinite().all(1)
+        return results[finite], batch.select(finite)
 
     def log_means(
         self, means: dict[str, Tensor], count: int, prog_bar: bool = False, add_dataloader_idx: bool = True

@@ -127,22 +127,25 @@ class ContrastiveTask(Task):
 
     def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
         """NT-Xent of one batch of pairs."""
-        count = len(batch[0])
-        loss, own, measures = self._measure(batch)
+        loss, own, measures, count = self._measure(batch)
         self.log_training_loss(own, count)
         self.log_means({f"train/{name}": value for name, value in measures.items()}, count)
         return loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
         """The same of validation networks, whose augmentations are drawn alike in every epoch."""
-        count = len(batch[0])
-        _, own, measures = self._measure(batch)
+        _, own, measures, count = self._measure(batch)
         self.log_means({"val/loss": own}, count, prog_bar=True)
         self.log_means({f"val/{name}": value for name, value in measures.items()}, count)
 
-    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The loss, the mean of this process's own networks, and what becomes of their embeddings."""
-        first, second = self.projector(self(_joined(*batch))).split(len(batch[0]))
+    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, Tensor, dict[str, Tensor], int]:
+        """The loss, the mean of this process's own networks, what becomes of their embeddings, and how many pairs."""
+        embeddings = self(_joined(*batch))
+        if self.leaves_out and not self.training:
+            finite = embeddings.isfinite().all(1).view(2, -1).all(0)
+            # of no pairs there is no loss: where none is finite, it is not either
+            embeddings = embeddings[finite.repeat(2)] if finite.any() else embeddings
+        first, second = self.projector(embeddings).chunk(2)
         loss, own = nt_xent_and_own(first, second, self.temperature)
         with torch.no_grad():
             measures = {
@@ -150,7 +153,7 @@ class ContrastiveTask(Task):
                 "spread": spread(first),
                 "uniformity": uniformity(first),
             }
-        return loss, own, measures
+        return loss, own, measures, len(first)
 
 
 def _projector(widths: list[int], norm: str) -> nn.Sequential:

@@ -33,7 +33,9 @@ class WeightedMean(Metric):
             self.add_state(name, torch.zeros((), dtype=exact), "sum")
 
     def update(self, mean: Tensor, count: int) -> None:
-        """Adds the mean of so many networks."""
+        """Adds the mean of so many networks; that of none, which is NaN, adds nothing."""
+        if not count:
+            return
         self.total += mean.detach() * count
         self.count += count
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.regression import KendallRankCorrCoef, MeanSquaredError, R2Score
@@ -106,7 +107,7 @@ class RegressionTask(Task):
 
     def validation_step(self, batch: WeightBatch, batch_idx: int) -> None:
         """Loss and metrics of one batch of validation networks."""
-        predicted = self(batch)
+        predicted, batch = self.measured(batch)
         self.log_means({"val/loss": self._loss(predicted, _targets(batch))}, len(batch))
         _update(self.val_metrics, predicted, batch)
 
@@ -116,7 +117,7 @@ class RegressionTask(Task):
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Metrics of one batch of the external or internal test."""
-        _update(cast(MetricCollection, self.test_metrics[dataloader_idx]), self(batch), batch)
+        _update(cast(MetricCollection, self.test_metrics[dataloader_idx]), *self.measured(batch))
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of all test networks."""
@@ -128,8 +129,13 @@ class RegressionTask(Task):
         if not first.update_called:
             metrics.reset()
             return
-        one = int(first.total) < 2  # which has no variance to explain, and no order
-        for key, value in ({"mse": metrics["mse"].compute()} if one else metrics.compute()).items():
+        if not first.total:  # all were left out
+            values = {str(key): first.total.new_tensor(float("nan"), dtype=torch.float32) for key in metrics}
+        elif first.total < 2:  # which has no variance to explain, and no order
+            values = {"mse": metrics["mse"].compute()}
+        else:
+            values = metrics.compute()
+        for key, value in values.items():
             self.log(f"{name}/{key}", value.float().mean(), prog_bar=name == "val" and key == "r2")
         metrics.reset()
 

@@ -119,17 +119,21 @@ class SupervisedTask(Task):
 
     def validation_step(self, batch: WeightBatch, batch_idx: int) -> None:
         """Loss and metrics of one batch of validation networks."""
-        logits, targets = self(batch), _targets(batch)
+        logits, batch = self.measured(batch)
+        targets = _targets(batch)
         loss = F.cross_entropy(logits, _like(targets, logits))
-        self.val_metrics.update(logits, _classes(targets))
+        if len(batch):
+            self.val_metrics.update(logits, _classes(targets))
         self.log_means({"val/loss": loss}, len(batch))
         self.log("val/accuracy", self.val_metrics["accuracy"], batch_size=len(batch), prog_bar=True)
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Loss and metrics of one batch of the external or internal test."""
-        logits, targets, name = self(batch), _targets(batch), TEST_NAMES[dataloader_idx]
+        logits, batch = self.measured(batch)
+        targets, name = _targets(batch), TEST_NAMES[dataloader_idx]
         metrics = cast(MetricCollection, self.test_metrics[dataloader_idx])
-        metrics.update(logits, _classes(targets))
+        if len(batch):
+            metrics.update(logits, _classes(targets))
         loss = F.cross_entropy(logits, _like(targets, logits))
         self.log_means({f"{name}/loss": loss}, len(batch), add_dataloader_idx=False)
         for score in ("accuracy", "balanced_accuracy"):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from torch.nn import functional as F
 from weightspace.callbacks.online_probe import probe
 from weightspace.cli.main import main
+from weightspace.encoder import embed, load_encoder
 from weightspace.zoo import Zoo, ZooWriter
 from weightspace.zoo.header import ZooHeader
 
@@ -19,10 +22,13 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a zoo of a few networks of another: (its path, training, validation, test objects, class names)."""
+    """Makes a zoo of a few networks of another: (its path, training, validation, test objects, class names).
+
+    The first validation network can be one whose numbers are ``huge``.
+    """
     monkeypatch.chdir(tmp_path)
 
-    def make(path: Path, *counts: int, names: list[str] | None = None) -> Path:
+    def make(path: Path, *counts: int, names: list[str] | None = None, huge: bool = False) -> Path:
         zoo = Zoo(path)
         splits = zip(("train", "val", "test"), counts, strict=True)
         rows = torch.cat([zoo.rows(split, first_view_only=True)[:count] for split, count in splits])
@@ -30,8 +36,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "quality": zoo.quality}
         tensors = {name: column[rows] for name, column in columns.items()}
         labels = zoo.targets[rows] if names is None else zoo.targets[rows] % len(names)
+        params = zoo.params(rows)
+        params[counts[0] if huge else len(rows) :][:1] = 3e38  # finite, but nothing that is computed from it is
         with ZooWriter("small", {}, ZooHeader(zoo.spec, target, zoo.header.quality, {}, [])) as writer:
-            writer.write({"params": zoo.params(rows), "target": labels, **tensors}, [])
+            writer.write({"params": params, "target": labels, **tensors}, [])
             writer.finish()
         return Path("small")
 
@@ -131,3 +139,33 @@ def test_results_that_are_not_finite_are_told_with_their_networks(
     assert place in said
     (listed,) = Path("runs/x/0/nonfinite").glob("validate-*.json")
     assert len(json.loads(listed.read_text())["networks"]) == 3
+
+
+def test_a_network_whose_result_is_not_finite_is_left_out_of_the_metrics_and_counted(
+    small: Make, digits_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = Zoo(small(digits_zoo, 8, 3, 0, huge=True))
+    fit = [*experiment("SupervisedTask"), "--trainer.num_sanity_val_steps", "0"]
+    assert main(fit) == 2
+    assert main([*fit, "--nonfinite", "skip", "--overwrite", "true"]) == 0
+    first, *others = zoo.rows("val").tolist()
+    assert f"(object {int(zoo.objects[first])} view 0)" in " ".join(capsys.readouterr().err.split())
+    batch = zoo.batch(torch.tensor(others))
+    logits = embed(load_encoder("runs/x/0/backbone.safetensors"), batch)
+    metrics = json.loads(Path("runs/x/0/metrics.json").read_text())["fit"]
+    assert metrics["val/left_out"] == 1
+    assert metrics["val/loss"] == pytest.approx(float(F.cross_entropy(logits, batch.targets)), rel=1e-4)
+    assert metrics["val/accuracy"] == float((logits.argmax(1) == batch.targets).float().mean())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # the picture of such a network
+@pytest.mark.parametrize("task", ["RegressionTask", "ContrastiveTask"])
+def test_such_networks_are_left_out_by_every_task(
+    small: Make, digits_zoo: Path, classifier_zoo: Path, task: str
+) -> None:
+    small(classifier_zoo if task == "RegressionTask" else digits_zoo, 8, 4, 0, huge=True)
+    fit = experiment(task, **(PAIRS if task == "ContrastiveTask" else {}))
+    assert main([*fit, "--nonfinite", "skip", "--trainer.num_sanity_val_steps", "0"]) == 0
+    metrics = json.loads(Path("runs/x/0/metrics.json").read_text())["fit"]
+    assert math.isfinite(metrics["val/loss"])
+    assert metrics["val/left_out"] == 1
