@@ -10,10 +10,9 @@ from typing import Any
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.fitting.job import ZooFit, ZooPlan
-from weightspace.zoo.contents import check_contents
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
-from weightspace.zoo.shard import check_size, check_sum, read_shard, write_shard
+from weightspace.zoo.shard import check_shard, write_shard
 
 #: Makes the job of a zoo again, from its header.
 MakeFit = Callable[[ZooHeader], ZooFit]
@@ -23,11 +22,8 @@ def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]
     """The shards that are missing, or not what ``zoo.json`` says, each with the reason."""
     found = []
     for entry in header.shards:
-        file = path / "shards" / entry.file
         try:
-            check_size(file, entry)
-            check_sum(file, entry)
-            check_contents(file, read_shard(path, entry, header), header)
+            check_shard(path, entry, header)
         except (ZooError, OSError) as error:
             found.append((entry, str(error)))
     return found

@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import open_regular
-from weightspace.zoo.header import SPLITS, ZooHeader
+from weightspace.zoo.header import FORMAT, SPLITS, ZooHeader
 
-#: Numbers that are looked at together; they stay in a cache.
+#: Bytes that are looked at together: they stay in a cache between the checksum and the look for what is not finite.
 CHUNK = 1 << 18
+_ZEROS = np.zeros(CHUNK // 4, dtype=np.float32)
 
 
-def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader) -> None:
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a shard's file once it was read.
+
+    Args:
+        sha256: of all of it.
+        numbers: parameters that were looked at.
+        not_finite: place among them of the first that is not finite; None: all are.
+    """
+
+    sha256: str
+    numbers: int
+    not_finite: int | None
+
+
+def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader, looked: Looked) -> None:
     """Checks all networks of a shard.
 
     Args:
-        path: the shard's file, whose parameters are read piece by piece, so that none of them stays in memory.
+        path: the shard's file, for messages.
         tensors: the same shard, as ``read_shard`` gives it.
         header: of the zoo.
+        looked: what ``read_through`` has found in the file.
 
     Raises:
         ZooError: names the first network by its object and view, with what is wrong, and what to do.
     """
-    target, split = tensors["target"], tensors["split"]
+    target, split, item, view = (tensors[name].numpy() for name in ("target", "split", "object", "view"))
     if header.class_names is None:
-        bad, told = ~target.isfinite().all(1), "has a target that is not finite"
+        bad, told = ~np.isfinite(target).all(1), "has a target that is not finite"
     else:
         bad = (target < 0) | (target >= len(header.class_names))
         told = f"has a label beyond the {len(header.class_names)} classes"
     for rows, reason in (
         (bad, told),
         (split >= len(SPLITS), "is of no known split"),
-        ((tensors["object"] < 0) | (tensors["view"] < 0), "has a negative number of object or view"),
+        ((item < 0) | (view < 0), "has a negative number of object or view"),
     ):
         if rows.any():
-            _refuse(path, tensors, int(rows.nonzero()[0]), reason)
-    row = _first_not_finite(path, header.spec.num_params)
-    if row is not None:
-        _refuse(path, tensors, row, "is not finite")
+            _refuse(path, tensors, int(rows.argmax()), reason)
+    if looked.numbers != tensors["params"].numel():
+        raise ZooError(f"{path}: its header is not as format {FORMAT} writes it: the parameters cannot be looked at")
+    if looked.not_finite is not None:
+        _refuse(path, tensors, looked.not_finite // header.spec.num_params, "is not finite")
 
 
 def _refuse(path: Path, tensors: dict[str, Tensor], row: int, reason: str) -> None:
@@ -54,16 +75,44 @@ def _refuse(path: Path, tensors: dict[str, Tensor], row: int, reason: str) -> No
     )
 
 
-def _first_not_finite(path: Path, num_params: int) -> int | None:
-    """Row of the first network with a parameter that is not finite."""
-    with open_regular(path) as file:
-        length = int.from_bytes(file.read(8), "little")
-        begin, end = json.loads(file.read(length))["params"]["data_offsets"]
-        file.seek(8 + length + begin)
-        total = (end - begin) // 4
-        for done in range(0, total, CHUNK):
-            numbers = torch.from_numpy(np.fromfile(file, dtype="<f4", count=min(CHUNK, total - done)))
-            low, high = numbers.aminmax()
-            if not (low.isfinite() and high.isfinite()):
-                return (done + int((~numbers.isfinite()).nonzero()[0])) // num_params
-    return None
+def read_through(path: Path) -> Looked:
+    """Reads a shard's file once, piece by piece, so that none of it stays in memory.
+
+    Args:
+        path: of a regular file.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
+    done, begin, end, not_finite = 0, 0, 0, None
+    with open_regular(path) as buffered, np.errstate(invalid="ignore"):
+        file: Any = getattr(buffered, "raw", buffered)  # pieces need no further buffer
+        while count := _fill(file, buffer):
+            digest.update(buffer[:count])
+            if not done:
+                begin, end = _params_of(buffer[:count])
+            low, high = max(begin, done), min(end, done + count) // 4 * 4
+            if low < high and not_finite is None:
+                numbers = np.frombuffer(buffer[low - done : high - done], dtype="<f4")
+                if math.isnan(numbers @ _ZEROS[: len(numbers)]):  # zero times what is not finite is no number
+                    not_finite = (low - begin) // 4 + int((~np.isfinite(numbers)).argmax())
+            done += count
+    return Looked(digest.hexdigest(), max(0, min(end, done) - begin) // 4, not_finite)
+
+
+def _fill(file: Any, buffer: memoryview) -> int:
+    count = 0
+    while count < len(buffer) and (read := file.readinto(buffer[count:])):
+        count += read
+    return count
+
+
+def _params_of(start: memoryview) -> tuple[int, int]:
+    """Where in a file its parameters begin and end, by its first bytes; (0, 0) where a strange header does not say."""
+    length = int.from_bytes(start[:8], "little")
+    try:
+        begin, end = json.loads(bytes(start[8 : 8 + length]))["params"]["data_offsets"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0, 0
+    places = begin, end, 8 + length
+    if not all(type(place) is int and place >= 0 and place % 4 == 0 for place in places):
+        return 0, 0
+    return 8 + length + begin, 8 + length + end

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
-from weightspace.zoo.contents import check_contents
+from weightspace.zoo.contents import check_contents, read_through
 from weightspace.zoo.header import ShardEntry, ZooHeader
 
 
@@ -59,9 +59,27 @@ def check_size(path: Path, entry: ShardEntry) -> None:
 def check_sum(path: Path, entry: ShardEntry) -> None:
     """Raises ZooError where the file's sha256 is not the listed one."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        _compare(path, entry, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _compare(path: Path, entry: ShardEntry, found: str) -> None:
     if found != entry.sha256:
         raise ZooError(f"{path} was altered: expected sha256 {entry.sha256}, found {found}")
+
+
+def check_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
+    """As ``read_shard``, after a check of everything in it.
+
+    Raises:
+        ZooError: the file is missing, not the listed one, or holds networks that a zoo may not hold.
+    """
+    path = folder / "shards" / entry.file
+    check_size(path, entry)
+    looked = read_through(path)
+    _compare(path, entry, looked.sha256)
+    tensors = read_shard(folder, entry, header)
+    check_contents(path, tensors, header, looked)
+    return tensors
 
 
 #: Shards that this process has checked, with what was expected of them.
@@ -69,20 +87,14 @@ _CHECKED: set[tuple[object, ...]] = set()
 
 
 def open_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
-    """As ``read_shard``, after a check of everything in it; once in a process, unless the file was written since.
-
-    Raises:
-        ZooError: the file is missing, not the listed one, or holds networks that a zoo may not hold.
-    """
+    """As ``check_shard``, whose checks are made once in a process, unless the file was written since."""
     path = folder / "shards" / entry.file
     check_size(path, entry)
     expected = (header.spec.num_params, len(header.quality), header.target["kind"], len(header.target["names"]))
     key = (path.resolve(), path.stat().st_mtime_ns, entry, expected)
     if key in _CHECKED:
         return read_shard(folder, entry, header)
-    check_sum(path, entry)
-    tensors = read_shard(folder, entry, header)
-    check_contents(path, tensors, header)
+    tensors = check_shard(folder, entry, header)
     _CHECKED.add(key)
     return tensors
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from weightspace.fitting.origin import source_of, value_range_of
 from weightspace.fitting.quality import decode, psnr
 from weightspace.fitting.verify import verify
 from weightspace.zoo import Zoo
+from weightspace.zoo.contents import CHUNK, Looked, read_through
 from weightspace.zoo.header import ZooHeader
 
 
@@ -215,3 +218,17 @@ def test_no_zoo_there(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text("{}\n")
     with pytest.raises(ZooError, match="is unfinished"):
         Zoo(tmp_path)
+
+
+@pytest.mark.parametrize("place", [0, CHUNK // 4, 3 * CHUNK // 4 + 77, 299_999])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_one_pass_finds_the_checksum_and_what_is_not_finite(place: int, value: float, tmp_path: Path) -> None:
+    """Also across the pieces in which a file is read; numbers whose squares are too large are finite."""
+    params = torch.full((300, 1000), 3e38)
+    columns = {"object": torch.arange(300), "split": torch.zeros(300, dtype=torch.uint8)}
+    path = tmp_path / "x.safetensors"
+    safetensors.torch.save_file({"params": params, **columns}, path)
+    assert read_through(path) == Looked(hashlib.sha256(path.read_bytes()).hexdigest(), 300_000, None)
+    params.view(-1)[place] = params.view(-1)[-1] = value
+    safetensors.torch.save_file({"params": params, **columns}, path)
+    assert read_through(path) == Looked(hashlib.sha256(path.read_bytes()).hexdigest(), 300_000, place)
