@@ -56,4 +56,4 @@ def _message(cls: type, title: str | None) -> str:
     base = next(base for base in cls.__mro__[1:] if "__init__" in vars(base))
     _, *parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
     named = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return f"{title or cls.__name__}: its constructor must call super().__init__({', '.join(named)}) first"
+    return f"{title or cls.__name__}: its constructor must call super().__init__({', '.join(named)})"

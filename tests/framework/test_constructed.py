@@ -92,9 +92,9 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Numbers", r"Numbers: its constructor must call super\(\).__init__\(spec, out_dim, normaliser\) first"),
-        ("Layers", r"Layers: its constructor must call super\(\).__init__\(spec, out_dim\) first"),
-        ("Inner", r"Inner: its constructor must call super\(\).__init__\(\) first"),
+        ("Numbers", r"Numbers: its constructor must call super\(\).__init__\(spec, out_dim, normaliser\)"),
+        ("Layers", r"Layers: its constructor must call super\(\).__init__\(spec, out_dim\)"),
+        ("Inner", r"Inner: its constructor must call super\(\).__init__\(\)"),
     ],
 )
 def test_backbones(theirs, name: str, message: str, random_batch: Callable) -> None:
@@ -115,9 +115,9 @@ def test_other_errors_of_constructors_stay_as_they_are(random_batch: Callable) -
 
 
 def test_sources_and_augmentations(theirs) -> None:
-    with pytest.raises(SourceError, match=r"'forgetful.Solids': .* super\(\).__init__\(points, field, clamp\) first"):
+    with pytest.raises(SourceError, match=r"'forgetful.Solids': .* super\(\).__init__\(points, field, clamp\)"):
         load_source("forgetful.Solids")
-    with pytest.raises(AugmentationError, match=r"'forgetful.Noise' of .* super\(\).__init__\(p\) first"):
+    with pytest.raises(AugmentationError, match=r"'forgetful.Noise' of .* super\(\).__init__\(p\)"):
         build_augmentations(["forgetful.Noise"])
 
 

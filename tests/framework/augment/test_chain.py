@@ -275,5 +275,7 @@ def test_a_class_that_does_not_set_up_its_base_is_named() -> None:
         def __init__(self) -> None:
             self.scale = 1
 
-    with pytest.raises(AugmentationError, match=r"Hasty: its constructor must call super\(\).__init__\(p\)"):
+    with pytest.raises(
+        AugmentationError, match=r"Hasty: its constructor must call super\(\).__init__\(sample, apply, p\)"
+    ):
         AugmentationChain([Hasty()], seed=0)
