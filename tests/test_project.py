@@ -14,7 +14,7 @@ PACKAGE = ROOT / "framework" / "weightspace"
 #: A module imports only from modules above it, and from its own group. errors may be imported from everywhere.
 LAYERS = [
     "errors", "names", "metric_text", "limits", "shown", "files", "reading", "safe_yaml", "flat_config", "walk",
-    "class_folders", "lock", "sealed", "version", "constructed", "entry_points", "distributed", "targets",
+    "class_folders", "lock", "sealed", "version", "constructed", "entry_points", "peers", "distributed", "targets",
     "checkpoint_io", "spec", "batch", "network", "symmetry", "sources", "zoo", "importing", "fitting", "augment",
     "solids", "drawing", "overview", "losses", "sampling", "loading", "data", "backbones", "encoder", "tasks",
     "run_folder", "comparison", "run_parts", "curves", "callbacks", "testing", "cli", "__main__",

@@ -13,6 +13,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from weightspace.peers import Peers
+
 Result = TypeVar("Result")
 
 
@@ -30,7 +32,8 @@ def process() -> int:
 def joined() -> Iterator[None]:
     """Joins the processes that torchrun or srun has started, over gloo; alone, does nothing.
 
-    They may wait for each other for a week: for a slow one, not for one that has ended, which is noticed at once.
+    They may wait for each other for a week: for a slow one, not for one that has ended, which is noticed at once, and
+    said (see ``Peers``).
     """
     if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & os.environ.keys():
         yield
@@ -45,8 +48,11 @@ def joined() -> Iterator[None]:
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
     rank, world = environment.global_rank(), environment.world_size()
     dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(weeks=1))
+    peers = Peers(rank, world, lambda: "The same command goes on")
     try:
-        yield
+        peers.meet()
+        with peers.answering_sigterm(), peers.watched():
+            yield
     finally:
         dist.destroy_process_group()
 

@@ -45,6 +45,10 @@ class Terminated(Exception):  # noqa: N818 - it is no error
     """A run that was told to end (SIGTERM), and has saved where it stands."""
 
 
+class WorkerEnded(Exception):  # noqa: N818 - it is not the input's
+    """A process that was to help this one has ended before its time; the command line exits with code 1."""
+
+
 class MissingExtraError(WeightspaceError, ImportError):
     """An optional dependency is not installed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,3 +38,16 @@ class LateLoader(DataLoader[Any]):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes nothing."""
+
+
+def dead_worker(error: RuntimeError) -> str | None:
+    """Says which loader worker has ended before its time, where that is what an error of torch tells.
+
+    >>> dead_worker(RuntimeError("DataLoader worker (pid(s) 4711) exited unexpectedly"))
+    'loader worker process 4711 exited unexpectedly (systems end some where memory runs out)'
+    """
+    told = re.match(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (.*)", str(error), re.DOTALL)
+    if told is None:
+        return None
+    pids, how = told.groups()
+    return f"loader worker process {pids} {' '.join(how.split()).rstrip('.')} (systems end some where memory runs out)"

@@ -106,6 +106,7 @@ def _run(
 ) -> None:
     for number, path in enumerate(told, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
+    multiprocessing.set_start_method("fork", force=True)  # as it is in a process that a shell starts
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

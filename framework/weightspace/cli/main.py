@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rich.text import Text
 
 from weightspace.cli.completion import ASKED, complete
-from weightspace.errors import Terminated, WeightspaceError, closest, interrupted
+from weightspace.errors import Terminated, WeightspaceError, WorkerEnded, closest, interrupted
 from weightspace.shown import PlainConsole, shown_lines
 from weightspace.version import __version__
 
@@ -28,7 +28,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tell
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code (2: bad input, 130: interrupted, 143: told to end)."""
+    """Runs a command; returns its exit code (1: a process ended, 2: bad input, 130: interrupted, 143: told to end)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Terminated as stop:
         _say(f"{stop}: the same command with --ckpt_path last goes on")
         return 143
+    except WorkerEnded as stop:
+        _say(Text.assemble(("error:", "bold red"), f" {stop}"))
+        return 1
     except Exception as error:
         if interrupted(error):
             _say("interrupted")

@@ -41,6 +41,7 @@ from weightspace.callbacks import (
     Throughput,
 )
 from weightspace.callbacks.best_checkpoint import check_names
+from weightspace.callbacks.launcher import watch_peers
 from weightspace.callbacks.monitor_check import is_missing_metric
 from weightspace.callbacks.run_end import reason_of_end
 from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
@@ -55,8 +56,9 @@ from weightspace.cli.work import check_work
 from weightspace.constructed import check_constructed, constructing
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import choices, load_plugin
-from weightspace.errors import ConfigError, Terminated, WeightspaceError, interrupted
+from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
 from weightspace.files import FULL, DiskFullError
+from weightspace.loading import dead_worker
 from weightspace.lock import Lock
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
@@ -289,12 +291,13 @@ class RunCLI(LightningCLI):
         check_writer(trainer.strategy.checkpoint_io)
         self._find_end(trainer, checked)
         guard(trainer, checked)
+        watch_peers(trainer, self._how_to_go_on)
         return trainer
 
     def _find_end(self, trainer: pl.Trainer, checked: dict[str, dict[str, Any]]) -> None:
         """Looks whether the run that is resumed has ended already, and whether all was written then."""
         self._over = False
-        if self.subcommand != "fit" or self._trainer_option("fast_dev_run"):
+        if not self._kept_run:
             return
         for checkpoint in checked.values():
             self._end.finished = self._end.reason = reason_of_end(checkpoint, trainer, self._end.configured)
@@ -318,6 +321,11 @@ class RunCLI(LightningCLI):
             monitor = getattr(self.model, "monitor", "val/accuracy")
             mode = self._get(self.config, "monitor_mode") or getattr(self.model, "monitor_mode", "max")
         return [BestCheckpoint(self.folder, monitor, mode, top_k), last, network]
+
+    def _how_to_go_on(self) -> str:
+        if self._kept_run and self.folder.steps():
+            return "The same command with --ckpt_path last goes on"
+        return "Nothing of it is kept: give the same command again"
 
     def _trainer_option(self, name: str) -> Any:
         return self._get(self.config_init, "trainer").get(name)
@@ -349,15 +357,25 @@ class RunCLI(LightningCLI):
             raise ConfigError(f"{error}{f'. The one before it: --ckpt_path {before}' if before else ''}") from error
 
     @property
+    def _kept_run(self) -> bool:
+        """Whether the command makes, or goes on with, a run that is kept."""
+        return self.subcommand == "fit" and not self._trainer_option("fast_dev_run")
+
+    @property
     def _begins_run(self) -> bool:
         """Whether this process is the one that makes the run's folder."""
-        return self.subcommand == "fit" and not self._trainer_option("fast_dev_run") and _rank() == 0
+        return self._kept_run and _rank() == 0
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Lightning's; where the disk is full, says so, and what there is to go on with."""
+        """Lightning's; where the disk is full or a loader worker ended, says so, and what there is to go on with."""
         try:
             with _quiet_threads():
                 super()._run_subcommand(subcommand)
+        except RuntimeError as error:
+            worker = dead_worker(error)
+            if worker is None:
+                raise
+            raise WorkerEnded(f"{worker}: fewer --data.num_workers need less. {self._how_to_go_on()}") from error
         except OSError as error:  # a logger's have no path, and may come from its thread
             if error.errno not in FULL:
                 raise

@@ -1,0 +1,267 @@
+"""The other processes of a run on this machine: where one ends before its time, the others say which, and end too."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import torch.distributed as dist
+from rich.text import Text
+
+from weightspace.shown import PlainConsole
+
+#: Seconds between two looks at the others.
+INTERVAL = 0.1
+#: Seconds that a process has to notice by itself, in what it does, that another has ended.
+GRACE = 2.0
+#: Seconds that a lost connection, or an end that has begun, may take to show where it comes from, or to be over.
+PATIENCE = 10.0
+
+_LOST = re.compile(r"gloo|nccl|socket|connection (closed|reset|refused)|broken pipe|recvValue|sendBytes", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another process of the run.
+
+    Attributes:
+        rank: its number in the run.
+        pid: of the process.
+        child: where this process has started it.
+    """
+
+    rank: int
+    pid: int
+    child: subprocess.Popen[bytes] | None = None
+    handle: int | None = None
+
+    @staticmethod
+    def of(rank: int, pid: int, child: subprocess.Popen[bytes] | None = None) -> Peer:
+        """A peer that is watched from now on, whoever may get its process id afterwards."""
+        try:  # Linux alone has these: elsewhere, a process sees its children only
+            handle = os.pidfd_open(pid) if child is None and hasattr(os, "pidfd_open") else None
+        except ProcessLookupError:
+            handle = -1
+        return Peer(rank, pid, child, handle)
+
+    def has_ended(self) -> bool:
+        """Whether it has, in whichever way."""
+        if self.child is not None:
+            return self.child.poll() is not None
+        if self.handle is None:
+            return False
+        if self.handle < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.handle, select.POLLIN)
+        return bool(poll.poll(0))
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, as subprocess gives it; None where this process cannot know it."""
+        return None if self.child is None else self.child.returncode
+
+    def close(self) -> None:
+        """Gives back what was needed to watch it."""
+        if self.handle is not None and self.handle >= 0:
+            os.close(self.handle)
+
+
+class Peers:
+    """Watches the other processes of a run, from a thread, while its block runs.
+
+    A process that is killed, or fails alone, leaves the others in a collective operation: they get an error of the
+    connection, or wait for as long as the loader workers of the dead hold it open. Here they say in one line who has
+    ended and how to go on, and exit: with 1, or with the code with which that process has. The lowest rank that is
+    left on the machine speaks; what it has started itself, it ends.
+
+    Args:
+        rank: of this process.
+        world: processes of the run.
+        hint: says how to go on.
+        children: rank -> the process, where this one has started them.
+        first: process id of rank 0, where it has started this one.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        world: int,
+        hint: Callable[[], str],
+        children: Mapping[int, subprocess.Popen[bytes]] | None = None,
+        first: int | None = None,
+    ) -> None:
+        self.rank, self.world, self._hint = rank, world, hint
+        self._children = dict(children or {})
+        self._peers = [Peer.of(number, child.pid, child) for number, child in self._children.items()]
+        self._peers += [] if first is None else [Peer.of(0, first)]
+        self._elsewhere = False
+        self._lost: Peer | None = None
+        self._noticed, self._over, self._told = threading.Event(), threading.Event(), threading.Event()
+        self._telling = threading.Lock()
+
+    def meet(self) -> None:
+        """Learns which processes there are, of all; a collective operation."""
+        told: list[tuple[int, int, str]] = [(0, 0, "")] * self.world
+        dist.all_gather_object(told, (self.rank, os.getpid(), _machine()))
+        here = [(rank, pid) for rank, pid, machine in told if machine == _machine() and rank != self.rank]
+        self._elsewhere = len(here) < self.world - 1
+        known = {peer.rank for peer in self._peers}
+        self._peers = self._peers + [Peer.of(rank, pid) for rank, pid in here if rank not in known]
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watches while the block runs, at whose end all wait for each other.
+
+        Raises:
+            SystemExit: instead of the error of a connection that another process's end has cut.
+        """
+        threading.Thread(target=self._watch, name="peers", daemon=True).start()
+        try:
+            yield
+            if dist.is_initialized():
+                dist.barrier()
+        except RuntimeError as error:
+            if is_lost_connection(error):
+                self._explain()
+            raise
+        finally:
+            if not self._told.is_set():  # else the thread sees to it that the end is not held up
+                self._over.set()
+
+    @contextmanager
+    def answering_sigterm(self) -> Iterator[None]:
+        """Lets this process say who has ended before it obeys torchrun, which tells the others of one to end, too."""
+
+        def answer(number: int, frame: FrameType | None) -> None:
+            if self._noticed.wait(2 * INTERVAL):
+                self._tell()
+                self._leave()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        before = signal.signal(signal.SIGTERM, answer)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _explain(self) -> None:
+        """Says who has ended, and exits; returns where none has."""
+        if self._noticed.wait(PATIENCE):
+            self._tell()
+        elif self._elsewhere:
+            _say(
+                "the connection to another process of this run is lost, and none on this machine has ended: "
+                f"those on the other machines say why. {self._hint()}"
+            )
+        else:
+            return
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        # before the interpreter's own end, in which gloo waits for seconds for who is no more
+        atexit.register(_end_now, self._exit_code)
+        raise SystemExit(self._exit_code)
+
+    def _watch(self) -> None:
+        while not self._over.wait(INTERVAL):
+            self._lost = next((peer for peer in self._peers if peer.has_ended() and peer.code != 0), None)
+            if self._lost is not None:
+                self._noticed.set()
+                break
+        if self._lost is not None and not self._over.wait(GRACE):
+            if self._told.is_set():
+                time.sleep(PATIENCE)
+            self._tell()
+            _end_now(self._exit_code)
+        for peer in self._peers:
+            peer.close()
+
+    def _tell(self) -> None:
+        """Says who has ended, or waits until the process has ended that says it."""
+        with self._telling:
+            lost = self._lost
+            if self._told.is_set() or lost is None:
+                return
+            before = [peer for peer in self._peers if peer.rank < self.rank and not peer.has_ended()]
+            if before:
+                waited = time.monotonic()
+                while not before[0].has_ended() and time.monotonic() < waited + PATIENCE:
+                    time.sleep(INTERVAL)
+            else:
+                who = f"rank {lost.rank} of {self.world} (process {lost.pid})"
+                _say(f"{who} {how_it_ended(lost.code)}. {self._hint()}")
+            self._told.set()
+            for child in self._children.values():
+                child.kill()
+
+    @property
+    def _exit_code(self) -> int:
+        code = None if self._lost is None else self._lost.code
+        return code if code is not None and code > 0 else 1
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether an error is that of a connection to another process of the run.
+
+    >>> is_lost_connection(RuntimeError("[pair.cc:538] gloo: Connection closed by peer [127.0.0.1]:4711"))
+    True
+    >>> is_lost_connection(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    False
+    """
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and bool(_LOST.search(str(error))))
+
+
+def how_it_ended(code: int | None) -> str:
+    """Says what an exit code means.
+
+    Args:
+        code: as subprocess gives it; None where it cannot be known.
+
+    >>> how_it_ended(-9)
+    'was killed by SIGKILL (as systems do where memory runs out)'
+    >>> how_it_ended(2), how_it_ended(130), how_it_ended(None)
+    ('ended with exit code 2', 'was interrupted', 'has ended')
+    """
+    if code is None:
+        return "has ended"
+    if code < 0:
+        memory = " (as systems do where memory runs out)" if -code == signal.SIGKILL else ""
+        return f"was killed by {signal.Signals(-code).name}{memory}"
+    return "was interrupted" if code == 130 else f"ended with exit code {code}"
+
+
+def _machine() -> str:
+    """What all processes have in common that can see each other; empty where there is no watching them."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return f"{os.getpid()}"
+
+
+def _say(text: str) -> None:
+    PlainConsole(stderr=True).print(Text.assemble(("error:", "bold red"), f" {text}"))
+
+
+def _end_now(code: int) -> None:
+    """Ends this process, though a thread of it may wait for what will never come, and its loader workers."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
