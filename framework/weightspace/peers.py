@@ -124,8 +124,11 @@ class Peers:
         self._peers = self._peers + [Peer.of(rank, pid) for rank, pid in here if rank not in known]
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self, barrier: Callable[[], object] = dist.barrier) -> Iterator[None]:
         """Watches while the block runs, at whose end all wait for each other.
+
+        Args:
+            barrier: by which they do.
 
         Raises:
             SystemExit: instead of the error of a connection that another process's end has cut.
@@ -134,7 +137,7 @@ class Peers:
         try:
             yield
             if dist.is_initialized():
-                dist.barrier()
+                barrier()
         except RuntimeError as error:
             if is_lost_connection(error):
                 self._explain()

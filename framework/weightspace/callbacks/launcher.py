@@ -42,6 +42,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
 
     def __init__(self, trainer: pl.Trainer, launcher: _SubprocessScriptLauncher, hint: Callable[[], str]) -> None:
         super().__init__(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
+        self._strategy = trainer.strategy
         self.rank, self.world, self._hint = trainer.global_rank, trainer.world_size, hint
         self.meeting = Meeting()
 
@@ -56,7 +57,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         children = {self.rank + place: child for place, child in enumerate(self.procs, start=1)}
         self.meeting.peers = Peers(self.rank, self.world, self._hint, children, first)
         _set_num_threads_if_needed(num_processes=self.num_processes)
-        with self.meeting.peers.watched():
+        with self.meeting.peers.watched(self._strategy.barrier):
             return function(*args, **kwargs)
 
 
