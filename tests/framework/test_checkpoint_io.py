@@ -125,7 +125,7 @@ def test_the_guard_is_not_turned_off(
     arguments = ["test", "-c", str(trained / "x.yaml"), "--ckpt_path", server.address(good, evil)]
     assert main([*arguments, "--weights_only", "false"]) == 2
     assert "no checkpoint is unpickled" in capsys.readouterr().err
-    plugin = ["--trainer.plugins", "lightning.pytorch.plugins.io.AsyncCheckpointIO"]
+    plugin = ["--trainer.plugins", "lightning.pytorch.plugins.io.TorchCheckpointIO"]
     assert main([*arguments, "--runs", "runs", *plugin]) == 0
     assert not Path("unpickled").exists()
 
