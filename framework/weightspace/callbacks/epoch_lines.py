@@ -68,7 +68,8 @@ class EpochBar(RichProgressBar):
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The loss of the last step: there is no room for more, and the line shows the others."""
         metrics = super().get_metrics(trainer, pl_module)
-        return {name: value for name, value in metrics.items() if name.startswith("train/loss")}
+        found = [metrics[name] for name in ("train/loss_step", "train/loss") if name in metrics]
+        return {"loss": value for value in found[:1]}
 
     def _get_train_description(self, current_epoch: int) -> str:
         total = self.trainer.max_epochs or 0
