@@ -74,11 +74,11 @@ def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def numbered(pids: list[int]) -> dict[int, int]:
-    """Rank of each process of a run -> process id."""
+    """Rank -> process id of those that were started as processes of a run, loader workers not."""
     found = {}
     for pid in pids:
         variables = dict(v.split(b"=", 1) for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if b"=" in v)
-        if b"weightspace" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"LOCAL_RANK" in variables:
             found[int(variables[b"LOCAL_RANK"])] = pid
     return found
 
