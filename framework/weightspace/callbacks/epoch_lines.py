@@ -68,8 +68,8 @@ class EpochBar(RichProgressBar):
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The loss of the last step: there is no room for more, and the line shows the others."""
         metrics = super().get_metrics(trainer, pl_module)
-        found = [metrics[name] for name in ("train/loss_step", "train/loss") if name in metrics]
-        return {"loss": value for value in found[:1]}
+        loss = metrics.get("train/loss_step", metrics.get("train/loss"))
+        return {} if loss is None else {"loss": loss}
 
     def _get_train_description(self, current_epoch: int) -> str:
         total = self.trainer.max_epochs or 0
