@@ -99,7 +99,8 @@ def test_what_is_written_is_clean(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "a-thing"  # sorted before all that it imports
     write_plugin("a-thing", folder, kind)
     for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(["ruff", *command, "--no-cache", folder], capture_output=True, text=True, check=False)
+        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", folder]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
