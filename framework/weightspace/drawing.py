@@ -216,12 +216,8 @@ def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     axis.set_yticks(ticks, labels)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    style: dict[str, Any] = {
-        "ha": "center",
-        "va": "center",
-        "fontsize": 7,
-        "in_layout": False,
-    }  # they lie in their cells
+    # not in the layout, as they lie in their cells
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "in_layout": False}
     for row, column in matrix.nonzero().tolist():
         colour = "white" if share[row, column] > 0.5 else "black"
         axis.text(column, row, str(int(matrix[row, column])), color=colour, **style)

@@ -70,10 +70,8 @@ def begin(folder: Path, job: dict[str, Any]) -> None:
 
 def append(folder: Path, process: int, entry: ShardEntry, failed: list[dict[str, Any]]) -> None:
     """Adds a shard that is whole, with the networks that were left out of it, to the journal of a process."""
-    path, line = (
-        folder / (f"journal-{process}.jsonl" if process else JOURNAL),
-        _line({**asdict(entry), "failed": failed}),
-    )
+    path = folder / (f"journal-{process}.jsonl" if process else JOURNAL)
+    line = _line({**asdict(entry), "failed": failed})
     with space_for(path, len(line)), path.open("ab") as journal:
         journal.write(line)
         journal.flush()
