@@ -17,7 +17,7 @@ from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
 from weightspace.errors import ConfigError, interrupted
 from weightspace.files import write_whole
-from weightspace.reading import reading, refused_pickle, uninterrupted
+from weightspace.files.reading import reading, refused_pickle, uninterrupted
 
 #: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)

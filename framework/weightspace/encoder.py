@@ -26,7 +26,7 @@ from weightspace.batch import WeightBatch
 from weightspace.entry_points import choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
 from weightspace.files import read_regular, write_whole
-from weightspace.sealed import DIGEST, UnsealedError, seal, unseal
+from weightspace.files.sealed import DIGEST, UnsealedError, seal, unseal
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 

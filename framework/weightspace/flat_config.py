@@ -9,7 +9,7 @@ import yaml
 
 from weightspace.errors import ConfigError
 from weightspace.files import read_regular
-from weightspace.safe_yaml import load_yaml
+from weightspace.files.safe_yaml import load_yaml
 
 #: Bytes of a configuration, at most.
 LIMIT = 4_000_000

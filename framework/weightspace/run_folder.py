@@ -12,7 +12,7 @@ from typing import Any
 
 from weightspace.errors import ConfigError
 from weightspace.files import read_json, write_whole
-from weightspace.lock import Lock
+from weightspace.files.lock import Lock
 
 #: Name of the file that a training process locks.
 LOCK = ".lock"

@@ -18,7 +18,7 @@ from weightspace.cli.main import main
 from weightspace.encoder import describe_encoder, embed, load_encoder, load_weights, save_encoder
 from weightspace.entry_points import plugins
 from weightspace.errors import ConfigError
-from weightspace.sealed import seal, unseal
+from weightspace.files.sealed import seal, unseal
 from weightspace.zoo import Zoo
 
 BACKBONES = {

@@ -19,7 +19,7 @@ from jsonargparse import _paths as paths
 
 from weightspace.errors import ConfigError
 from weightspace.files import FileRefusedError, read_regular
-from weightspace.safe_yaml import MOST_CHARACTERS
+from weightspace.files.safe_yaml import MOST_CHARACTERS
 
 #: Bytes of a configuration.
 LIMIT = 4 * MOST_CHARACTERS

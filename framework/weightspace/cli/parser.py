@@ -16,7 +16,7 @@ from weightspace.cli import class_paths, config_text, interpolation
 from weightspace.cli.completion import ASKED, subparser_asked
 from weightspace.cli.readable import explained
 from weightspace.errors import ConfigError
-from weightspace.safe_yaml import check_yaml, load_yaml
+from weightspace.files.safe_yaml import check_yaml, load_yaml
 
 for _rules in (class_paths, config_text, interpolation):  # what jsonargparse has no settings for
     _rules.install()

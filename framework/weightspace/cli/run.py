@@ -58,8 +58,8 @@ from weightspace.data import ZooDataModule
 from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
 from weightspace.files import FULL, DiskFullError
+from weightspace.files.lock import Lock
 from weightspace.loading import dead_worker
-from weightspace.lock import Lock
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
 from weightspace.shown import PlainConsole, shown

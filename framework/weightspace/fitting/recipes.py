@@ -13,7 +13,7 @@ import yaml
 
 from weightspace.errors import ConfigError, RecipeError, SpecError, closest
 from weightspace.files import read_regular
-from weightspace.safe_yaml import MOST_CHARACTERS, load_yaml
+from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
 from weightspace.spec import NetworkSpec
 
 #: Half-width of a uniform initialisation as a function of (fan_in, omega).

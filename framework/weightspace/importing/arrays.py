@@ -9,10 +9,10 @@ import torch
 
 from weightspace.errors import ZooError
 from weightspace.files import require_regular
+from weightspace.files.reading import reading
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
 from weightspace.importing.npz import check_npz
 from weightspace.importing.spec_file import read_spec
-from weightspace.reading import reading
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 

@@ -7,17 +7,17 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from weightspace.class_folders import check_divided, class_and_split
 from weightspace.errors import ConfigError, ZooError
 from weightspace.files import read_json
+from weightspace.files.class_folders import check_divided, class_and_split
+from weightspace.files.names import split_called
+from weightspace.files.walk import is_hidden, walk
 from weightspace.importing.labels_table import LABELS, Row, read_labels
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
 from weightspace.importing.names import ENDINGS, view_splitter
 from weightspace.importing.spec_file import SPEC
 from weightspace.importing.state_dict import read_state_dict
 from weightspace.importing.target_file import TARGET
-from weightspace.names import split_called
-from weightspace.walk import is_hidden, walk
 
 
 class FileListing(Listing):

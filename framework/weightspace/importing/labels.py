@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
+from weightspace.files.names import in_order
 from weightspace.importing.listing import Contents, Entry
-from weightspace.names import in_order
 
 #: Larger numbers of classes within files are no numbers of classes.
 MOST_CLASSES = 1_000_000

@@ -14,8 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.names import in_order, split_called
-from weightspace.walk import most_frequent
+from weightspace.files.names import in_order, split_called
+from weightspace.files.walk import most_frequent
 from weightspace.zoo.header import SPLITS
 
 

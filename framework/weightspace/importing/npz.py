@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from weightspace.files import require_regular
-from weightspace.limits import NPZ_BYTES, NPZ_RATIO
+from weightspace.files.limits import NPZ_BYTES, NPZ_RATIO
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 

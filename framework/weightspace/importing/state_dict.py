@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from weightspace.files import require_regular
+from weightspace.files.names import natural
+from weightspace.files.reading import reading, refused_pickle
 from weightspace.importing.listing import Contents
 from weightspace.importing.network_part import NetworkError, network_part
-from weightspace.names import natural
-from weightspace.reading import reading, refused_pickle
 
 #: Bytes that a torch file may hold, unpacked, beyond its own size: torch does not compress.
 SLACK = 1 << 16

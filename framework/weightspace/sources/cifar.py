@@ -13,7 +13,7 @@ import numpy as np
 
 from weightspace.errors import SourceError
 from weightspace.files import read_regular
-from weightspace.limits import ARCHIVE_BYTES, BATCH_BYTES
+from weightspace.files.limits import ARCHIVE_BYTES, BATCH_BYTES
 from weightspace.sources.gz import gunzip
 from weightspace.sources.image_source import ImageSource
 from weightspace.sources.plain_pickle import read_plain

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.files import open_regular, whole_file
-from weightspace.limits import DOWNLOAD_BYTES
+from weightspace.files.limits import DOWNLOAD_BYTES
 
 #: Bytes that are received at a time, and seconds that a server may be silent.
 PART, TIMEOUT = 1 << 16, 30

@@ -10,7 +10,7 @@ import numpy as np
 
 from weightspace.errors import SourceError
 from weightspace.files import open_regular, read_regular
-from weightspace.limits import GZIP_RATIO, IDX_BYTES
+from weightspace.files.limits import GZIP_RATIO, IDX_BYTES
 from weightspace.sources.gz import gunzip, gunzip_start
 from weightspace.sources.image_source import ImageSource
 

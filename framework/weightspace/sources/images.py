@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from weightspace.class_folders import class_folders
 from weightspace.errors import MissingExtraError, SourceError
-from weightspace.names import in_order
+from weightspace.files.class_folders import class_folders
+from weightspace.files.names import in_order
 from weightspace.sources.image_source import ImageSource
 from weightspace.sources.picture import COLOURS, RESIZE, read_picture
 

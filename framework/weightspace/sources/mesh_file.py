@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from weightspace.files import FileRefusedError, read_regular
-from weightspace.limits import FACES, MESH_BYTES
-from weightspace.reading import reading
+from weightspace.files.limits import FACES, MESH_BYTES
+from weightspace.files.reading import reading
 from weightspace.sources.obj import prepared_obj
 from weightspace.sources.off import read_off
 from weightspace.sources.ply import in_halves, read_ply

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from weightspace.limits import FACES, VERTICES
+from weightspace.files.limits import FACES, VERTICES
 from weightspace.sources.polygons import MeshError
 
 HEADER = re.compile(rb"\s*((?:ST)?C?N?4?N?OFF)(?=[\s\d])", re.IGNORECASE)

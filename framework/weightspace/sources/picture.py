@@ -10,8 +10,8 @@ import numpy as np
 
 from weightspace.errors import SourceError
 from weightspace.files import FileRefusedError, require_regular
-from weightspace.limits import PIXELS
-from weightspace.reading import reading
+from weightspace.files.limits import PIXELS
+from weightspace.files.reading import reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weightspace.limits import PICKLE_STEPS
+from weightspace.files.limits import PICKLE_STEPS
 
 #: Modules of numpy had another name before version 2.
 CORE = r"numpy\._?core\."

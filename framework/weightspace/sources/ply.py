@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from weightspace.limits import FACES, VERTICES
+from weightspace.files.limits import FACES, VERTICES
 from weightspace.sources.polygons import MeshError
 
 TYPES = {

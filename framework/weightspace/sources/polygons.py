@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from weightspace.limits import CONCAVE_CORNERS, CONCAVE_FACE
+from weightspace.files.limits import CONCAVE_CORNERS, CONCAVE_FACE
 
 #: Share of a polygon's area that triangles may cover twice, or not at all: what corners on a line have by rounding.
 TOLERANCE = 1e-6

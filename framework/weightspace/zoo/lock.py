@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weightspace.errors import ZooError
-from weightspace.lock import Lock
+from weightspace.files.lock import Lock
 
 
 class ZooLock(Lock):

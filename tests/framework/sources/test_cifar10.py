@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from weightspace.errors import SourceError
-from weightspace.limits import ARCHIVE_BYTES
+from weightspace.files.limits import ARCHIVE_BYTES
 from weightspace.sources import load_source
 from weightspace.sources.cifar10 import TEST, TRAINING
 from weightspace.testing import source_checks

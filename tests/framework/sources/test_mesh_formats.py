@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import trimesh
-from weightspace.limits import FACES, VERTICES
+from weightspace.files.limits import FACES, VERTICES
 from weightspace.sources.mesh_file import leak, parse_mesh
 from weightspace.sources.off import read_off
 from weightspace.sources.ply import in_halves, read_ply

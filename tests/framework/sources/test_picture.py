@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from weightspace.errors import SourceError
-from weightspace.limits import PIXELS
+from weightspace.files.limits import PIXELS
 from weightspace.sources.picture import read_picture
 
 #: From black at the left to white at the right, in 16 steps.

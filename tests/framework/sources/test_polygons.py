@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weightspace.limits import CONCAVE_FACE
+from weightspace.files.limits import CONCAVE_FACE
 from weightspace.sources.polygons import clip_ears, triangulate
 
 

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from weightspace.errors import ConfigError
-from weightspace.lock import Lock
+from weightspace.files.lock import Lock
 
-HOLD = "import sys, time; from pathlib import Path; from weightspace.lock import Lock; lock = Lock(Path(sys.argv[1]));"
+HOLD = (
+    "import sys, time; from pathlib import Path; from weightspace.files.lock import Lock; "
+    "lock = Lock(Path(sys.argv[1]));"
+)
 
 
 @contextmanager

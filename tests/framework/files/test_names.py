@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 from weightspace.cli.main import main
-from weightspace.names import in_order, natural
+from weightspace.files.names import in_order, natural
 from weightspace.sources import load_source
 from weightspace.zoo import Zoo
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from weightspace.class_folders import class_folders
 from weightspace.errors import SourceError
+from weightspace.files.class_folders import class_folders
 
 PNG = frozenset({".png"})
 

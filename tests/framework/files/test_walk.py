@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from weightspace.errors import SourceError
-from weightspace.walk import walk
+from weightspace.files.walk import walk
 
 PNG = frozenset({".png"})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from weightspace.errors import ConfigError
-from weightspace.reading import reading, refused_pickle, uninterrupted
+from weightspace.files.reading import reading, refused_pickle, uninterrupted
 
 
 def refuse(error: Exception) -> ConfigError:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weightspace.errors import WeightspaceError
-from weightspace.names import split_called
-from weightspace.walk import most_frequent, walk
+from weightspace.files.names import split_called
+from weightspace.files.walk import most_frequent, walk
 
 #: The splits that a source's folders can be, in the order of its objects.
 POOLS = ("train", "val", "test")
