@@ -20,10 +20,10 @@ from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.fitting.origin import value_range_of
 from weightspace.fitting.quality import decode
-from weightspace.shown import figure_text, shown
 from weightspace.solids import decoded_solids, solid_grid, true_solids
 from weightspace.sources.base import Objects
 from weightspace.sources.image_source import ImageSource, grid
+from weightspace.text import figure_text, shown
 from weightspace.zoo import Zoo
 
 #: Pixels along a picture of a network whose object's size is not known.

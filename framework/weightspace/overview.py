@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weightspace.shown import figure_text
+from weightspace.text import figure_text
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.summary import layer_weights

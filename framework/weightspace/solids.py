@@ -14,9 +14,9 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, ZooError
 from weightspace.fitting.quality import decode
-from weightspace.shown import figure_text
 from weightspace.sources.base import Objects
 from weightspace.sources.solid import SolidSource
+from weightspace.text import figure_text
 
 #: Grid points along each side of the cube.
 RESOLUTION = 48

@@ -33,7 +33,7 @@ def _work(rank: int, parts: tuple[str, ...], folder: Path) -> None:
     os.dup2(os.open(folder / str(rank), os.O_CREAT | os.O_WRONLY), 2)
     import torch
     import torch.distributed as dist
-    from weightspace.peers import GRACE, Peers
+    from weightspace.distributed.peers import GRACE, Peers
 
     store = dist.FileStore(str(folder / "store"), len(parts))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=len(parts), timeout=timedelta(minutes=5))

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
 from weightspace.files import write_whole
-from weightspace.shown import cell
+from weightspace.text import cell
 
 
 class ClassTables(Callback):

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from weightspace.peers import Peers
+from weightspace.distributed.peers import Peers
 
 #: Tells a process that Lightning starts which one has started it.
 FIRST = "WEIGHTSPACE_FIRST_PROCESS"

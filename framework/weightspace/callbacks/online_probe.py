@@ -15,8 +15,8 @@ from weightspace.drawing import decoded_images
 from weightspace.encoder import embed
 from weightspace.errors import ConfigError, MissingExtraError
 from weightspace.fitting.origin import value_range_of
-from weightspace.shown import shown
 from weightspace.tasks import Task
+from weightspace.text import shown
 
 #: What ``OnlineProbe`` logs.
 METRICS = ("val/knn_accuracy", "val/linear_accuracy")

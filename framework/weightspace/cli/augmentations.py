@@ -17,7 +17,7 @@ from weightspace.drawing import augmentation_figure, save_figure
 from weightspace.entry_points import origin
 from weightspace.errors import AugmentationError, ConfigError
 from weightspace.fitting.origin import value_range_of
-from weightspace.shown import shown, shown_lines
+from weightspace.text import shown, shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import spread
 

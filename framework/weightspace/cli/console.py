@@ -6,7 +6,7 @@ from collections import Counter
 
 from rich.text import Text
 
-from weightspace.shown import PlainConsole, shown
+from weightspace.text import PlainConsole, shown
 
 #: How many things that were left out are listed on the screen.
 SHOWN = 20

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from weightspace.cli.completion import ASKED, complete
 from weightspace.errors import Terminated, WeightspaceError, WorkerEnded, closest, interrupted
-from weightspace.shown import PlainConsole, shown_lines
+from weightspace.text import PlainConsole, shown_lines
 from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more

@@ -15,9 +15,9 @@ from weightspace.data import ZooDataModule
 from weightspace.distributed import gather
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
-from weightspace.shown import cell
 from weightspace.targets import Target
 from weightspace.tasks.prediction import EXPECTED, check_prediction
+from weightspace.text import cell
 
 
 def joined(returned: Any, task: str, names: int, device: torch.device) -> dict[str, Tensor]:

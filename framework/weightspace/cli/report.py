@@ -14,7 +14,7 @@ from weightspace.drawing import curves_figure, save_figure
 from weightspace.errors import ConfigError, closest
 from weightspace.files import write_whole
 from weightspace.run_folder import RunFolder
-from weightspace.shown import PlainConsole
+from weightspace.text import PlainConsole
 
 
 def report_cli(arguments: list[str]) -> None:

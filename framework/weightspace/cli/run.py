@@ -62,8 +62,8 @@ from weightspace.files.lock import Lock
 from weightspace.loading import dead_worker
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
-from weightspace.shown import PlainConsole, shown
 from weightspace.tasks import ContrastiveTask, Task
+from weightspace.text import PlainConsole, shown
 
 #: Facts of Lightning that a user of this command line cannot act on.
 QUIET = (

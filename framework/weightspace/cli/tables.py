@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from weightspace.comparison import Column
-from weightspace.shown import cell, shown
+from weightspace.text import cell, shown
 
 #: Columns of text that are longer are folded to this width.
 FOLDED = 24

@@ -25,9 +25,9 @@ from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
 from weightspace.overview import overview_figure
-from weightspace.shown import shown_lines
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
+from weightspace.text import shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 from weightspace.zoo.statistics import zoo_table

@@ -8,9 +8,9 @@ from typing import Any
 from weightspace.entry_points import is_dotted
 from weightspace.errors import SourceError, WeightspaceError, ZooError
 from weightspace.fitting.recipes import Recipe
-from weightspace.shown import shown
 from weightspace.sources import Objects, load_source
 from weightspace.sources.base import GROUP
+from weightspace.text import shown
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from weightspace.shown import shown
+from weightspace.text import shown
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.store import Zoo
 from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram

@@ -19,7 +19,7 @@ from weightspace.cli.tables import terminal_tables
 from weightspace.comparison import compare
 from weightspace.metric_text import mean_text, metric_text
 from weightspace.run_folder import RunFolder
-from weightspace.shown import PlainConsole
+from weightspace.text import PlainConsole
 
 MakeRun = Callable[..., RunFolder]
 

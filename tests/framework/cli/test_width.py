@@ -6,7 +6,7 @@ import pytest
 from weightspace.augment import list_augmentations
 from weightspace.cli import augmentations, zoo
 from weightspace.cli.main import main
-from weightspace.shown import PlainConsole
+from weightspace.text import PlainConsole
 
 
 @pytest.fixture(autouse=True)

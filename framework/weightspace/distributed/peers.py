@@ -22,7 +22,7 @@ from typing import NoReturn
 import torch.distributed as dist
 from rich.text import Text
 
-from weightspace.shown import PlainConsole
+from weightspace.text import PlainConsole
 
 #: Seconds between two looks at the others.
 INTERVAL = 0.1

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 from rich.table import Table
-from weightspace.shown import PlainConsole, cell, shown, shown_lines
+from weightspace.text import PlainConsole, cell, shown, shown_lines
 
 HOSTILE = ["\x1b[2J", "\x07", "a\nb", "a\rb", "\u202eexe", "\u200b", "\ufeff", "\udc80", "\x9b31m", "\u2028", "\x00"]
 
