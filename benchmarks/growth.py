@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from common import Report
 from torch.utils.data import DataLoader, get_worker_info
-from weightspace.sampling import BatchIndex, ZooDataset
+from weightspace.data.sampling import BatchIndex, ZooDataset
 from weightspace.zoo import Zoo
 
 OBJECTS = 1000

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from weightspace.data import ZooDataModule
+from weightspace.data.targets import Target
 from weightspace.distributed import gather
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
-from weightspace.targets import Target
 from weightspace.tasks.prediction import EXPECTED, check_prediction
 from weightspace.text import cell
 

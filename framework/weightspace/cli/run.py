@@ -55,11 +55,11 @@ from weightspace.cli.trainer_options import check_trainer, check_writer
 from weightspace.cli.work import check_work
 from weightspace.constructed import check_constructed, constructing
 from weightspace.data import ZooDataModule
+from weightspace.data.loading import dead_worker
 from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
 from weightspace.files import FULL, DiskFullError
 from weightspace.files.lock import Lock
-from weightspace.loading import dead_worker
 from weightspace.metric_text import metric_text
 from weightspace.run_folder import RunFolder
 from weightspace.tasks import ContrastiveTask, Task

@@ -13,8 +13,8 @@ from weightspace.backbones.base import Backbone, check_initialised
 from weightspace.batch import WeightBatch
 from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
+from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
-from weightspace.targets import Target
 from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.optim import Optimisation
 

@@ -14,8 +14,8 @@ import yaml
 from weightspace.backbones import MLP
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
+from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
-from weightspace.targets import Target, numbering
 from weightspace.tasks import FineTuneTask, RegressionTask, SupervisedTask
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
+from weightspace.data.loading import LateLoader
+from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
+from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
-from weightspace.loading import LateLoader
-from weightspace.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.spec import NetworkSpec
-from weightspace.targets import Target, numbering
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from weightspace.sampling import BatchSampler
+from weightspace.data.sampling import BatchSampler
 
 
 class LateLoader(DataLoader[Any]):
