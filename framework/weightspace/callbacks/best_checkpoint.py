@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from weightspace.errors import ConfigError
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 #: Entries of ModelCheckpoint's state that are paths.
 _PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from weightspace.callbacks.ending import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, Terminated
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 
 class Checkpoints(Checkpoint):

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 from weightspace.callbacks.measured import measured
-from weightspace.metric_text import metric_text
+from weightspace.runs.metric_text import metric_text
 
 #: Characters of a line.
 WIDTH = 80

@@ -15,7 +15,7 @@ from weightspace.batch import WeightBatch
 from weightspace.callbacks.ending import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 from weightspace.tasks import Task
 
 #: How many networks a message names.

@@ -14,7 +14,7 @@ from weightspace.batch import WeightBatch
 from weightspace.callbacks.ending import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, NonFiniteError
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 CHOICES = ("stop", "skip")
 

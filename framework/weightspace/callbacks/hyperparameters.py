@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
-from weightspace.flat_config import read_flat
-from weightspace.run_folder import RunFolder
+from weightspace.runs.flat_config import read_flat
+from weightspace.runs.folder import RunFolder
 
 
 class Hyperparameters(Callback):

@@ -16,8 +16,8 @@ from weightspace.callbacks.measured import measured
 from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
-from weightspace.run_folder import RunFolder
-from weightspace.run_parts import part_name, part_of
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.parts import part_name, part_of
 from weightspace.version import __version__
 
 #: Entry points by which a run finds code of others.

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 #: Entry of a checkpoint: who has stopped training, and the metrics of the epoch that is over.
 KEY = "run_end"

@@ -8,12 +8,12 @@ from pathlib import Path
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.cli.tables import FORMATS, terminal_tables
-from weightspace.comparison import by_experiment, compare
-from weightspace.curves import Curves, mean_curves, read_curves
 from weightspace.drawing import curves_figure, save_figure
 from weightspace.errors import ConfigError, closest
 from weightspace.files import write_whole
-from weightspace.run_folder import RunFolder
+from weightspace.runs.comparison import by_experiment, compare
+from weightspace.runs.curves import Curves, mean_curves, read_curves
+from weightspace.runs.folder import RunFolder
 from weightspace.text import PlainConsole
 
 

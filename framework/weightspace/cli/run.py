@@ -44,7 +44,6 @@ from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.callbacks.launcher import watch_peers
 from weightspace.callbacks.monitor_check import is_missing_metric
 from weightspace.callbacks.run_end import reason_of_end
-from weightspace.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
@@ -60,8 +59,9 @@ from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
 from weightspace.files import FULL, DiskFullError
 from weightspace.files.lock import Lock
-from weightspace.metric_text import metric_text
-from weightspace.run_folder import RunFolder
+from weightspace.runs.checkpoint_io import guard, newest_whole, read_checkpoint
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.metric_text import metric_text
 from weightspace.tasks import ContrastiveTask, Task
 from weightspace.text import PlainConsole, shown
 

@@ -12,8 +12,8 @@ from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
 from weightspace.files import read_regular, write_whole
 from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
-from weightspace.run_folder import RunFolder
-from weightspace.run_parts import part_name, part_of, told_differences
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.parts import part_name, part_of, told_differences
 
 NAME = "config.yaml"
 #: Default folder of all runs.

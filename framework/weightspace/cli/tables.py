@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Group
 from rich.table import Table
 
-from weightspace.comparison import Column
+from weightspace.runs.comparison import Column
 from weightspace.text import cell, shown
 
 #: Columns of text that are longer are folded to this width.

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone, check_initialised
 from weightspace.batch import WeightBatch
-from weightspace.checkpoint_io import guard, safe_content
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
+from weightspace.runs.checkpoint_io import guard, safe_content
 from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.optim import Optimisation
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 import yaml
 from weightspace.callbacks import BestCheckpoint
-from weightspace.checkpoint_io import read_checkpoint
 from weightspace.cli.main import main
 from weightspace.encoder import load_encoder
-from weightspace.run_folder import RunFolder
+from weightspace.runs.checkpoint_io import read_checkpoint
+from weightspace.runs.folder import RunFolder
 
 COUNTS = """
 from lightning.pytorch import Callback

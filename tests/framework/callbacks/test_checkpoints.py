@@ -18,10 +18,10 @@ import pytest
 import torch
 import yaml
 from warm import WarmCommand
-from weightspace.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from weightspace.cli.main import main
 from weightspace.errors import ConfigError
-from weightspace.run_folder import RunFolder
+from weightspace.runs.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from weightspace.runs.folder import RunFolder
 
 COMMAND = ["fit", "-c", "cut.yaml"]
 LAST_STEP = 3 * 23  # 3 epochs of 180 networks in batches of 8

@@ -10,7 +10,7 @@ import torch
 import yaml
 from warm import WarmCommand
 from weightspace.cli.main import main
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 from weightspace.zoo import Zoo
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from weightspace.cli.main import main
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 MODULE = """
 import os

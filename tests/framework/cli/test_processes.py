@@ -11,7 +11,7 @@ import torch
 import yaml
 from warm import warm_ranks
 from weightspace.cli.main import main
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 TASKS = {"SupervisedTask": None, "ContrastiveTask": "views"}
 

@@ -16,9 +16,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 from weightspace.cli.main import main
 from weightspace.cli.tables import terminal_tables
-from weightspace.comparison import compare
-from weightspace.metric_text import mean_text, metric_text
-from weightspace.run_folder import RunFolder
+from weightspace.runs.comparison import compare
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.metric_text import mean_text, metric_text
 from weightspace.text import PlainConsole
 
 MakeRun = Callable[..., RunFolder]

@@ -20,7 +20,7 @@ from weightspace.cli.main import main
 from weightspace.cli.run import QUIET, RunCLI
 from weightspace.data import ZooDataModule
 from weightspace.encoder import embed, load_encoder, save_encoder
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 from weightspace.zoo import Zoo
 
 ROOT = Path(__file__).parents[3]

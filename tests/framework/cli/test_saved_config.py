@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from weightspace.cli.main import main
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 BACKBONE = {"class_path": "MLP", "init_args": {"hidden": 4}}
 

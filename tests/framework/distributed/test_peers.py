@@ -16,7 +16,7 @@ import torch
 import yaml
 from peers_at_work import start
 from warm import WarmCommand, warm_ranks
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 KILLED = -signal.SIGKILL
 GO_ON = "The same command with --ckpt_path last goes on"

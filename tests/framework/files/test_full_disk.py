@@ -15,11 +15,11 @@ import yaml
 from warm import WarmCommand
 from weightspace.backbones import MLP
 from weightspace.callbacks.class_tables import ClassTables
-from weightspace.checkpoint_io import AtomicCheckpointIO
 from weightspace.cli.main import main
 from weightspace.encoder import save_encoder
 from weightspace.files import DiskFullError, hold, remove_leftover, whole_file, write_whole
-from weightspace.run_folder import RunFolder
+from weightspace.runs.checkpoint_io import AtomicCheckpointIO
+from weightspace.runs.folder import RunFolder
 from weightspace.zoo import Zoo
 
 Limited = Callable[[int], "contextmanager[None]"]

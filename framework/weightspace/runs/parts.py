@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from weightspace.flat_config import PLACES, flatten, load_config
-from weightspace.run_folder import RunFolder
+from weightspace.runs.flat_config import PLACES, flatten, load_config
+from weightspace.runs.folder import RunFolder
 
 
 def part_of(folder: RunFolder) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_json
-from weightspace.flat_config import differing, read_flat, value_text
-from weightspace.metric_text import mean_text, metric_text
-from weightspace.run_folder import RunFolder
+from weightspace.runs.flat_config import differing, read_flat, value_text
+from weightspace.runs.metric_text import mean_text, metric_text
+from weightspace.runs.folder import RunFolder
 
 #: Titles of the metrics that a report shows by itself: (command, key).
 TITLES = {

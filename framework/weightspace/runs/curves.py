@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from weightspace.errors import ConfigError
-from weightspace.run_folder import RunFolder
+from weightspace.runs.folder import RunFolder
 
 #: name of a metric -> [(step, value), ...]
 Curves = dict[str, list[tuple[int, float]]]
