@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from weightspace.backbones import DWS
 from weightspace.batch import WeightBatch
-from weightspace.losses import nt_xent
 from weightspace.spec import NetworkSpec
+from weightspace.tasks.losses import nt_xent
 
 SPEC = NetworkSpec((2, 32, 32, 1), "sine", 30.0, 0.5)
 BATCH = 64

@@ -8,8 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
+from weightspace.backbones.artefact import save_encoder
 from weightspace.callbacks.best_checkpoint import best_of
-from weightspace.encoder import save_encoder
 from weightspace.tasks import Task
 
 

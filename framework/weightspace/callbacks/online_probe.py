@@ -9,10 +9,10 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from weightspace.backbones.artefact import embed
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.drawing import decoded_images
-from weightspace.encoder import embed
 from weightspace.errors import ConfigError, MissingExtraError
 from weightspace.fitting.origin import value_range_of
 from weightspace.tasks import Task

@@ -10,10 +10,10 @@ from rich.progress import track
 from safetensors.torch import save
 
 from weightspace.backbones import Backbone
+from weightspace.backbones.artefact import describe_encoder, embed, load_encoder
 from weightspace.backbones.naming import GROUP
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
-from weightspace.encoder import describe_encoder, embed, load_encoder
 from weightspace.entry_points import load_plugin
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole

@@ -14,9 +14,9 @@ from weightspace.backbones.base import Backbone, build_backbone, check_sizes
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
-from weightspace.losses import alignment, nt_xent_and_own, spread, uniformity
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import Task
+from weightspace.tasks.losses import alignment, nt_xent_and_own, spread, uniformity
 from weightspace.tasks.optim import Optimisation
 
 NORMS = ("layer", "batch", "none")

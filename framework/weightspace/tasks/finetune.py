@@ -8,10 +8,10 @@ from typing import Any, cast
 import lightning.pytorch as pl
 from torch import nn
 
+from weightspace.backbones.artefact import load_weights
 from weightspace.backbones.base import Backbone, build_backbone, check_sizes
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.data import ZooDataModule
-from weightspace.encoder import load_weights
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.supervised import SupervisedTask

@@ -9,9 +9,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import yaml
+from weightspace.backbones.artefact import load_encoder
 from weightspace.callbacks import BestCheckpoint
 from weightspace.cli.main import main
-from weightspace.encoder import load_encoder
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.runs.folder import RunFolder
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from weightspace.backbones import DWS, MLP
+from weightspace.backbones.artefact import describe_encoder, load_encoder
 from weightspace.callbacks import EncoderFile
 from weightspace.data import ZooDataModule
-from weightspace.encoder import describe_encoder, load_encoder
 from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask
 
 pytestmark = pytest.mark.filterwarnings(

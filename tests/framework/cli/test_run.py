@@ -16,10 +16,10 @@ import yaml
 from safetensors.torch import load_file
 from warm import WarmCommand
 from weightspace.backbones import DWS
+from weightspace.backbones.artefact import embed, load_encoder, save_encoder
 from weightspace.cli.main import main
 from weightspace.cli.run import QUIET, RunCLI
 from weightspace.data import ZooDataModule
-from weightspace.encoder import embed, load_encoder, save_encoder
 from weightspace.runs.folder import RunFolder
 from weightspace.zoo import Zoo
 

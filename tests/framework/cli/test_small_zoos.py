@@ -11,9 +11,9 @@ import pytest
 import torch
 import yaml
 from torch.nn import functional as F
+from weightspace.backbones.artefact import embed, load_encoder
 from weightspace.callbacks.online_probe import probe
 from weightspace.cli.main import main
-from weightspace.encoder import embed, load_encoder
 from weightspace.zoo import Zoo, ZooWriter
 from weightspace.zoo.header import ZooHeader
 

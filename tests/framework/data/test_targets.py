@@ -225,7 +225,7 @@ def test_an_encoder_takes_a_new_head_for_any_classes(zoos: dict[str, Path], tmp_
 
 
 def saved_encoder(task: FineTuneTask, folder: Path) -> str:
-    from weightspace.encoder import save_encoder
+    from weightspace.backbones.artefact import save_encoder
 
     save_encoder(folder / "e.safetensors", task.encoder)
     return str(folder / "e.safetensors")

@@ -17,8 +17,8 @@ from warm import WarmCommand
 from weightspace.backbones import DWS
 from weightspace.batch import WeightBatch
 from weightspace.distributed import gather, share
-from weightspace.losses import nt_xent
 from weightspace.spec import NetworkSpec
+from weightspace.tasks.losses import nt_xent
 
 SPEC = NetworkSpec((2, 4, 3, 1), "sine", 30.0, 0.5)
 

@@ -14,9 +14,9 @@ import torch
 import yaml
 from warm import WarmCommand
 from weightspace.backbones import MLP
+from weightspace.backbones.artefact import save_encoder
 from weightspace.callbacks.class_tables import ClassTables
 from weightspace.cli.main import main
-from weightspace.encoder import save_encoder
 from weightspace.files import DiskFullError, hold, remove_leftover, whole_file, write_whole
 from weightspace.runs.checkpoint_io import AtomicCheckpointIO
 from weightspace.runs.folder import RunFolder

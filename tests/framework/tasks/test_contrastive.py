@@ -6,9 +6,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from weightspace.backbones import DWS
+from weightspace.backbones.artefact import embed, save_encoder
 from weightspace.callbacks.online_probe import probe
 from weightspace.data import ZooDataModule
-from weightspace.encoder import embed, save_encoder
 from weightspace.errors import ConfigError
 from weightspace.tasks import ContrastiveTask, FineTuneTask
 

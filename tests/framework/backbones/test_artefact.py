@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+from weightspace.backbones.artefact import describe_encoder, embed, load_encoder, load_weights, save_encoder
 from weightspace.cli.main import main
-from weightspace.encoder import describe_encoder, embed, load_encoder, load_weights, save_encoder
 from weightspace.entry_points import plugins
 from weightspace.errors import ConfigError
 from weightspace.files.sealed import seal, unseal
@@ -118,7 +118,9 @@ def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
 
 def test_the_same_encoder_is_the_same_bytes_in_every_process(random_batch, tmp_path: Path) -> None:
     path = saved(random_batch(), tmp_path)
-    again = "import sys; from weightspace.encoder import *; save_encoder(sys.argv[2], load_encoder(sys.argv[1]))"
+    again = (
+        "import sys; from weightspace.backbones.artefact import *; save_encoder(sys.argv[2], load_encoder(sys.argv[1]))"
+    )
     subprocess.run([sys.executable, "-c", again, str(path), str(tmp_path / "again.safetensors")], check=True)
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 

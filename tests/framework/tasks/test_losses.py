@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from weightspace.errors import ConfigError
-from weightspace.losses import alignment, nt_xent, spread, uniformity
+from weightspace.tasks.losses import alignment, nt_xent, spread, uniformity
 
 
 def embeddings(count: int = 5, width: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
