@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.cli.main import main as weightspace
-from weightspace.drawing import save_figure
+from weightspace.figures.images import save_figure
 from weightspace.fitting.origin import source_of, value_range_of
 from weightspace.fitting.quality import decode, psnr
 from weightspace.symmetry import align, distance

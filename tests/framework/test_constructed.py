@@ -23,7 +23,7 @@ from collections.abc import Callable
 import torch
 from weightspace.augment import Augmentation
 from weightspace.backbones import Backbone
-from weightspace.sources.solid import SolidSource
+from weightspace.sources.solids.solid import SolidSource
 from weightspace.spec import NetworkSpec
 from weightspace.tasks import ContrastiveTask
 

@@ -22,17 +22,17 @@ import trimesh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from weightspace.cli.main import main
+from weightspace.cli.zoo_table import zoo_table
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.state_dict import read_state_dict, widths_of
-from weightspace.sources.mesh_file import leak, parse_mesh
-from weightspace.sources.nearest import surface_distance
-from weightspace.sources.triangle_tree import triangle_tree
-from weightspace.sources.winding import winding_number
+from weightspace.sources.solids.mesh_file import leak, parse_mesh
+from weightspace.sources.solids.nearest import surface_distance
+from weightspace.sources.solids.triangle_tree import triangle_tree
+from weightspace.sources.solids.winding import winding_number
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader, digest
-from weightspace.zoo.statistics import zoo_table
 
 #: Bytes that one damaged file of a few kilobytes may cost beyond what was in use.
 MEMORY = 300_000_000

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
-from weightspace.callbacks.ending import end_together
+from weightspace.callbacks.stopping import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, Terminated
 from weightspace.runs.folder import RunFolder

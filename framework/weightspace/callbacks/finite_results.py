@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from weightspace.batch import WeightBatch
-from weightspace.callbacks.ending import end_together
+from weightspace.callbacks.stopping import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder

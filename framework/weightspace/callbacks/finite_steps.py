@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
-from weightspace.callbacks.ending import end_together
+from weightspace.callbacks.stopping import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, NonFiniteError
 from weightspace.runs.folder import RunFolder

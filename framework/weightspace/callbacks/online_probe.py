@@ -12,8 +12,8 @@ from torch import Tensor
 from weightspace.backbones.artefact import embed
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
-from weightspace.drawing import decoded_images
 from weightspace.errors import ConfigError, MissingExtraError
+from weightspace.figures.images import decoded_images
 from weightspace.fitting.origin import value_range_of
 from weightspace.tasks import Task
 from weightspace.text import shown

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
 from weightspace.data import ZooDataModule
-from weightspace.drawing import chain_figure, confusion_figure, save_figure
+from weightspace.figures.images import chain_figure, confusion_figure, save_figure
 from weightspace.fitting.origin import value_range_of
 
 

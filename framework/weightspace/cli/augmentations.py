@@ -13,9 +13,9 @@ from weightspace.augment import Augmentation, build_augmentations, find_augmenta
 from weightspace.augment.registry import GROUP, parameters_of
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
-from weightspace.drawing import augmentation_figure, save_figure
 from weightspace.entry_points import origin
 from weightspace.errors import AugmentationError, ConfigError
+from weightspace.figures.images import augmentation_figure, save_figure
 from weightspace.fitting.origin import value_range_of
 from weightspace.text import shown, shown_lines
 from weightspace.zoo import Zoo

@@ -8,8 +8,8 @@ from pathlib import Path
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.cli.tables import FORMATS, terminal_tables
-from weightspace.drawing import curves_figure, save_figure
 from weightspace.errors import ConfigError, closest
+from weightspace.figures.images import curves_figure, save_figure
 from weightspace.files import write_whole
 from weightspace.runs.comparison import by_experiment, compare
 from weightspace.runs.curves import Curves, mean_curves, read_curves

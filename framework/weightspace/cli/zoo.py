@@ -14,23 +14,23 @@ from rich.text import Text
 from weightspace.cli.console import make_console, tell_left
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_exchange import export, import_
+from weightspace.cli.zoo_table import zoo_table
 from weightspace.distributed import first_then_all, in_any_process, joined, process, processes
-from weightspace.drawing import save_figure, zoo_figure
 from weightspace.errors import ConfigError, RecipeError, ZooError
+from weightspace.figures.images import save_figure, zoo_figure
+from weightspace.figures.zoo import overview_figure
 from weightspace.fitting import job, origin, verify
 from weightspace.fitting import repair as mend
+from weightspace.fitting.base import Fitter
 from weightspace.fitting.classifier_fitter import ClassifierFitter
-from weightspace.fitting.fitted import Fitter
 from weightspace.fitting.fitter import BatchedFitter, choose_mode
 from weightspace.fitting.job import SHARD_ROWS, ZooFit, ZooPlan
 from weightspace.fitting.recipes import Recipe, load_recipe
-from weightspace.overview import overview_figure
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.text import shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
-from weightspace.zoo.statistics import zoo_table
 
 console = make_console()
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weightspace.batch import WeightBatch
-from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.fitting.base import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import Recipe
 from weightspace.network import evaluate

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
-from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.fitting.base import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.quality import decode, iou, psnr
 from weightspace.fitting.recipes import FIELDS, Recipe

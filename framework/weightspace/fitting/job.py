@@ -14,7 +14,7 @@ from torch import Tensor
 
 from weightspace.distributed import first_then_all, process, processes, wait_for_all
 from weightspace.errors import ZooError
-from weightspace.fitting.fitted import Fitted, Fitter
+from weightspace.fitting.base import Fitted, Fitter
 from weightspace.sources.base import Objects
 from weightspace.version import __version__
 from weightspace.zoo.header import ZooHeader

@@ -79,7 +79,7 @@ def test_bad_input(
 
 def test_mixed_targets_are_told(zoo: Zoo) -> None:
     from weightspace.augment import build_augmentations
-    from weightspace.drawing import augmentation_figure
+    from weightspace.figures.images import augmentation_figure
     from weightspace.fitting.origin import value_range_of
 
     batch = zoo.batch(zoo.rows("train", first_view_only=True)[:6])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from weightspace.errors import SourceError
 from weightspace.sources.base import MOST_OBJECTS
-from weightspace.sources.sdf import arc, box, extrude, revolve, torus
-from weightspace.sources.solid import CLAMP, NEAR, SolidSource
+from weightspace.sources.solids.sdf import arc, box, extrude, revolve, torus
+from weightspace.sources.solids.solid import CLAMP, NEAR, SolidSource
 
 #: Signed distances (N,) at points (N, 3) in float64.
 Field = Callable[[Tensor], Tensor]

@@ -13,8 +13,8 @@ from weightspace.cli.main import main
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.fitting.verify import verify
 from weightspace.sources import load_source
-from weightspace.sources.mesh_file import parse_mesh
-from weightspace.sources.sdf import box
+from weightspace.sources.solids.mesh_file import parse_mesh
+from weightspace.sources.solids.sdf import box
 from weightspace.testing import source_checks
 from weightspace.zoo import Zoo
 

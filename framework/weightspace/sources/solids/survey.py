@@ -12,7 +12,7 @@ from rich.progress import track
 
 from weightspace.files import JSON_LIMIT, read_regular, write_whole
 from weightspace.sources.cache import cache_folder
-from weightspace.sources.mesh_file import leak, parse_mesh, read_file
+from weightspace.sources.solids.mesh_file import leak, parse_mesh, read_file
 from weightspace.text import PlainConsole
 
 #: Another number means that files are judged in another way.

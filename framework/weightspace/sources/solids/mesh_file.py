@@ -13,12 +13,12 @@ import torch
 from weightspace.files import FileRefusedError, read_regular
 from weightspace.files.limits import FACES, MESH_BYTES
 from weightspace.files.reading import reading
-from weightspace.sources.obj import prepared_obj
-from weightspace.sources.off import read_off
-from weightspace.sources.ply import in_halves, read_ply
-from weightspace.sources.polygons import MeshError, triangulate
-from weightspace.sources.triangle_tree import triangle_tree
-from weightspace.sources.winding import winding_number
+from weightspace.sources.solids.obj import prepared_obj
+from weightspace.sources.solids.off import read_off
+from weightspace.sources.solids.ply import in_halves, read_ply
+from weightspace.sources.solids.polygons import MeshError, triangulate
+from weightspace.sources.solids.triangle_tree import triangle_tree
+from weightspace.sources.solids.winding import winding_number
 
 if TYPE_CHECKING:
     from trimesh import Trimesh

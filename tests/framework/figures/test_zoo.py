@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weightspace.overview import overview_figure
+from weightspace.figures.zoo import overview_figure
 from weightspace.zoo import Zoo
 
 

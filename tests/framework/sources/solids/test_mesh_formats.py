@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import trimesh
 from weightspace.files.limits import FACES, VERTICES
-from weightspace.sources.mesh_file import leak, parse_mesh
-from weightspace.sources.off import read_off
-from weightspace.sources.ply import in_halves, read_ply
-from weightspace.sources.polygons import triangulate
+from weightspace.sources.solids.mesh_file import leak, parse_mesh
+from weightspace.sources.solids.off import read_off
+from weightspace.sources.solids.ply import in_halves, read_ply
+from weightspace.sources.solids.polygons import triangulate
 
 #: An L, two units long, and one unit high: from its first corner, a fan leaves it.
 OUTLINE = ((2, 0), (2, 1), (1, 1), (1, 2), (0, 2), (0, 0))

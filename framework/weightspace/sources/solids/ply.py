@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from weightspace.files.limits import FACES, VERTICES
-from weightspace.sources.polygons import MeshError
+from weightspace.sources.solids.polygons import MeshError
 
 TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",

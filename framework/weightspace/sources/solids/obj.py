@@ -8,7 +8,7 @@ from array import array
 import numpy as np
 
 from weightspace.files.limits import FACES, GROUPS, LINES, VERTICES
-from weightspace.sources.polygons import MeshError, divisions
+from weightspace.sources.solids.polygons import MeshError, divisions
 
 #: Lines that are counted: what they begin with, how many are read, and their name.
 COUNTED = (

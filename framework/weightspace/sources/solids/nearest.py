@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from weightspace.sources.triangle_tree import Cluster
+from weightspace.sources.solids.triangle_tree import Cluster
 
 #: Points x triangles that are looked at together: some 2 MB per intermediate result.
 CHUNK = 2**18

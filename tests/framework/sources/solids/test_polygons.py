@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from weightspace.files.limits import CONCAVE_FACE
-from weightspace.sources.polygons import clip_ears, triangulate
+from weightspace.sources.solids.polygons import clip_ears, triangulate
 
 
 def random_star(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -10,10 +10,10 @@ import torch
 import trimesh
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from weightspace.sources.nearest import surface_distance, triangle_distances
-from weightspace.sources.sdf import box
-from weightspace.sources.triangle_tree import Cluster, triangle_tree
-from weightspace.sources.winding import winding_number
+from weightspace.sources.solids.nearest import surface_distance, triangle_distances
+from weightspace.sources.solids.sdf import box
+from weightspace.sources.solids.triangle_tree import Cluster, triangle_tree
+from weightspace.sources.solids.winding import winding_number
 
 MESHES = {
     "box": lambda: trimesh.creation.box((1.8, 1.1, 0.3)),

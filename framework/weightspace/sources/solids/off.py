@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from weightspace.files.limits import FACES, VERTICES
-from weightspace.sources.polygons import MeshError
+from weightspace.sources.solids.polygons import MeshError
 
 HEADER = re.compile(rb"\s*((?:ST)?C?N?4?N?OFF)(?=[\s\d])", re.IGNORECASE)
 COUNTS = re.compile(rb"\s*(\d{1,18})(\s+)(\d{1,18})(?:([^\S\n]+)\d+)?(?=\s|$)")

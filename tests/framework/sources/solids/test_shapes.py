@@ -10,11 +10,11 @@ import torch
 import trimesh
 from weightspace.cli.main import main
 from weightspace.errors import SourceError
+from weightspace.figures.solids import cube, surface, true_solids
 from weightspace.fitting.verify import verify
-from weightspace.solids import cube, surface, true_solids
 from weightspace.sources import load_source
-from weightspace.sources.sdf import arc, box, polygon, torus
-from weightspace.sources.shapes import CLASSES
+from weightspace.sources.solids.sdf import arc, box, polygon, torus
+from weightspace.sources.solids.shapes import CLASSES
 from weightspace.testing import source_checks
 from weightspace.zoo import Zoo
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from weightspace.sources.triangle_tree import Cluster
+from weightspace.sources.solids.triangle_tree import Cluster
 
 #: Points x triangles that are looked at together: some 2 MB per intermediate result.
 CHUNK = 2**18
@@ -28,7 +28,7 @@ def winding_number(points: Tensor, surface: Cluster, far: float = 3.0) -> Tensor
     Returns:
         (N,).
 
-    >>> from weightspace.sources.triangle_tree import triangle_tree
+    >>> from weightspace.sources.solids.triangle_tree import triangle_tree
     >>> corners = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]).double()
     >>> tetrahedron = triangle_tree(corners[torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])])
     >>> winding_number(torch.tensor([[0.1, 0.1, 0.1], [1.0, 1.0, 1.0]]).double(), tetrahedron).abs().round(decimals=9)

@@ -15,7 +15,7 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, ZooError
 from weightspace.fitting.quality import decode
 from weightspace.sources.base import Objects
-from weightspace.sources.solid import SolidSource
+from weightspace.sources.solids.solid import SolidSource
 from weightspace.text import figure_text
 
 #: Grid points along each side of the cube.

@@ -17,10 +17,10 @@ from torch import Tensor
 from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import ZooError
+from weightspace.figures.solids import decoded_solids, solid_grid, true_solids
 from weightspace.files import write_whole
 from weightspace.fitting.origin import value_range_of
 from weightspace.fitting.quality import decode
-from weightspace.solids import decoded_solids, solid_grid, true_solids
 from weightspace.sources.base import Objects
 from weightspace.sources.image_source import ImageSource, grid
 from weightspace.text import figure_text, shown

@@ -14,12 +14,12 @@ from weightspace.errors import MissingExtraError, SourceError
 from weightspace.files.class_folders import class_folders
 from weightspace.files.names import in_order
 from weightspace.files.walk import most_frequent
-from weightspace.sources.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
-from weightspace.sources.nearest import surface_distance
-from weightspace.sources.solid import CLAMP, NEAR, SolidSource
-from weightspace.sources.survey import survey
-from weightspace.sources.triangle_tree import triangle_tree
-from weightspace.sources.winding import winding_number
+from weightspace.sources.solids.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
+from weightspace.sources.solids.nearest import surface_distance
+from weightspace.sources.solids.solid import CLAMP, NEAR, SolidSource
+from weightspace.sources.solids.survey import survey
+from weightspace.sources.solids.triangle_tree import triangle_tree
+from weightspace.sources.solids.winding import winding_number
 
 #: Another number means other points or values for the same files.
 VERSION = 1

@@ -1,0 +1,1 @@
+"""Pictures of networks, zoos, augmentations and runs."""
