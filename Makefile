@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-long lint bench clean
+.PHONY: quickstart ssl-demo test test-long lint docs bench clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -43,6 +43,16 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The sources are read, not imported: an environment without torch is enough, and is made in seconds.
+.venv-docs/installed: constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet -c constraints.txt mkdocs-material "mkdocstrings[python]"
+	touch $@
+
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "the documentation: site/index.html"
+
 bench: .venv/installed
 	$(BIN)/python benchmarks/fitting.py
 	$(BIN)/python benchmarks/recipes.py
@@ -56,4 +66,4 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/scaling.py
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-docs build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,6 +20,7 @@ CORE = [
 DATA = ["scikit-learn>=1.4", "requests>=2.28", "pillow>=10"]
 SHAPES = ["scikit-image>=0.22", "trimesh>=4.4"]
 COMPLETION = ["argcomplete>=3.5"]
+DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -53,6 +54,7 @@ setup(
         "data": DATA,
         "shapes": SHAPES,
         "completion": COMPLETION,
+        "docs": DOCS,
         "test": DATA + SHAPES + COMPLETION + TEST,
     },
     entry_points={
