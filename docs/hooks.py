@@ -1,4 +1,4 @@
-"""What the site adds to the pages of docs/: pages that live elsewhere in the repository, and a check that it is offline."""
+"""Pages of the site that live outside docs/, links between the two, and a check that the site is offline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Turns links between files of the repository into links between pages; what the site does not have is plain text."""
+    """Turns links between files into links between pages; the text alone remains of files without a page."""
     here = page.file.src_uri
     origin = {v: k for k, v in OUTSIDE.items()}.get(here, f"docs/{here}")
 
