@@ -16,8 +16,9 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.cli.main import main as weightspace
 from weightspace.figures.images import save_figure
-from weightspace.fitting.origin import source_of, value_range_of
-from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.origin import source_of
+from weightspace.fitting.quality import psnr
+from weightspace.network import decode
 from weightspace.symmetry import align, distance
 from weightspace.zoo import Zoo
 
@@ -42,7 +43,7 @@ def fit_zoo(folder: str, quick: bool) -> Path:
 
 def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor, Tensor]) -> list[float]:
     """Mean PSNR (dB) at STEPS points of the line; infinite values do not occur on fitted networks."""
-    coordinates, value_range = source_of(zoo.path, zoo.header).coordinates(), value_range_of(zoo)
+    coordinates, value_range = source_of(zoo.path, zoo.header).coordinates(), zoo.value_range
     means = []
     for t in torch.linspace(0, 1, STEPS):
         between = first.replace(params=torch.lerp(first.params, second.params, t))

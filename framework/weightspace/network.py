@@ -42,6 +42,31 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
     return outputs.mT + batch.spec.output_offset
 
 
+def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """What networks say of their objects: their outputs, mapped back to the objects' values in [0, 1] (not clipped).
+
+    Args:
+        batch: B networks with d inputs and C outputs.
+        coordinates: (N, d), or (B, N, d) with a set of points for each network.
+        value_range: the outputs that stand for 0 and 1, see ``Zoo.value_range``.
+
+    Returns:
+        (B, N, C).
+    """
+    low, high = value_range
+    return (evaluate(batch, coordinates) - low) / (high - low)
+
+
+def grid(height: int, width: int) -> Tensor:
+    """(height * width, 2) coordinates of an image's pixels, ends included, (row, column) order.
+
+    >>> grid(2, 2).tolist()
+    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+    """
+    axes = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    return torch.stack(axes, dim=-1).reshape(-1, 2)
+
+
 def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
     """Outputs of the hidden neurons, (B, N, n_l) for each hidden layer.
 

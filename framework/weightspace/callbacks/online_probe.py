@@ -14,7 +14,6 @@ from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError, MissingExtraError
 from weightspace.figures.images import decoded_images
-from weightspace.fitting.origin import value_range_of
 from weightspace.tasks import Task
 from weightspace.text import shown
 
@@ -74,7 +73,7 @@ class OnlineProbe(Callback):
         if not len(batch) or data.class_names is None:
             return
         names = [shown(data.class_names[int(label)]) for label in batch.targets]
-        pictures = decoded_images(batch, 16, value_range_of(data.zoo)) if data.spec.in_dim == 2 else None
+        pictures = decoded_images(batch, 16, data.zoo.value_range) if data.spec.in_dim == 2 else None
         logger.experiment.add_embedding(embed(encoder, batch), names, pictures, trainer.global_step, "embedding")
 
 

@@ -12,8 +12,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
 from weightspace.data import ZooDataModule
-from weightspace.figures.images import chain_figure, confusion_figure, save_figure
-from weightspace.fitting.origin import value_range_of
+from weightspace.figures.augmentation import chain_figure
+from weightspace.figures.images import save_figure
+from weightspace.figures.runs import confusion_figure
 
 
 class Pictures(Callback):
@@ -38,7 +39,7 @@ class Pictures(Callback):
         before = data.training_batch(limit=self.count)
         with torch.no_grad():
             after = data.chain(before)
-        figure = chain_figure(before, after, self.side, value_range_of(data.zoo), data.class_names)
+        figure = chain_figure(before, after, self.side, data.zoo.value_range, data.class_names)
         self._draw(trainer, "augmentation", figure)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -15,8 +15,8 @@ from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.entry_points import origin
 from weightspace.errors import AugmentationError, ConfigError
-from weightspace.figures.images import augmentation_figure, save_figure
-from weightspace.fitting.origin import value_range_of
+from weightspace.figures.augmentation import augmentation_figure
+from weightspace.figures.images import save_figure
 from weightspace.text import shown, shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import spread
@@ -97,7 +97,7 @@ def _figure(options: Namespace) -> Figure | None:
     augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
     batch = zoo.batch(rows[spread(len(rows), options.count)])
     return augmentation_figure(
-        augmentation, batch, zoo.class_names, value_range_of(zoo), options.draws, options.side, options.seed
+        augmentation, batch, zoo.class_names, zoo.value_range, options.draws, options.side, options.seed
     )
 
 

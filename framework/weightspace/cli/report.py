@@ -9,7 +9,8 @@ from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.cli.tables import FORMATS, terminal_tables
 from weightspace.errors import ConfigError, closest
-from weightspace.figures.images import curves_figure, save_figure
+from weightspace.figures.images import save_figure
+from weightspace.figures.runs import curves_figure
 from weightspace.files import write_whole
 from weightspace.runs.comparison import by_experiment, compare
 from weightspace.runs.curves import Curves, mean_curves, read_curves

@@ -17,8 +17,8 @@ from weightspace.cli.zoo_exchange import export, import_
 from weightspace.cli.zoo_table import zoo_table
 from weightspace.distributed import first_then_all, in_any_process, joined, process, processes
 from weightspace.errors import ConfigError, RecipeError, ZooError
-from weightspace.figures.images import save_figure, zoo_figure
-from weightspace.figures.zoo import overview_figure
+from weightspace.figures.images import save_figure
+from weightspace.figures.zoo import overview_figure, zoo_figure
 from weightspace.fitting import job, origin, verify
 from weightspace.fitting import repair as mend
 from weightspace.fitting.base import Fitter

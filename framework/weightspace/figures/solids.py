@@ -13,7 +13,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import MissingExtraError, ZooError
-from weightspace.fitting.quality import decode
+from weightspace.network import decode
 from weightspace.sources.base import Objects
 from weightspace.sources.solids.solid import SolidSource
 from weightspace.text import figure_text

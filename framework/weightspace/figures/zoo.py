@@ -1,4 +1,4 @@
-"""A picture of what a zoo holds."""
+"""Pictures of a zoo: networks beside their objects, and what it holds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,50 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weightspace.text import figure_text
+from weightspace.errors import ZooError
+from weightspace.figures.images import SIDE, as_images, decoded_images, image_grid
+from weightspace.figures.solids import decoded_solids, solid_grid, true_solids
+from weightspace.network import decode
+from weightspace.sources.base import Objects
+from weightspace.sources.image_source import ImageSource
+from weightspace.text import figure_text, shown
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.summary import layer_weights
+
+
+def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figure:
+    """The first networks of a split: the original above the decoded network, with its class and PSNR; or, without a
+    source, the networks alone.
+
+    Raises:
+        ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
+    """
+    if count < 1:
+        raise ZooError(f"--count must be at least 1, found {count}")
+    if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
+        raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
+    rows = zoo.rows(split, first_view_only=True)[:count]
+    batch, low_high = zoo.batch(rows), zoo.value_range
+    names = [shown(zoo.class_names[int(t)]) for t in zoo.targets[rows]] if zoo.class_names else [""] * len(rows)
+    quality = [
+        "\n".join(_quality(n, q) for n, q in zip(zoo.header.quality, row, strict=True)) for row in zoo.quality[rows]
+    ]
+    captions = {"object": names, "network": quality if source else names}
+    if batch.spec.in_dim == 3:
+        solids = {} if source is None else {"object": true_solids(source, zoo.objects[rows])}
+        return solid_grid({**solids, "network": decoded_solids(batch, low_high)}, captions)
+    if batch.spec.in_dim != 2:
+        raise ZooError(f"{zoo.path}: networks of {batch.spec.in_dim} inputs cannot be drawn, only of 2 or 3")
+    if not isinstance(source, ImageSource):
+        return image_grid({"network": decoded_images(batch, SIDE, low_high).movedim(1, 3).squeeze(3)}, captions)
+    values, shape = source.values(zoo.objects[rows]), source.image_shape
+    decoded = decode(batch, source.coordinates(), low_high)
+    return image_grid({"object": as_images(values, shape), "network": as_images(decoded, shape)}, captions)
+
+
+def _quality(name: str, value: Tensor) -> str:
+    return f"{float(value):.1f} dB" if name == "psnr" else f"{name.replace('iou', 'IoU')} {float(value):.2f}"
 
 
 def overview_figure(zoo: Zoo) -> Figure:

@@ -13,9 +13,10 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
 from weightspace.fitting.base import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
-from weightspace.fitting.quality import decode, iou, psnr
+from weightspace.fitting.quality import iou, psnr
 from weightspace.fitting.recipes import FIELDS, Recipe
 from weightspace.fitting.step import FitState, Step, make_step
+from weightspace.network import decode
 from weightspace.sources.base import Objects, Source
 from weightspace.spec import NetworkSpec
 

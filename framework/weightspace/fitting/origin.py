@@ -11,7 +11,6 @@ from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Objects, load_source
 from weightspace.sources.base import GROUP
 from weightspace.text import shown
-from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 
 
@@ -71,15 +70,6 @@ def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str
 
 def _arguments(header: ZooHeader, path: str | None) -> dict[str, Any]:
     return {**header.provenance.get("source_arguments", {}), **({} if path is None else {"path": path})}
-
-
-def value_range_of(zoo: Zoo) -> tuple[float, float]:
-    """What the values 0 and 1 of the objects are in the networks' outputs; (0, 1) if the zoo does not say."""
-    provenance = zoo.header.provenance
-    if provenance.get("recipe"):
-        return recipe_of(zoo.path, zoo.header).value_range
-    low, high = provenance.get("value_range", (0.0, 1.0))
-    return float(low), float(high)
 
 
 def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
-from weightspace.network import evaluate
-
 
 def psnr(outputs: Tensor, values: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of each network, over all its points; peak 1.
@@ -42,9 +39,3 @@ def iou(outputs: Tensor, values: Tensor, uniform: int) -> Tensor:
     found, inside = outputs[:, :uniform] > 0.5, values[:, :uniform] > 0.5
     either = (found | inside).sum((1, 2))
     return torch.where(either > 0, (found & inside).sum((1, 2)) / either.clamp(min=1), 1.0)
-
-
-def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """(B, N, C) outputs, mapped back from the recipe's value range to [0, 1] (not clipped)."""
-    low, high = value_range
-    return (evaluate(batch, coordinates) - low) / (high - low)

@@ -8,8 +8,9 @@ import torch
 
 from weightspace.errors import ZooError
 from weightspace.files import read_regular
-from weightspace.fitting.origin import source_of, told_arguments, value_range_of
-from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.origin import source_of, told_arguments
+from weightspace.fitting.quality import psnr
+from weightspace.network import decode
 from weightspace.sources import Source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
@@ -65,7 +66,7 @@ def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     stored, parts = zoo.quality[rows, zoo.header.quality.index("psnr")], []
     for some in rows.split(16):  # so that memory does not grow with the sample
         points, values = source.observations(zoo.objects[some])
-        parts.append(psnr(decode(zoo.batch(some), points, value_range_of(zoo)), values))
+        parts.append(psnr(decode(zoo.batch(some), points, zoo.value_range), values))
     found = torch.cat(parts)
     error, expected = 10 ** (-found / 20), 10 ** (-stored / 20)
     excess = (error - expected).abs() - TOLERANCE * expected - ROUNDING

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import SourceError
+from weightspace.network import grid
 from weightspace.sources.base import Source
 
 
@@ -97,13 +98,3 @@ class ImageSource(Source):
         content.update(np.ascontiguousarray(self.images).data)
         content.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return content.hexdigest()
-
-
-def grid(height: int, width: int) -> Tensor:
-    """(height * width, 2) coordinates of an image's pixels, ends included, (row, column) order.
-
-    >>> grid(2, 2).tolist()
-    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
-    """
-    axes = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-    return torch.stack(axes, dim=-1).reshape(-1, 2)

@@ -65,6 +65,12 @@ class ZooHeader:
         """Names of the classes, or None for a regression target."""
         return list(self.target["names"]) if self.target["kind"] == "class" else None
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Outputs of the networks that stand for 0 and 1 of their objects; (0, 1) where nothing is said of them."""
+        low, high = self.provenance.get("recipe", self.provenance).get("value_range", (0.0, 1.0))
+        return float(low), float(high)
+
     def to_text(self) -> str:
         """JSON text, with a digest of everything else in it."""
         data = {"format": FORMAT, **asdict(self), "spec": self.spec.to_json()}

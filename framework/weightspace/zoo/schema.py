@@ -157,7 +157,10 @@ HEADER: Fields = {
 PROVENANCE: Fields = {
     "source": (_object(name=_text, digest=_text), "{name, digest}"),
     "source_arguments": (_map, "an object"),
-    "recipe": (lambda v: _map(v) and _text(v.get("name", "")), "an object with a name"),
+    "recipe": (
+        lambda v: _map(v) and _text(v.get("name", "")) and _range(v.get("value_range", [0, 1])),
+        "an object, its name a text and its value_range two different numbers",
+    ),
     "plan": (
         _object(train=_count, val=_count, test=_count, views=_count, eval_views=_count, seed=_seed),
         "{train, val, test, views, eval_views, seed}, whole numbers >= 0",

@@ -54,6 +54,11 @@ class Zoo:
         """Names of the classes, or None for a regression target."""
         return self.header.class_names
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Outputs of the networks that stand for 0 and 1 of their objects; (0, 1) if the zoo does not say."""
+        return self.header.value_range
+
     @cached_property
     def digest(self) -> str:
         """sha256 of ``zoo.json``, which holds the checksums of all shards."""

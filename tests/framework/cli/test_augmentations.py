@@ -79,14 +79,13 @@ def test_bad_input(
 
 def test_mixed_targets_are_told(zoo: Zoo) -> None:
     from weightspace.augment import build_augmentations
-    from weightspace.figures.images import augmentation_figure
-    from weightspace.fitting.origin import value_range_of
+    from weightspace.figures.augmentation import augmentation_figure
 
     batch = zoo.batch(zoo.rows("train", first_view_only=True)[:6])
 
     def captions(name: str) -> list[str]:
         (augmentation,) = build_augmentations([name])
-        figure = augmentation_figure(augmentation, batch, zoo.class_names, value_range_of(zoo), draws=1, side=8)
+        figure = augmentation_figure(augmentation, batch, zoo.class_names, zoo.value_range, draws=1, side=8)
         return [axis.get_title() for axis in figure.axes]
 
     assert any("%" in caption and "\n" in caption for caption in captions("mixup"))

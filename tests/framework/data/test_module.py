@@ -11,7 +11,7 @@ from weightspace.augment import Augmentation
 from weightspace.data import ZooDataModule
 from weightspace.data.sampling import BatchSampler, PairSampler
 from weightspace.errors import AugmentationError, ConfigError, ZooError
-from weightspace.figures.images import augmentation_figure
+from weightspace.figures.augmentation import augmentation_figure
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.image import imread
-from weightspace.figures.images import confusion_figure, save_figure
+from weightspace.figures.images import save_figure
+from weightspace.figures.runs import confusion_figure
 
 
 def test_the_pixels_of_the_file_are_returned(tmp_path: Path) -> None:

@@ -18,8 +18,7 @@ from weightspace.errors import ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.files import dwsnets
 from weightspace.importing.job import ZooImport, common_widths
-from weightspace.network import evaluate
-from weightspace.sources.image_source import grid
+from weightspace.network import evaluate, grid
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 

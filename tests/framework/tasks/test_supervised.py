@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from weightspace.backbones import DWS, MLP
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
-from weightspace.figures.images import chain_figure
+from weightspace.figures.augmentation import chain_figure
 from weightspace.tasks import SupervisedTask
 from weightspace.tasks.optim import Optimisation
 from weightspace.zoo import Zoo

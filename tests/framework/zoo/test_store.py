@@ -11,9 +11,10 @@ import safetensors.torch
 import torch
 from weightspace.cli.main import main
 from weightspace.errors import ZooError
-from weightspace.fitting.origin import source_of, value_range_of
-from weightspace.fitting.quality import decode, psnr
+from weightspace.fitting.origin import source_of
+from weightspace.fitting.quality import psnr
 from weightspace.fitting.verify import verify
+from weightspace.network import decode
 from weightspace.zoo import Zoo
 from weightspace.zoo.contents import CHUNK, Looked, read_through
 from weightspace.zoo.header import ZooHeader
@@ -56,7 +57,7 @@ def test_stored_quality_and_targets_are_those_of_the_source(zoo: Zoo) -> None:
     source = source_of(zoo.path, zoo.header)
     rows = torch.arange(len(zoo))
     batch = zoo.batch(rows)
-    found = psnr(decode(batch, source.coordinates(), value_range_of(zoo)), source.values(batch.objects))
+    found = psnr(decode(batch, source.coordinates(), zoo.value_range), source.values(batch.objects))
     assert (found - zoo.quality[:, 0]).abs().max() < 1e-3
     assert batch.targets.tolist() == source.labels[batch.objects.numpy()].tolist()
     assert batch.num_classes == 10
