@@ -19,7 +19,7 @@ from weightspace.figures.images import save_figure
 from weightspace.fitting.origin import source_of
 from weightspace.fitting.quality import psnr
 from weightspace.network import decode
-from weightspace.symmetry import align, distance
+from weightspace.symmetry import align, squared_distance
 from weightspace.zoo import Zoo
 
 GROUPS = {
@@ -87,12 +87,12 @@ def main() -> None:
         curves: dict[str, dict[str, list[float]]] = {}
         for case, (first, second, *ends) in cases(zoo).items():
             print(f"{case}, {len(first)} pairs")
-            start = distance(first, second).mean()
+            start = squared_distance(first, second).mean()
             for name, group in GROUPS.items():
                 moved = second if group is None else align(first, second, group).apply(second)
                 values = curve(zoo, first, moved, (ends[0], ends[1]))
                 curves.setdefault(case, {})[name] = values
-                remaining = float(distance(first, moved).mean() / start)
+                remaining = float(squared_distance(first, moved).mean() / start)
                 report.add(f"  {name}: remaining squared distance", 100 * remaining, "%")
                 report.add(f"  {name}: PSNR in the middle", values[STEPS // 2], "dB")
                 report.add(f"  {name}: barrier", (values[0] + values[-1]) / 2 - min(values), "dB")

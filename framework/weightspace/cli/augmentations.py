@@ -19,7 +19,7 @@ from weightspace.figures.augmentation import augmentation_figure
 from weightspace.figures.images import save_figure
 from weightspace.text import shown, shown_lines
 from weightspace.zoo import Zoo
-from weightspace.zoo.splits import spread
+from weightspace.zoo.splits import evenly_spaced
 
 console = make_console()
 
@@ -95,7 +95,7 @@ def _figure(options: Namespace) -> Figure | None:
     if not len(rows):
         raise ConfigError(f"{zoo.path} has no training networks")
     augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
-    batch = zoo.batch(rows[spread(len(rows), options.count)])
+    batch = zoo.batch(rows[evenly_spaced(len(rows), options.count)])
     return augmentation_figure(
         augmentation, batch, zoo.class_names, zoo.value_range, options.draws, options.side, options.seed
     )

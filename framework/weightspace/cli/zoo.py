@@ -15,7 +15,7 @@ from weightspace.cli.console import make_console, tell_left
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_exchange import export, import_
 from weightspace.cli.zoo_table import zoo_table
-from weightspace.distributed import first_then_all, in_any_process, joined, process, processes
+from weightspace.distributed import first_then_all, in_any_process, joined, rank, world_size
 from weightspace.errors import ConfigError, RecipeError, ZooError
 from weightspace.figures.images import save_figure
 from weightspace.figures.zoo import overview_figure, zoo_figure
@@ -102,7 +102,7 @@ def fit(
     """
     arguments = key_values(source_set or [], "source_set") | ({} if path is None else {"path": path})
     with joined():
-        console.quiet = process() > 0
+        console.quiet = rank() > 0
         _fit(source, out, ZooPlan(train, val, test, views, eval_views, seed), recipe, mode, device, arguments, set)
 
 
@@ -118,16 +118,16 @@ def _fit(
 ) -> None:
     if mode not in ("auto", "compiled", "eager"):
         raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
-    if device == "cuda" and processes() > 1:
-        device = f"cuda:{process() % max(1, torch.cuda.device_count())}"
+    if device == "cuda" and world_size() > 1:
+        device = f"cuda:{rank() % max(1, torch.cuda.device_count())}"
     if plan.eval_views != 1 and not plan.val + plan.test:
         raise ConfigError(f"--eval_views {plan.eval_views} has no effect without --val and --test: leave it out")
     _check_device(device)
     objects = first_then_all(lambda: load_source(source, **arguments))  # one download, one look at files
-    tell_left(console, list(objects.skipped))
+    tell_left(console, list(objects.left_out))
     plan.rows(objects)  # so that impossible counts are told before a compiler runs
     chosen = load_recipe(recipe, key_values(changes or []))
-    shared = f", shared by {processes()} processes: below is the first one's part" if processes() > 1 else ""
+    shared = f", shared by {world_size()} processes: below is the first one's part" if world_size() > 1 else ""
     console.print(f"{source}: {plan.networks} networks {chosen.spec(objects.in_dim, objects.out_dim)}{shared}")
     fitter = _fitter(chosen, objects, plan.networks, mode, device, Path(out))
     finished = (Path(out) / FILE).exists()
@@ -137,7 +137,7 @@ def _fit(
         raise KeyboardInterrupt(f"stopped: whole shards in {out} are kept, the same command goes on") from None
     if finished:
         console.print("finished already: nothing to do")
-    left_out = f", {len(header.failed)} left out (they diverged twice)" if header.failed else ""
+    left_out = f", {len(header.left_out)} left out (they diverged twice)" if header.left_out else ""
     console.print(f"zoo of {header.rows} networks at {out}{left_out}")
 
 
@@ -213,7 +213,7 @@ def _run(fit: ZooFit) -> ZooHeader:
             rate = (state.done - began[1]) / max(time.perf_counter() - began[0], 1e-9)
             quality = "" if state.quality is None else f"{state.quality:.2f} {unit}"
             quality += f", {state.refitted} diverged and were fitted again" if state.refitted else ""
-            quality += f", {state.failed} left out" if state.failed else ""
+            quality += f", {state.left_out} left out" if state.left_out else ""
             speed = f"{rate:.1f} INR/s" if rate else ""
             progress.update(task, completed=state.done, rate=speed, quality=quality)
             if rate and not console.is_terminal and state.done >= told[0] + SHARD_ROWS:

@@ -99,7 +99,7 @@ def import_(
         raise KeyboardInterrupt(f"stopped: whole shards in {out} are kept, the same command goes on") from None
     if finished:
         console.print("finished already: nothing to do")
-    tell_left(console, [*listing.skipped, *((network["path"], network["reason"]) for network in header.failed)])
+    tell_left(console, [*listing.not_networks, *((network["path"], network["reason"]) for network in header.left_out)])
     console.print(f"zoo of {header.rows} networks at {out}")
 
 
@@ -153,7 +153,7 @@ def _progress(run: ZooImport) -> ZooHeader:
         last = [time.monotonic()]
 
         def report(state: job.Progress) -> None:
-            notes = f"{state.left} left out" if state.left else ""
+            notes = f"{state.left_out} left out" if state.left_out else ""
             progress.update(task, completed=state.done, notes=notes)
             if not console.is_terminal and time.monotonic() > last[0] + 10:
                 last[0] = time.monotonic()  # a log gets a line now and then

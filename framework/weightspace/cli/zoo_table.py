@@ -39,7 +39,7 @@ def _facts(zoo: Zoo) -> Table:
         ("made with", made_with),
         (
             "left out",
-            f"{len(zoo.header.failed)} networks: the reasons are in zoo.json" if zoo.header.failed else "none",
+            f"{len(zoo.header.left_out)} networks: the reasons are in zoo.json" if zoo.header.left_out else "none",
         ),
         ("digest", zoo.digest),
     ):

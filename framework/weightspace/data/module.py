@@ -21,7 +21,7 @@ from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
-from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, spread
+from weightspace.zoo.splits import evenly_spaced, hold_out_view, label_subset, limit_views
 
 
 class ZooDataModule(pl.LightningDataModule):
@@ -149,12 +149,12 @@ class ZooDataModule(pl.LightningDataModule):
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
-        return self._numbered(self.zoo.batch(self._train[spread(len(self._train), limit)]))
+        return self._numbered(self.zoo.batch(self._train[evenly_spaced(len(self._train), limit)]))
 
     def validation_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` validation networks, the first view of each object; none if the zoo has none."""
         rows = self.zoo.rows("val", first_view_only=True)
-        return self._numbered(self.zoo.batch(rows[spread(len(rows), limit)] if len(rows) else rows))
+        return self._numbered(self.zoo.batch(rows[evenly_spaced(len(rows), limit)] if len(rows) else rows))
 
     def _numbered(self, batch: WeightBatch) -> WeightBatch:
         """A batch of the zoo, with the classes' numbers that are served."""

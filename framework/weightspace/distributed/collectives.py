@@ -10,19 +10,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many processes run together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def process() -> int:
+def rank() -> int:
     """Number of this process among them."""
-    return dist.get_rank() if processes() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 def wait_for_all() -> None:
     """Returns when all processes have come here."""
-    if processes() > 1:
+    if world_size() > 1:
         dist.barrier()
 
 
@@ -32,13 +32,13 @@ def share(count: int, loss: Tensor) -> Tensor:
     The mean over processes of the products is the mean over all entries: gradients, which are averaged over
     processes, are those of the whole batch. Exactly 1 in one process.
     """
-    return processes() * count / total(count, loss.device).to(loss.dtype)
+    return world_size() * count / total(count, loss.device).to(loss.dtype)
 
 
 def total(count: int, device: torch.device | str = "cpu") -> Tensor:
     """The sum of all processes' counts."""
     result = torch.tensor(count, device=device)
-    if processes() > 1:
+    if world_size() > 1:
         dist.all_reduce(result)
     return result
 
@@ -50,7 +50,7 @@ def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
         fact: of this process.
         device: of the run, through which the processes talk.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return fact
     told = torch.tensor(int(fact), device=device)
     dist.all_reduce(told, dist.ReduceOp.MAX)
@@ -69,9 +69,9 @@ def gather(rows: Tensor) -> tuple[Tensor, int]:
     Returns:
         (N, ...) rows, and the place of this process's first among them.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return rows, 0
-    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(processes())]
+    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
     dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
     sizes = [int(count) for count in counts]
     return _Gather.apply(rows, sizes), sum(sizes[: dist.get_rank()])

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from weightspace.distributed.collectives import in_any_process, process
+from weightspace.distributed.collectives import in_any_process, rank
 from weightspace.distributed.peers import Peers
 
 Result = TypeVar("Result")
@@ -55,7 +55,7 @@ def first_then_all(action: Callable[[], Result]) -> Result:
         SystemExit: in the others, with code 2, where the first raised an error; it says which.
     """
     error: Exception | None = None
-    if process() == 0:
+    if rank() == 0:
         try:
             result = action()
         except Exception as raised:
@@ -65,4 +65,4 @@ def first_then_all(action: Callable[[], Result]) -> Result:
         raise error
     if failed:
         raise SystemExit(2)
-    return result if process() == 0 else action()
+    return result if rank() == 0 else action()

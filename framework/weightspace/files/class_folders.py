@@ -21,11 +21,11 @@ class ClassFolders:
     Attributes:
         pools: (class, name of the file below the folder) of training, validation and test files, each in a fixed
             order; without folders of splits, all files are training files.
-        left: (name, reason) of what is not taken.
+        left_out: (name, reason) of what is not taken.
     """
 
     pools: tuple[list[tuple[str, str]], ...]
-    left: list[tuple[str, str]]
+    left_out: list[tuple[str, str]]
 
 
 def class_folders(root: Path, endings: Collection[str], what: str, error: type[WeightspaceError]) -> ClassFolders:
@@ -45,21 +45,21 @@ def class_folders(root: Path, endings: Collection[str], what: str, error: type[W
         raise error(f"expected {what} in {root}/<class>/, which is not a folder")
     found = walk(root, endings, error)
     pools: dict[str, list[tuple[str, str]]] = {split: [] for split in POOLS}
-    left, read = [], []
+    left_out, read = [], []
     for name in found.files:
         kind, split = class_and_split(name)
         if kind is None or name.count("/") > (1 if split is None else 2) or split not in (None, *POOLS):
-            left.append((name, "not in the folder of a class: expected <class>/<file>"))
+            left_out.append((name, "not in the folder of a class: expected <class>/<file>"))
         else:
             pools[split or "train"].append((kind, name))
             read.append((name, kind, split))
-    left += found.left
+    left_out += found.left_out
     if not pools["train"]:
         where = f"{root}/train/<class>/" if read else f"{root}/<class>/ or {root}/train/<class>/"
-        raise error(f"expected {what} ({' '.join(sorted(endings))}) in {where}, found none: {most_frequent(left)}")
+        raise error(f"expected {what} ({' '.join(sorted(endings))}) in {where}, found none: {most_frequent(left_out)}")
     check_divided(root, read, error)
     order = (sorted(pool, key=lambda item: (item[0], item[1].split("/"))) for pool in pools.values())
-    return ClassFolders(tuple(order), left)
+    return ClassFolders(tuple(order), left_out)
 
 
 def class_and_split(name: str) -> tuple[str | None, str | None]:

@@ -22,11 +22,11 @@ class Walk:
 
     Attributes:
         files: regular files with one of the wanted endings, relative to the folder, with slashes, in a fixed order.
-        left: (name, reason) of what is not taken; what is hidden, or of one other kind, is one line.
+        left_out: (name, reason) of what is not taken; what is hidden, or of one other kind, is one line.
     """
 
     files: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
 def is_hidden(name: str) -> bool:
@@ -65,23 +65,23 @@ def walk(
                 found.files.append(name)
             else:
                 nothing = entry.is_symlink() and not os.path.exists(entry.path)
-                looker.left.append((name, "a link to nothing" if nothing else "not a regular file"))
+                looker.left_out.append((name, "a link to nothing" if nothing else "not a regular file"))
     except OSError as failure:
         raise error(f"{failure.filename or root}: cannot be read ({failure.strerror or failure})") from failure
     found.files.sort(key=lambda name: name.split("/"))
     kinds = [(names, f"of another kind than {' '.join(sorted(endings))}") for _, names in sorted(others.items())]
     kinds += [(looker.hidden, "hidden, or of another program")] if looker.hidden else []
-    found.left = sorted(looker.left) + [_line(*kind) for kind in kinds]
+    found.left_out = sorted(looker.left_out) + [_line(*kind) for kind in kinds]
     return found
 
 
-def most_frequent(left: Iterable[tuple[str, str]]) -> str:
+def most_frequent(left_out: Iterable[tuple[str, str]]) -> str:
     """The three most frequent reasons, for a message.
 
     >>> most_frequent([("a", "no label"), ("b", "damaged: byte 3"), ("c", "no label")])
     '2 of them: no label; 1 of them: damaged'
     """
-    counts = Counter(reason.split(":")[0] for _, reason in left).most_common(3)
+    counts = Counter(reason.split(":")[0] for _, reason in left_out).most_common(3)
     return "; ".join(f"{count} of them: {reason}" for reason, count in counts) or "there are none"
 
 
@@ -89,7 +89,7 @@ class _Looker:
     """Goes through folders, without links first, so that a folder is known by its own name if it has one here."""
 
     def __init__(self, root: Path) -> None:
-        self.left: list[tuple[str, str]] = []
+        self.left_out: list[tuple[str, str]] = []
         self.hidden: list[str] = []
         self._root = root
         self._names = {os.path.realpath(root): ""}
@@ -103,7 +103,7 @@ class _Looker:
             above = os.path.commonpath([place, os.path.realpath(self._root)]) == place
             if above or place in self._names:
                 known = self._names.get(place) or "the folder itself, or one above it"
-                self.left.append((link, f"a link to what is known already: {known}"))
+                self.left_out.append((link, f"a link to what is known already: {known}"))
             else:
                 self._names[place] = link
                 yield from self._below(link)
@@ -115,7 +115,7 @@ class _Looker:
             with os.scandir(self._root / folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
             if not entries and folder:
-                self.left.append((folder, "an empty folder"))
+                self.left_out.append((folder, "an empty folder"))
             for entry in entries:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if is_hidden(entry.name):

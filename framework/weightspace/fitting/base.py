@@ -31,14 +31,14 @@ class Fitted:
     targets: Tensor | None = None
 
     @property
-    def psnr(self) -> Tensor:
-        """(n,) the first quality."""
+    def first_quality(self) -> Tensor:
+        """(n,) the first column of ``quality``: PSNR in dB of an INR, test accuracy of a classifier."""
         return self.quality[:, 0]
 
     @property
     def ok(self) -> Tensor:
         """Which fits are finite."""
-        return self.params.isfinite().all(1) & ~self.psnr.isnan() & (self.psnr > -math.inf)
+        return self.params.isfinite().all(1) & ~self.first_quality.isnan() & (self.first_quality > -math.inf)
 
 
 class Fitter(ABC):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weightspace.distributed import first_then_all, process, processes, wait_for_all
+from weightspace.distributed import first_then_all, rank, wait_for_all, world_size
 from weightspace.errors import ZooError
 from weightspace.fitting.base import Fitted, Fitter
 from weightspace.sources.base import Objects
@@ -116,7 +116,7 @@ class Progress:
     total: int
     quality: float | None
     refitted: int
-    failed: int
+    left_out: int
 
 
 class ZooFit:
@@ -136,7 +136,7 @@ class ZooFit:
         self.rows = plan.rows(source)
         planned, full = len(self), SHARD_ROWS
         sizes = [min(full, planned - begin) for begin in range(0, planned, full)]
-        self.writer = ZooWriter(out, self._job(), self._header(), process(), sizes)
+        self.writer = ZooWriter(out, self._job(), self._header(), rank(), sizes)
 
     def __len__(self) -> int:
         return len(self.rows["object"])
@@ -170,17 +170,17 @@ class ZooFit:
             _Tally(planned, 0, report).skip(planned)
             return ZooHeader.read(writer.path)
         missing = [n for n in range(self.plan.shards) if n not in writer.done]
-        own = missing[process() :: processes()]
+        own = missing[rank() :: world_size()]
         sizes = {n: min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in own}
         there = planned - sum(min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in missing)
-        tally = _Tally(there + sum(sizes.values()), sum(map(len, writer.failed.values())), report)
+        tally = _Tally(there + sum(sizes.values()), sum(map(len, writer.left_out.values())), report)
         tally.skip(there)
         if own:
             self.fitter.compile()
         for number in own:
             writer.write(*self._shard(slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS), tally), number)
         wait_for_all()
-        if process() == 0:
+        if rank() == 0:
             writer.finish()
         wait_for_all()
         return ZooHeader.read(writer.path)
@@ -196,11 +196,11 @@ class ZooFit:
                 column[bad] = other
             tally.refitted(len(bad))
         ok = fits.ok
-        failed = [
+        left_out = [
             {"object": int(o), "view": int(v), "reason": "diverged twice"}
             for o, v in zip(objects[~ok], views[~ok], strict=True)
         ]
-        tally.failed(len(failed))
+        tally.leave_out(len(left_out))
         tensors = {
             "params": fits.params[ok],
             "target": fits.targets[ok],
@@ -209,7 +209,7 @@ class ZooFit:
             "split": splits[ok],
             "quality": fits.quality[ok],
         }
-        return tensors, failed
+        return tensors, left_out
 
     def _fit(self, objects: Tensor, views: Tensor, attempt: int, tally: _Tally | None) -> Fitted:
         parts, fitter = [], self.fitter
@@ -234,8 +234,8 @@ class ZooFit:
 
     def _header(self) -> ZooHeader:
         provenance = {**self._job(), "source_arguments": self.source.arguments}
-        if self.source.skipped:
-            provenance["skipped"] = [{"path": path, "reason": reason} for path, reason in self.source.skipped]
+        if self.source.left_out:
+            provenance["skipped"] = [{"path": path, "reason": reason} for path, reason in self.source.left_out]
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
         return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])
@@ -244,8 +244,8 @@ class ZooFit:
 class _Tally:
     """Counts what is done, and reports after every change."""
 
-    def __init__(self, total: int, failed: int, report: Callable[[Progress], None]) -> None:
-        self._total, self._failed, self._report = total, failed, report
+    def __init__(self, total: int, left_out: int, report: Callable[[Progress], None]) -> None:
+        self._total, self._left_out, self._report = total, left_out, report
         self._done, self._refitted, self._sum, self._count = 0, 0, 0.0, 0
 
     def skip(self, count: int) -> None:
@@ -255,8 +255,8 @@ class _Tally:
 
     def add(self, fits: Fitted) -> None:
         """A block that was fitted."""
-        finite = fits.psnr[fits.ok].clamp(max=200)  # an exact fit has infinite PSNR
-        self._done += len(fits.psnr)
+        finite = fits.first_quality[fits.ok].clamp(max=200)  # an exact fit has infinite PSNR
+        self._done += len(fits.first_quality)
         self._sum += float(finite.sum())
         self._count += len(finite)
         self._tell()
@@ -266,11 +266,11 @@ class _Tally:
         self._refitted += count
         self._tell()
 
-    def failed(self, count: int) -> None:
+    def leave_out(self, count: int) -> None:
         """Networks that diverged again."""
-        self._failed += count
+        self._left_out += count
         self._tell()
 
     def _tell(self) -> None:
         mean = self._sum / self._count if self._count else None
-        self._report(Progress(self._done, self._total, mean, self._refitted, self._failed))
+        self._report(Progress(self._done, self._total, mean, self._refitted, self._left_out))

@@ -17,7 +17,7 @@ from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, FORMAT
 from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_shard
-from weightspace.zoo.splits import spread
+from weightspace.zoo.splits import evenly_spaced
 
 #: Largest difference between a stored root mean square error and the one computed again: relative, plus float32's
 #: rounding of values around 1.
@@ -50,7 +50,7 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
             raise ZooError(
                 f"{zoo.path}: a fitted zoo's first quality is psnr or test accuracy, found {zoo.header.quality}"
             )
-        rows = spread(len(zoo), sample)
+        rows = evenly_spaced(len(zoo), sample)
         yield from told_arguments(zoo.header, path)
         objects = source_of(zoo.path, zoo.header, path, source)
         if isinstance(objects, ClassifierSource):

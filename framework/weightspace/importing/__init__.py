@@ -1,6 +1,6 @@
 """Bringing networks that others have fitted into a zoo, and taking them out again."""
 
 from weightspace.importing.formats import FORMATS
-from weightspace.importing.listing import Entry, Left, Listing
+from weightspace.importing.listing import Entry, LeftOut, Listing
 
-__all__ = ["FORMATS", "Entry", "Left", "Listing"]
+__all__ = ["FORMATS", "Entry", "LeftOut", "Listing"]

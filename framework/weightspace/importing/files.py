@@ -86,7 +86,7 @@ def nfn(root: Path, prefix: str | None = None, key: str | None = None) -> Listin
     folder_name = re.compile(r"(?P<prefix>.+?)(?:_aug(?P<copy>\d+))?_(?P<label>[^_]+?)s?")
     prefixes = set()
     found = walk(root, ENDINGS, ZooError)
-    listing.skipped = found.left
+    listing.not_networks = found.left_out
     for name in found.files:
         parts = PurePosixPath(name).parts
         folder = folder_name.fullmatch(parts[-2]) if len(parts) == 2 else None
@@ -133,7 +133,7 @@ def folder(
     table = Path(labels).expanduser() if labels else root / LABELS
     listing, split_of = FileListing(root, key), view_splitter(view_from)
     found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
-    listing.skipped = found.left
+    listing.not_networks = found.left_out
     if labels is not None or (label_regex is None and table.is_file()):
         facts = _by_table(listing, found.files, table)
     elif label_regex is not None:

@@ -20,7 +20,7 @@ from weightspace.importing.state_dict import widths_of
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
-from weightspace.zoo.splits import spread
+from weightspace.zoo.splits import evenly_spaced
 from weightspace.zoo.writer import ZooWriter
 
 #: Bytes of parameters in a shard, about: what a cut can lose, and what is in memory at once.
@@ -35,7 +35,7 @@ class Progress:
 
     done: int
     total: int
-    left: int
+    left_out: int
 
 
 class ZooImport:
@@ -74,8 +74,8 @@ class ZooImport:
         job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
         self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
-        skipped = [{"path": path, "reason": reason} for path, reason in listing.skipped]
-        provenance = {**job, **notes, **({"skipped": skipped} if skipped else {})}
+        not_networks = [{"path": path, "reason": reason} for path, reason in listing.not_networks]
+        provenance = {**job, **notes, **({"skipped": not_networks} if not_networks else {})}
         self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], provenance, shards=[]))
 
     def __len__(self) -> int:
@@ -90,10 +90,10 @@ class ZooImport:
         Raises:
             ZooError: the folder cannot be written, or holds something else; with ``strict``: a network does not fit.
         """
-        if self.strict and self.listing.left:
-            first = self.listing.left[0]
+        if self.strict and self.listing.left_out:
+            first = self.listing.left_out[0]
             raise ZooError(
-                f"--strict: {len(self.listing.left)} networks do not fit, first {first.name}: {first.reason}"
+                f"--strict: {len(self.listing.left_out)} networks do not fit, first {first.name}: {first.reason}"
             )
         self.writer.sizes = [len(entries) for entries in self._parts()]
         with self.writer as writer:
@@ -105,8 +105,8 @@ class ZooImport:
                     self._remember(number)
                 else:
                     writer.write(*self._shard(number, entries, report), number)
-                left = sum(map(len, writer.failed.values()))
-                report(Progress(min(len(self), (number + 1) * self.shard_rows), len(self), left))
+                left_out = sum(map(len, writer.left_out.values()))
+                report(Progress(min(len(self), (number + 1) * self.shard_rows), len(self), left_out))
             if not self.labels.names:
                 names = [str(number) for number in range(1 + max(map(self._largest_target, writer.done)))]
                 writer.header = replace(writer.header, target={"kind": "class", "names": names})
@@ -119,19 +119,21 @@ class ZooImport:
     def _shard(
         self, number: int, entries: list[Entry], report: Callable[[Progress], None]
     ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-        failed = [{"path": left.name, "reason": left.reason} for left in self.listing.left if number == 0]
+        left_out = [
+            {"path": network.name, "reason": network.reason} for network in self.listing.left_out if number == 0
+        ]
         kept: list[tuple[Tensor, list[float], Entry]] = []
         for place, entry in enumerate(entries):
             try:
                 kept.append((*self._network(entry), entry))
             except ValueError as error:
-                failed.append({"path": entry.name, "reason": str(error)})
+                left_out.append({"path": entry.name, "reason": str(error)})
                 if self.strict:
                     raise ZooError(f"--strict: {entry.name} does not fit: {error}") from error
             if place % 256 == 255:
-                earlier = sum(map(len, self.writer.failed.values()))
-                report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(failed)))
-        return self._tensors(kept), failed
+                earlier = sum(map(len, self.writer.left_out.values()))
+                report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(left_out)))
+        return self._tensors(kept), left_out
 
     def _network(self, entry: Entry) -> tuple[Tensor, list[float]]:
         """Parameters and target.
@@ -188,7 +190,7 @@ def common_widths(listing: Listing) -> tuple[int, ...]:
     """
     found: Counter[tuple[int, ...]] = Counter()
     reason = ""
-    sample = spread(len(listing.entries), SAMPLE).tolist()
+    sample = evenly_spaced(len(listing.entries), SAMPLE).tolist()
     for row in sample:
         try:
             found[widths_of(listing.read(listing.entries[row]).tensors)] += 1

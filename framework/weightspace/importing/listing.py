@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Left:
+class LeftOut:
     """A network that does not come into the zoo, and why."""
 
     name: str
@@ -59,8 +59,8 @@ class Listing(ABC):
 
     Attributes:
         entries: those that look right so far.
-        left: those that do not.
-        skipped: what is no network, or not the user's, and was not looked at: (name, reason).
+        left_out: those that do not.
+        not_networks: what is no network, or not the user's, and was not looked at: (name, reason).
     """
 
     #: Whether a split by counts takes objects in their order (last ones for the test), or at random.
@@ -69,8 +69,8 @@ class Listing(ABC):
     def __init__(self, root: Path) -> None:
         self.root = root
         self.entries: list[Entry] = []
-        self.left: list[Left] = []
-        self.skipped: list[tuple[str, str]] = []
+        self.left_out: list[LeftOut] = []
+        self.not_networks: list[tuple[str, str]] = []
 
     @abstractmethod
     def read(self, entry: Entry) -> Contents:
@@ -82,7 +82,7 @@ class Listing(ABC):
 
     def leave(self, name: str, reason: str) -> None:
         """Notes that a network is left out."""
-        self.left.append(Left(name, reason))
+        self.left_out.append(LeftOut(name, reason))
 
     def divide(self, val: int, test: int, seed: int) -> None:
         """Decides the splits by counts of objects, where the files do not: those of one split are drawn from the rest.
@@ -91,8 +91,8 @@ class Listing(ABC):
             ZooError: there is no network; counts that do not fit, or splits that are there already.
         """
         if not self.entries:
-            left = [(left.name, left.reason) for left in self.left]
-            raise ZooError(f"no network to import at {self.root}: {most_frequent(left + self.skipped)}")
+            left_out = [(network.name, network.reason) for network in self.left_out]
+            raise ZooError(f"no network to import at {self.root}: {most_frequent(left_out + self.not_networks)}")
         there = {entry.split for entry in self.entries}
         if None in there and len(there) > 1:
             missing = sum(entry.split is None for entry in self.entries)

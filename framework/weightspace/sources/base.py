@@ -35,7 +35,7 @@ class Objects(ABC):
         num_val: how many belong to the source's own validation set.
         in_dim: number of inputs of a network.
         out_dim: number of its outputs.
-        skipped: what the source's files hold besides, and was left out: (name, reason).
+        left_out: what the source's files hold besides, and was left out: (name, reason).
     """
 
     name: str
@@ -46,7 +46,7 @@ class Objects(ABC):
     num_val: int = 0
     in_dim: int
     out_dim: int
-    skipped: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...

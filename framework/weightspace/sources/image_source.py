@@ -31,7 +31,7 @@ class ImageSource(Source):
         levels: the pixel value that stands for 1.0.
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
         num_val: how many, after the training pool, are the source's own validation set.
-        skipped: what the source's files hold besides: (name, reason).
+        left_out: what the source's files hold besides: (name, reason).
     """
 
     name: str
@@ -42,7 +42,7 @@ class ImageSource(Source):
     levels: int = 255
     arguments: dict[str, Any] = field(default_factory=dict)
     num_val: int = 0
-    skipped: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or len(self.images) != len(self.labels):

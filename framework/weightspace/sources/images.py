@@ -19,7 +19,7 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", "
 def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop") -> ImageSource:
     """Reads ``<path>/<class>/*``, or ``<path>/train/<class>/*`` with own sets in ``val`` and ``test``.
 
-    What is hidden, of another kind or elsewhere in the folder is left out and listed in ``skipped``.
+    What is hidden, of another kind or elsewhere in the folder is left out and listed in ``left_out``.
 
     Args:
         path: the folder; PNG, JPEG, BMP, GIF (first frame), WebP, TIFF, PPM or PGM files. Of 16 bits, the upper eight
@@ -50,5 +50,5 @@ def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop")
     labels = np.array([names.index(kind) for kind, _ in files], dtype=np.int64)
     train, val, _ = map(len, found.pools)
     arguments: dict[str, Any] = {"path": str(root.resolve()), "size": size, "colour": colour, "resize": resize}
-    skipped = tuple(found.left)
-    return ImageSource("images", pixels, labels, names, train, arguments=arguments, num_val=val, skipped=skipped)
+    left_out = tuple(found.left_out)
+    return ImageSource("images", pixels, labels, names, train, arguments=arguments, num_val=val, left_out=left_out)

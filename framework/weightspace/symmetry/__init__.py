@@ -1,6 +1,6 @@
 """Symmetries of the weight space: maps of the weights that leave the function unchanged."""
 
-from weightspace.symmetry.alignment import align, distance
+from weightspace.symmetry.alignment import align, squared_distance
 from weightspace.symmetry.canonical import canonical_element, canonicalise
 from weightspace.symmetry.element import GROUPS, GroupElement, resolve_group
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
@@ -11,10 +11,10 @@ __all__ = [
     "align",
     "canonical_element",
     "canonicalise",
-    "distance",
     "permute_neurons",
     "resolve_group",
     "scale_neurons",
     "shift_phases",
     "sign_neurons",
+    "squared_distance",
 ]

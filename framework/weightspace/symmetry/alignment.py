@@ -66,7 +66,7 @@ def align(
         assert generator is not None
         start = GroupElement.random(other, symmetries - {"scale"}, generator, max_phase=1)
         again = _align_from(start, reference, other, symmetries, sweeps, coordinates)
-        closer = distance(reference, again.apply(other)) < distance(reference, best.apply(other))
+        closer = squared_distance(reference, again.apply(other)) < squared_distance(reference, best.apply(other))
         best = again.where(closer, best)
     return best
 
@@ -78,7 +78,7 @@ def _block_size(batch: WeightBatch) -> int:
     return max(1, BLOCK_ENTRIES // max(batch.spec.widths) ** 2)
 
 
-def distance(first: WeightBatch, second: WeightBatch) -> Tensor:
+def squared_distance(first: WeightBatch, second: WeightBatch) -> Tensor:
     """(B,) squared Euclidean distances of the parameters."""
     return (first.params - second.params).square().sum(1)
 

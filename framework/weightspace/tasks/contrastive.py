@@ -16,7 +16,7 @@ from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import Task
-from weightspace.tasks.losses import alignment, nt_xent_and_own, spread, uniformity
+from weightspace.tasks.losses import embedding_std, nt_xent_and_own, positive_distance, uniformity
 from weightspace.tasks.optim import Optimisation
 
 NORMS = ("layer", "batch", "none")
@@ -26,8 +26,8 @@ class ContrastiveTask(Task):
     """Trains an encoder with NT-Xent (Chen et al., SimCLR, arXiv 2002.05709), without labels.
 
     The pairs come from the data module: ``data.positives`` and the augmentations decide what is to be equal. Logs, of
-    training and validation, ``loss`` and what becomes of the embeddings: ``alignment`` and ``uniformity`` (Wang and
-    Isola, arXiv 2005.10242) and ``spread``, which is 1 on the whole sphere and 0 where they collapse.
+    training and validation, ``loss`` and what becomes of the embeddings: ``positive_distance`` and ``uniformity``
+    (Wang and Isola, arXiv 2005.10242) and ``embedding_std``, which is 1 on the whole sphere and 0 where they collapse.
 
     Args:
         backbone: class of the encoder, with its arguments; the zoo gives it the architecture.
@@ -149,8 +149,8 @@ class ContrastiveTask(Task):
         loss, own = nt_xent_and_own(first, second, self.temperature)
         with torch.no_grad():
             measures = {
-                "alignment": alignment(first, second),
-                "spread": spread(first),
+                "positive_distance": positive_distance(first, second),
+                "embedding_std": embedding_std(first),
                 "uniformity": uniformity(first),
             }
         return loss, own, measures, len(first)

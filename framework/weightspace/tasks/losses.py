@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weightspace.distributed import gather, processes
+from weightspace.distributed import gather, world_size
 from weightspace.errors import ConfigError
 
 
@@ -50,10 +50,10 @@ def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[
     logits = logits.scatter(1, (itself + 2 * begin)[:, None], -torch.inf)
     partner = (itself ^ 1) + 2 * begin
     summed = F.cross_entropy(logits, partner, reduction="sum")
-    return summed * (processes() / len(columns)), summed.detach() / (2 * count)
+    return summed * (world_size() / len(columns)), summed.detach() / (2 * count)
 
 
-def alignment(first: Tensor, second: Tensor) -> Tensor:
+def positive_distance(first: Tensor, second: Tensor) -> Tensor:
     """Mean squared distance of the two rows of a pair, in 0..4 (Wang and Isola, arXiv 2005.10242).
 
     Args:
@@ -76,7 +76,7 @@ def uniformity(embeddings: Tensor) -> Tensor:
     return torch.logsumexp(-2 * distances, dim=0) - math.log(len(distances))
 
 
-def spread(embeddings: Tensor) -> Tensor:
+def embedding_std(embeddings: Tensor) -> Tensor:
     """Standard deviation of the coordinates of normalised rows, times sqrt(D): 1 on the whole sphere, 0 at collapse.
 
     Args:

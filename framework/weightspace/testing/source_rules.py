@@ -13,7 +13,7 @@ from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Source
 from weightspace.testing.check import Rule
-from weightspace.zoo.splits import spread
+from weightspace.zoo.splits import evenly_spaced
 
 #: How many objects are looked at.
 SAMPLE = 5
@@ -41,7 +41,7 @@ def counts(load: Callable[[], Source]) -> None:
 def shapes(load: Callable[[], Source]) -> None:
     """Points are float32 in [-1, 1], (N, in_dim) or (B, N, in_dim); values float32 in [0, 1], (B, N, out_dim)."""
     source = load()
-    objects = spread(len(source), SAMPLE)
+    objects = evenly_spaced(len(source), SAMPLE)
     points, values = source.points(objects), source.values(objects)
     assert points.dtype == values.dtype == torch.float32, f"found {points.dtype} and {values.dtype}"
     expected = (len(objects), points.shape[-2], source.out_dim)
@@ -57,7 +57,7 @@ def shapes(load: Callable[[], Source]) -> None:
 def independence(load: Callable[[], Source]) -> None:
     """An object is the same alone, with others, and in another order; ``observations`` are its points and values."""
     source = load()
-    objects = spread(len(source), SAMPLE)
+    objects = evenly_spaced(len(source), SAMPLE)
     for name, take, found in zip(
         ("points", "values"), (source.points, source.values), source.observations(objects), strict=True
     ):
@@ -77,7 +77,7 @@ def repeatability(load: Callable[[], Source]) -> None:
     assert first.digest == second.digest, f"digests {first.digest} and {second.digest}"
     assert len(first.digest) == 64, f"expected a sha256 of 64 digits, found {first.digest!r}"
     assert np.array_equal(first.targets, second.targets), "targets differ"
-    objects = spread(len(first), SAMPLE)
+    objects = evenly_spaced(len(first), SAMPLE)
     for name in ("class_names", "num_train", "num_val"):
         assert getattr(first, name) == getattr(second, name), f"{name} differ"
     for name, one, other in zip(
@@ -90,7 +90,7 @@ def repeatability(load: Callable[[], Source]) -> None:
 def fits(load: Callable[[], Source]) -> None:
     """Networks can be fitted to it, and the loss falls."""
     source = load()
-    objects = spread(len(source), 2)
+    objects = evenly_spaced(len(source), 2)
     recipe = Recipe(hidden=(8,), steps=50, learning_rate=5e-3)
     spec, points = recipe.spec(source.in_dim, source.out_dim), source.points(objects)
     fitter = BatchedFitter(recipe, spec, points[:1] if points.ndim == 3 else points, "eager", uniform=source.uniform)
@@ -98,7 +98,7 @@ def fits(load: Callable[[], Source]) -> None:
     own = points if points.ndim == 3 else None
     values = source.values(objects)
     short = BatchedFitter(Recipe(hidden=(8,), steps=1), spec, fitter.coordinates, "eager", uniform=source.uniform)
-    before, after = short.fit(initial, values, own).psnr, fitter.fit(initial, values, own).psnr
+    before, after = short.fit(initial, values, own).first_quality, fitter.fit(initial, values, own).first_quality
     assert bool((after > before).all()), f"PSNR {before.tolist()} after 1 step, {after.tolist()} after 50"
 
 

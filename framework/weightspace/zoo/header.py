@@ -45,7 +45,7 @@ class ZooHeader:
         quality: names of the quality columns, for instance ["psnr"].
         provenance: source, recipe, seed, versions and numeric mode: what is needed to make the zoo again.
         shards: in order.
-        failed: networks that were left out: [{"object": i, "view": v, "reason": text}, ...].
+        left_out: networks that were left out: [{"object": i, "view": v, "reason": text}, ...].
     """
 
     spec: NetworkSpec
@@ -53,7 +53,7 @@ class ZooHeader:
     quality: list[str]
     provenance: dict[str, Any]
     shards: list[ShardEntry]
-    failed: list[dict[str, Any]] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -73,7 +73,9 @@ class ZooHeader:
 
     def to_text(self) -> str:
         """JSON text, with a digest of everything else in it."""
-        data = {"format": FORMAT, **asdict(self), "spec": self.spec.to_json()}
+        content = asdict(self)
+        content["failed"] = content.pop("left_out")  # its name in format 1
+        data = {"format": FORMAT, **content, "spec": self.spec.to_json()}
         return json.dumps({**data, "digest": digest(data)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -115,7 +117,7 @@ class ZooHeader:
         check_provenance(data["provenance"], f"{where}: provenance")
         try:
             shards = [ShardEntry(**shard) for shard in data.pop("shards")]
-            header = cls(spec=NetworkSpec.from_json(spec), shards=shards, **data)
+            header = cls(spec=NetworkSpec.from_json(spec), shards=shards, left_out=data.pop("failed"), **data)
         except SpecError as error:
             raise ZooError(f"{where} does not follow zoo format {FORMAT}: {error}") from error
         header._check_counts(where)

@@ -25,13 +25,13 @@ class Journal:
         folder: of the zoo.
         job: the first line: what the zoo's provenance is to be.
         done: the shards that are whole, by number.
-        failed: the networks that were left out of each.
+        left_out: the networks that were left out of each.
     """
 
     folder: Path
     job: dict[str, Any]
     done: dict[int, ShardEntry]
-    failed: dict[int, list[dict[str, Any]]]
+    left_out: dict[int, list[dict[str, Any]]]
 
     def check_planned(self, sizes: Sequence[int] | None) -> None:
         """Checks that every shard is one of those that the job makes.
@@ -53,8 +53,8 @@ class Journal:
     def without(self, lost: Collection[int]) -> Journal:
         """The same without some shards."""
         done = {number: entry for number, entry in self.done.items() if number not in lost}
-        failed = {number: networks for number, networks in self.failed.items() if number not in lost}
-        return replace(self, done=done, failed=failed)
+        left_out = {number: networks for number, networks in self.left_out.items() if number not in lost}
+        return replace(self, done=done, left_out=left_out)
 
 
 def journals(folder: Path) -> list[Path]:
@@ -68,10 +68,10 @@ def begin(folder: Path, job: dict[str, Any]) -> None:
     write_whole(folder / JOURNAL, _line(job))
 
 
-def append(folder: Path, process: int, entry: ShardEntry, failed: list[dict[str, Any]]) -> None:
+def append(folder: Path, rank: int, entry: ShardEntry, left_out: list[dict[str, Any]]) -> None:
     """Adds a shard that is whole, with the networks that were left out of it, to the journal of a process."""
-    path = folder / (f"journal-{process}.jsonl" if process else JOURNAL)
-    line = _line({**asdict(entry), "failed": failed})
+    path = folder / (f"journal-{rank}.jsonl" if rank else JOURNAL)
+    line = _line({**asdict(entry), "failed": left_out})
     with space_for(path, len(line)), path.open("ab") as journal:
         journal.write(line)
         journal.flush()
@@ -111,10 +111,10 @@ def read(folder: Path) -> Journal | None:
             if (path.name, number) == (JOURNAL, 1):
                 continue
             where = f"{path}, line {number},"
-            entry, failed = _shard(line, where, signed)
+            entry, left_out = _shard(line, where, signed)
             if entry.number in found.done:
                 raise ZooError(f"{where} lists {entry.file}, which another line lists: {_REMEDY}")
-            found.done[entry.number], found.failed[entry.number] = entry, failed
+            found.done[entry.number], found.left_out[entry.number] = entry, left_out
     return found
 
 
@@ -170,5 +170,5 @@ def _shard(line: bytes, where: str, signed: bool) -> tuple[ShardEntry, list[dict
         check_fields(data, SHARD_LINE, where)
     except ZooError as error:
         raise ZooError(f"{error}: {_REMEDY}") from error
-    failed = data.pop("failed")
-    return ShardEntry(**data), failed
+    left_out = data.pop("failed")
+    return ShardEntry(**data), left_out

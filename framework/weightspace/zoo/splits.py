@@ -65,10 +65,10 @@ def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -
     return torch.isin(objects, torch.cat(kept))
 
 
-def spread(length: int, limit: int) -> Tensor:
+def evenly_spaced(length: int, limit: int) -> Tensor:
     """Up to ``limit`` of the numbers below ``length``, evenly spread, each once.
 
-    >>> spread(10, 4).tolist(), spread(3, 4).tolist()
+    >>> evenly_spaced(10, 4).tolist(), evenly_spaced(3, 4).tolist()
     ([0, 3, 6, 9], [0, 1, 2])
     """
     return torch.linspace(0, length - 1, min(limit, length)).round().to(torch.int64)

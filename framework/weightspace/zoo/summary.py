@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from weightspace.zoo.splits import spread
+from weightspace.zoo.splits import evenly_spaced
 from weightspace.zoo.store import Zoo
 
 #: Networks that are looked at: for the weights, and for pairs (whose number grows with the square).
@@ -37,7 +37,7 @@ class Pair:
 
 def layer_weights(zoo: Zoo) -> list[LayerWeights]:
     """One for each weight matrix and bias, in the order of the layers."""
-    batch = zoo.batch(spread(len(zoo), WEIGHT_SAMPLE))
+    batch = zoo.batch(evenly_spaced(len(zoo), WEIGHT_SAMPLE))
     rows = []
     for layer, tensors in enumerate(zip(batch.weights, batch.biases, strict=True), start=1):
         for kind, tensor in zip("Wb", tensors, strict=True):
@@ -53,7 +53,7 @@ def nearest_pairs(zoo: Zoo, count: int = 3) -> list[Pair]:
     Fits from initialisations of their own are about as far from each other as any; much nearer ones share an
     initialisation, or are copies.
     """
-    rows = spread(len(zoo), PAIR_SAMPLE)
+    rows = evenly_spaced(len(zoo), PAIR_SAMPLE)
     if len(rows) < 2:
         return []
     distances = torch.pdist(zoo.params(rows))

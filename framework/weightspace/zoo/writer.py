@@ -37,11 +37,11 @@ class ZooWriter:
         job: JSON-like description of everything that decides the zoo's bytes.
         header: what ``zoo.json`` will hold, still without shards; its provenance has what the job has.
         sizes: planned networks of each shard; None: as many as are written.
-        process: number of this process among those that write the zoo.
+        rank: of this process among those that write the zoo.
 
     Attributes:
         done: shards that are whole, by number.
-        failed: the networks that were left out, by number of the shard.
+        left_out: the networks that were left out, by number of the shard.
 
     Raises:
         ZooError: the folder cannot be written, holds something else, or another run writes it; or the header would
@@ -53,14 +53,14 @@ class ZooWriter:
         path: str | Path,
         job: dict[str, Any],
         header: ZooHeader,
-        process: int = 0,
+        rank: int = 0,
         sizes: Sequence[int] | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
-        self.job, self.header, self.process, self.sizes = job, header, process, sizes
+        self.job, self.header, self.rank, self.sizes = job, header, rank, sizes
         _check(header, str(self.path))
         self.done: dict[int, ShardEntry] = {}
-        self.failed: dict[int, list[dict[str, Any]]] = {}
+        self.left_out: dict[int, list[dict[str, Any]]] = {}
         self._lock = ZooLock(self.path)
 
     @property
@@ -69,7 +69,7 @@ class ZooWriter:
         return (self.path / FILE).exists()
 
     def __enter__(self) -> ZooWriter:
-        if self.process == 0:
+        if self.rank == 0:
             self._prepare()
         try:
             self._take_over()
@@ -83,33 +83,33 @@ class ZooWriter:
     ) -> None:
         self._lock.release()
 
-    def write(self, tensors: dict[str, Tensor], failed: list[dict[str, Any]], number: int | None = None) -> None:
+    def write(self, tensors: dict[str, Tensor], left_out: list[dict[str, Any]], number: int | None = None) -> None:
         """Adds a shard (the next one, if no number is given), and the networks that were left out of it."""
         number = len(self.done) if number is None else number
         with self._named("written"):
             entry = write_shard(self.path, number, tensors)
-            journal.append(self.path, self.process, entry, failed)
-        self.done[number], self.failed[number] = entry, failed
+            journal.append(self.path, self.rank, entry, left_out)
+        self.done[number], self.left_out[number] = entry, left_out
 
     def finish(self) -> ZooHeader:
         """Writes ``zoo.json``, with the shards of all processes, and removes the journals."""
         found = journal.read(self.path)
         assert found is not None, "the first process has begun the journal"
         found.check_planned(self.sizes)
-        self.done, self.failed = found.done, found.failed
+        self.done, self.left_out = found.done, found.left_out
         missing = set(range(len(self.sizes or ()))) - self.done.keys()
         if missing:
             raise ZooError(f"{len(missing)} shards of {self.path} are missing: the same command goes on")
         shards = [self.done[number] for number in sorted(self.done)]
-        failed = [network for number in sorted(self.failed) for network in self.failed[number]]
-        header = replace(self.header, shards=shards, failed=failed)
+        left_out = [network for number in sorted(self.left_out) for network in self.left_out[number]]
+        header = replace(self.header, shards=shards, left_out=left_out)
         if not header.rows:
             raise ZooError(
-                f"no network is left for {self.path}: all {len(failed)} were left out, the first: {failed[:1]}"
+                f"no network is left for {self.path}: all {len(left_out)} were left out, the first: {left_out[:1]}"
             )
         content = header.to_text().encode()
         if len(content) > TEXT_LIMIT:
-            raise ZooError(f"{self.path / FILE} would be too large: {len(failed)} networks were left out")
+            raise ZooError(f"{self.path / FILE} would be too large: {len(left_out)} networks were left out")
         ZooHeader.from_text(content, f"{self.path / FILE} would break the format, and was not written")
         with self._named("finished"):
             write_whole(self.path / FILE, content)
@@ -132,11 +132,11 @@ class ZooWriter:
         if self.finished:
             header = ZooHeader.read(self.path)
             self._same_job(header.provenance, "a finished zoo")
-            self.done, self.failed = dict(enumerate(header.shards)), {0: header.failed}
+            self.done, self.left_out = dict(enumerate(header.shards)), {0: header.left_out}
             return
         found = journal.read(self.path)
         if found is None:
-            if self.process == 0:
+            if self.rank == 0:
                 with self._named("written"):
                     journal.begin(self.path, self.header.provenance)
             return
@@ -146,10 +146,10 @@ class ZooWriter:
             key: found.job[key] for key in self.job if key in found.job
         }  # zoo.json says what it would have said without the cut
         self.header = replace(self.header, provenance={**self.header.provenance, **begun})
-        if self.process == 0:  # the others read what it has left
+        if self.rank == 0:  # the others read what it has left
             with self._named("written"):
                 found = journal.keep(found, self._is_whole)
-        self.done, self.failed = found.done, found.failed
+        self.done, self.left_out = found.done, found.left_out
 
     def _is_whole(self, entry: ShardEntry) -> bool:
         """Whether a shard's file is the listed one, and holds what this zoo's shards hold."""
@@ -187,7 +187,7 @@ class ZooWriter:
 
 def _check(header: ZooHeader, where: str) -> None:
     """Raises ZooError where a header would break the format, as far as that can be known before there are shards."""
-    said = {"quality": header.quality, "provenance": header.provenance, "failed": header.failed}
+    said = {"quality": header.quality, "provenance": header.provenance, "failed": header.left_out}
     facts = parse(json.dumps(said).encode(), f"what {where} would say")
     check_some(facts, HEADER, where)
     check_provenance(facts["provenance"], f"{where}: provenance")

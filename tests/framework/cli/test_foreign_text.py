@@ -23,9 +23,9 @@ def hostile_zoo(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     shutil.copytree(digits_zoo, out)
     header = ZooHeader.read(out)
     past = {"imported": {"format": HOSTILE[0]}, "import_path": "".join(HOSTILE), "versions": {"[/red]": "\x1b[31m"}}
-    failed = [{"path": name, "reason": name} for name in HOSTILE]
+    left_out = [{"path": name, "reason": name} for name in HOSTILE]
     target = {"kind": "class", "names": HOSTILE}
-    (out / FILE).write_text(replace(header, target=target, provenance=past, failed=failed).to_text())
+    (out / FILE).write_text(replace(header, target=target, provenance=past, left_out=left_out).to_text())
     return out
 
 

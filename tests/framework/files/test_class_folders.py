@@ -49,7 +49,7 @@ def test_strays_are_told(tmp_path: Path) -> None:
     (tmp_path / "dog").mkdir()
     folders = class_folders(tmp_path, PNG, "images", SourceError)
     assert folders.pools[0] == [("cat", "cat/1.png")]
-    left = dict(folders.left)
+    left = dict(folders.left_out)
     where = "not in the folder of a class: expected <class>/<file>"
     assert left.pop("0.png") == left.pop("cat/deep/2.png") == where
     assert left.pop("dog") == "an empty folder"

@@ -27,7 +27,7 @@ def test_links_and_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(root / "h.png")
     found = walk(root, PNG, SourceError)
     assert found.files == ["b/1.png", "c/2.png", "c/sub/3.png", "e.png", "g.png/4.png"]
-    assert dict(found.left) == {
+    assert dict(found.left_out) == {
         "a": "a link to what is known already: b",
         "b/self": "of another kind than .png",
         "b/up": "a link to what is known already: the folder itself, or one above it",

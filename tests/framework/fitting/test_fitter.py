@@ -68,9 +68,9 @@ def test_stops_each_network_at_its_psnr() -> None:
     recipe = load_recipe("siren", {"steps": 200, "stop_psnr": 15.0})
     initial, x, y = problem(recipe, 4)
     stopped = BatchedFitter(recipe, recipe.spec(2, 1), x, "eager").fit(initial, y)
-    assert ((stopped.psnr >= 15.0) & (stopped.psnr < 17.0)).all()
+    assert ((stopped.first_quality >= 15.0) & (stopped.first_quality < 17.0)).all()
     endless = load_recipe("siren", {"steps": 200, "stop_psnr": None})
-    assert (BatchedFitter(endless, endless.spec(2, 1), x, "eager").fit(initial, y).psnr > 20).all()
+    assert (BatchedFitter(endless, endless.spec(2, 1), x, "eager").fit(initial, y).first_quality > 20).all()
 
 
 def test_bits_do_not_depend_on_the_company() -> None:
@@ -94,7 +94,7 @@ def test_psnr_is_that_of_the_stored_network() -> None:
     initial, x, y = problem(recipe, 2)
     fitted = BatchedFitter(recipe, recipe.spec(2, 1), x, "eager").fit(initial, y)
     error = (evaluate(WeightBatch(fitted.params, recipe.spec(2, 1)), x) - y).square().mean((1, 2))
-    assert torch.allclose(fitted.psnr, -10 * error.log10())
+    assert torch.allclose(fitted.first_quality, -10 * error.log10())
 
 
 def test_mode_and_block_depend_on_the_work_alone() -> None:
@@ -126,7 +126,7 @@ def test_compiled_agrees_with_eager() -> None:
         apart = fitter.fit(initial[5:7], y[5:7])
         assert torch.equal(apart.params, fits[mode].params[5:7])
     assert (fits["eager"].params - fits["compiled"].params).abs().max() < 1e-3
-    assert (fits["eager"].psnr - fits["compiled"].psnr).abs().max() < 0.05
+    assert (fits["eager"].first_quality - fits["compiled"].first_quality).abs().max() < 0.05
 
 
 @pytest.mark.long

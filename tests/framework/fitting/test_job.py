@@ -142,11 +142,11 @@ def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: 
     fit_job._fit = sabotaged
     states: list[job.Progress] = []
     header = fit_job.run(states.append)
-    assert (states[-1].refitted, states[-1].failed, states[-1].done) == (2, 1, 20)
+    assert (states[-1].refitted, states[-1].left_out, states[-1].done) == (2, 1, 20)
     lost = int(fit_job.rows["object"][3])
     assert [a for a, _ in attempts] == [0, 1]
     assert len(attempts[1][1]) == 2
-    assert header.failed == [{"object": lost, "view": 0, "reason": "diverged twice"}]
+    assert header.left_out == [{"object": lost, "view": 0, "reason": "diverged twice"}]
     zoo = Zoo(tmp_path / "z")
     assert len(zoo) == 19
     assert lost not in zoo.objects

@@ -26,7 +26,7 @@ def test_what_is_hidden_is_no_network(
         shutil.copy(root / "cat/0.pth", root / copy)
     (root / "README.md").write_text("networks")
     zoo = import_folder(root, "--strict", "true")
-    assert (len(zoo), zoo.class_names, zoo.header.failed) == (3, ["cat", "dog"], [])
+    assert (len(zoo), zoo.class_names, zoo.header.left_out) == (3, ["cat", "dog"], [])
     assert skipped(zoo) == {
         "README.md": "of another kind than .ckpt .pt .pth .safetensors",
         ".0.pth": "hidden, or of another program, and 3 more like it",

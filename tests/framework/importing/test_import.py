@@ -154,7 +154,7 @@ def test_what_does_not_fit_is_listed(tree: Path, tmp_path: Path, capsys: pytest.
     assert main(command) == 0
     assert not trap.exists(), "the payload of a pickle has run"
     zoo = Zoo(tmp_path / "z")
-    reasons = {network["path"]: network["reason"] for network in zoo.header.failed}
+    reasons = {network["path"]: network["reason"] for network in zoo.header.left_out}
     expected = {
         "0/shoe_0/net.pth": "another architecture: 2-6-6-1",
         "1/shoe_0/net.pth": "not finite",
@@ -206,7 +206,7 @@ def test_a_cut_import_goes_on_and_ends_in_the_same_bytes(tree: Path, tmp_path: P
     job(tmp_path / "whole").run(lambda state: None)
     for name in ("zoo.json", "shards/00000.safetensors", "shards/00001.safetensors", "shards/00002.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert Zoo(tmp_path / "cut").header.failed[0]["reason"] == "duplicate: the same weights as object 2, view 0"
+    assert Zoo(tmp_path / "cut").header.left_out[0]["reason"] == "duplicate: the same weights as object 2, view 0"
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def test_folder_with_a_table(files: Path, tmp_path: Path) -> None:
     assert main([*command, "--out", str(tmp_path / "z")]) == 0
     zoo = Zoo(tmp_path / "z")
     assert sorted(zoo.targets.flatten().tolist()) == [0.5, 0.5, 2.5, 2.5, 4.5]
-    reasons = {network["path"]: network["reason"] for network in zoo.header.failed}
+    reasons = {network["path"]: network["reason"] for network in zoo.header.left_out}
     assert reasons["cat/net_5.safetensors"] == "no label"
     assert "there is no such file" in reasons["dog/net_6.safetensors"]
 

@@ -85,5 +85,5 @@ def test_an_import_goes_on(format: str, tmp_path: Path, monkeypatch: pytest.Monk
     options = ["--activation", "relu"] if format == "folder" else ["--view_from", "none"]
     zoo = check_moving(lambda path: ["zoo", "import", str(path), "--format", format, *options], tmp_path, monkeypatch)
     assert len(zoo) == 69
-    left = {network["path"].split("/")[-1] for network in zoo.header.failed}
+    left = {network["path"].split("/")[-1] for network in zoo.header.left_out}
     assert left == {"1.pth"} | ({"gone.pth"} if format == "dwsnets" else set())

@@ -141,7 +141,7 @@ def test_one_strange_file_never_ends_an_import(tmp_path: Path, network: Network,
         torch.save(network(100 + seed), root / f"cat/good_{seed}.pth")
     zoo = import_folder(root)
     assert len(zoo) == 40
-    reasons = {Path(entry["path"]).stem: entry["reason"] for entry in zoo.header.failed}
+    reasons = {Path(entry["path"]).stem: entry["reason"] for entry in zoo.header.left_out}
     assert reasons.keys() == {*values, "empty", "claim", "of_a_list", "old"}
     assert "more than the file can hold" in reasons["huge"]
     assert "weights that are not finite" in reasons["not_finite"]
@@ -173,7 +173,7 @@ def test_arrays_of_other_kinds_of_numbers(tmp_path: Path, dtype: Any) -> None:
     assert main(["zoo", "import", str(tmp_path), "--format", "numpy", "--out", str(tmp_path / "z")]) == 0
     zoo = Zoo(tmp_path / "z")
     assert np.array_equal(zoo.params(torch.arange(4)).numpy(), np.delete(params, 2, 0).astype(np.float32))
-    assert [entry["path"] for entry in zoo.header.failed] == ["row 2"]
+    assert [entry["path"] for entry in zoo.header.left_out] == ["row 2"]
 
 
 def test_ctrl_c_in_torch_is_no_damaged_file(
@@ -198,7 +198,7 @@ def test_ctrl_c_in_torch_is_no_damaged_file(
     assert main(command) == 130
     assert main(command) == 0
     zoo = Zoo(out)
-    assert (len(zoo), zoo.header.failed) == (6, [])
+    assert (len(zoo), zoo.header.left_out) == (6, [])
 
 
 def test_a_refused_pickle_names_what_it_asked_for(tmp_path: Path) -> None:
@@ -231,4 +231,4 @@ def test_ctrl_c_at_any_moment_leaves_no_network_out(tmp_path: Path, save_network
         assert run.returncode == 130
     assert main(command) == 0
     zoo = Zoo(tmp_path / "z")
-    assert (len(zoo), zoo.header.failed) == (3000, [])
+    assert (len(zoo), zoo.header.left_out) == (3000, [])

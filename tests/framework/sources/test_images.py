@@ -53,7 +53,7 @@ def test_what_is_no_picture_of_a_class_is_told(folder: Path) -> None:
     source = load_source("images", path=str(folder), size=16)
     assert (len(source), source.class_names) == (4, ("cat", "dog"))
     expected = ["train/dog/deep/e.png", "test/cat", "test/dog/notes.txt", "train/dog/._c.bmp"]
-    assert [name for name, _ in source.skipped] == expected
+    assert [name for name, _ in source.left_out] == expected
 
 
 def test_an_own_validation_set(folder: Path) -> None:

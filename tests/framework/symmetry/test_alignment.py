@@ -12,7 +12,7 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import GROUPS, GroupElement, align, canonicalise, distance, resolve_group
+from weightspace.symmetry import GROUPS, GroupElement, align, canonicalise, resolve_group, squared_distance
 from weightspace.symmetry.alignment import _descend, _first_sweep, _Moving
 from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sign_and_phase, cases
 from weightspace.symmetry.scales import closest_scales, unit_scales
@@ -59,7 +59,7 @@ def test_a_hidden_element_is_recovered_twenty_times_of_twenty(fitted, widths, ac
     for own, rest in zip((*original.weights, *original.biases), (*left.weights, *left.biases), strict=True):
         sigma = 0.01 * own.flatten(1).std(1, correction=0).reshape(-1, *[1] * (own.ndim - 1))
         assert (rest.abs() <= 5 * sigma + 0.01 * own.abs()).all()
-    assert (distance(original, recovered) <= distance(original, noisy) * 1.0001).all()
+    assert (squared_distance(original, recovered) <= squared_distance(original, noisy) * 1.0001).all()
 
 
 @pytest.mark.parametrize(("activation", "group"), CASES)
@@ -67,7 +67,7 @@ def test_different_networks_come_closer_and_keep_their_functions(fitted, activat
     first = fitted((2, 32, 32, 1), activation)
     second = first.replace(params=first.params.roll(1, 0))
     aligned = align(first, second, group).apply(second)
-    assert (distance(first, aligned) < distance(first, second)).all()
+    assert (squared_distance(first, aligned) < squared_distance(first, second)).all()
     x = torch.rand(30, 2, dtype=torch.float64) * 2 - 1
     assert (evaluate(aligned, x) - evaluate(second, x)).abs().max() < 1e-9
 
@@ -76,7 +76,7 @@ def test_different_networks_come_closer_and_keep_their_functions(fitted, activat
 def test_further_sweeps_never_go_away(random_batch, activation: str, group: str) -> None:
     first = random_batch((2, 12, 12, 12, 1), activation, count=20)
     second = first.replace(params=first.params.roll(1, 0))
-    found = [distance(first, align(first, second, group, sweeps=n).apply(second)) for n in (1, 2, 3, 6)]
+    found = [squared_distance(first, align(first, second, group, sweeps=n).apply(second)) for n in (1, 2, 3, 6)]
     assert all((after <= before + 1e-9).all() for before, after in itertools.pairwise(found))
     assert (found[-1] < found[0]).any()
 
@@ -86,10 +86,12 @@ def test_one_layer_is_solved_exactly(random_batch, activation: str, group: str) 
     """With one hidden layer the assignment is the whole problem: every element is tried by brute force."""
     first = random_batch((2, 3, 2), activation, count=4)
     second = first.replace(params=first.params.roll(1, 0))
-    found = distance(first, align(first, second, group).apply(second))
+    found = squared_distance(first, align(first, second, group).apply(second))
     x = torch.rand(20, 2, dtype=torch.float64, generator=generator())
     from_outputs = align(first, second, group, coordinates=x)
-    assert torch.allclose(distance(first, from_outputs.apply(second)), found), "the second sweep looks at weights"
+    assert torch.allclose(squared_distance(first, from_outputs.apply(second)), found), (
+        "the second sweep looks at weights"
+    )
     signs = [-1.0, 1.0] if "sign" in group else [1.0]
     phases = [-2.0, -1.0, 0.0, 1.0, 2.0] if "phase" in group else [0.0]
     best = torch.full((4,), math.inf, dtype=torch.float64)
@@ -101,7 +103,7 @@ def test_one_layer_is_solved_exactly(random_batch, activation: str, group: str) 
                 element = GroupElement(element.orders)
             elif "phase" not in group:
                 element = GroupElement(element.orders, element.signs)
-            best = torch.minimum(best, distance(first, element.apply(second)))
+            best = torch.minimum(best, squared_distance(first, element.apply(second)))
     assert torch.allclose(found, best, atol=1e-9)
 
 
@@ -175,11 +177,11 @@ def test_blocks_of_pairs_change_nothing(
 def test_restarts_keep_the_closest(fitted, activation: str) -> None:
     first = fitted((2, 32, 32, 1), activation)
     second = first.replace(params=first.params.roll(1, 0))
-    plain = distance(first, align(first, second).apply(second))
+    plain = squared_distance(first, align(first, second).apply(second))
     again = align(first, second, restarts=8, generator=generator(3))
     repeated = align(first, second, restarts=8, generator=generator(3))
     assert torch.equal(again.apply(second).params, repeated.apply(second).params)
-    found = distance(first, again.apply(second))
+    found = squared_distance(first, again.apply(second))
     assert (found <= plain + 1e-9).all()
     assert (found < plain - 1e-3).any()
 
@@ -198,7 +200,8 @@ def test_a_start_from_outputs_recovers_too(fitted, activation: str) -> None:
         assert alive.double().mean() > 0.5
     if activation != "relu":
         assert (
-            distance(original, align(original, moved, coordinates=x).apply(moved)) < 1.01 * distance(original, noisy)
+            squared_distance(original, align(original, moved, coordinates=x).apply(moved))
+            < 1.01 * squared_distance(original, noisy)
         ).all()
 
 
@@ -207,7 +210,7 @@ def test_the_first_sweep_ends_closer_than_plain_descent(fitted) -> None:
     second = first.replace(params=first.params.roll(1, 0))
     plain = _descend(first, _Moving(second, None, first.spec.symmetries), 4)
     found = align(first, second, sweeps=4)
-    assert distance(first, found.apply(second)).mean() < distance(first, plain.apply(second)).mean()
+    assert squared_distance(first, found.apply(second)).mean() < squared_distance(first, plain.apply(second)).mean()
 
 
 def test_scales(random_batch) -> None:
@@ -230,7 +233,7 @@ def test_scales(random_batch) -> None:
                 moved = [s.clone() for s in scales]
                 moved[layer][:, neuron] *= factor
                 trial = GroupElement(GroupElement.identity(batch).orders, scales=tuple(moved)).apply(other)
-                assert (distance(batch, trial) >= distance(batch, best) - 1e-9).all()
+                assert (squared_distance(batch, trial) >= squared_distance(batch, best) - 1e-9).all()
 
 
 def test_bad_input_says_why(random_batch) -> None:

@@ -47,10 +47,10 @@ def test_pairs_become_close_and_embeddings_do_not_collapse(pretrained, digits_zo
     _, run, _ = pretrained
     _, untrained, _ = pretrain(digits_zoo, tmp_path, epochs=1)
     assert run.callback_metrics["train/loss"] < untrained.callback_metrics["train/loss"] - 0.3
-    assert run.callback_metrics["train/alignment"] < 0.6
-    assert run.callback_metrics["train/spread"] > 0.6
+    assert run.callback_metrics["train/positive_distance"] < 0.6
+    assert run.callback_metrics["train/embedding_std"] > 0.6
     assert run.callback_metrics["train/uniformity"] < -1
-    assert {"val/loss", "val/alignment", "val/spread", "val/uniformity"} <= set(run.callback_metrics)
+    assert {"val/loss", "val/positive_distance", "val/embedding_std", "val/uniformity"} <= set(run.callback_metrics)
 
 
 def test_a_probe_finds_classes_that_are_there_and_no_others() -> None:

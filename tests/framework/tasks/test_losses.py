@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from weightspace.errors import ConfigError
-from weightspace.tasks.losses import alignment, nt_xent, spread, uniformity
+from weightspace.tasks.losses import embedding_std, nt_xent, positive_distance, uniformity
 
 
 def embeddings(count: int = 5, width: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,10 +42,10 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> No
 
 def test_measures() -> None:
     first, second = embeddings(400, 16)
-    assert float(alignment(first, first)) == 0
-    assert float(alignment(first, -first)) == pytest.approx(4)
+    assert float(positive_distance(first, first)) == 0
+    assert float(positive_distance(first, -first)) == pytest.approx(4)
     one = torch.ones(6, 16)
     assert float(uniformity(one)) == pytest.approx(0, abs=1e-6)
-    assert float(spread(one)) == pytest.approx(0, abs=1e-6)
+    assert float(embedding_std(one)) == pytest.approx(0, abs=1e-6)
     assert -4 < float(uniformity(second)) < -3
-    assert float(spread(second)) == pytest.approx(1, abs=0.02)
+    assert float(embedding_std(second)) == pytest.approx(1, abs=0.02)

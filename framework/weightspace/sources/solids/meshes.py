@@ -57,7 +57,7 @@ class MeshSource(SolidSource):
         findings = dict(zip(files, survey(self.root, files), strict=True))
         reasons = {file: f.defect or ("" if winding else f.leak) for file, f in findings.items()}
         unfit = [(self._relative(file), reason) for file, reason in reasons.items() if reason]
-        self.skipped = (*found.left, *unfit)
+        self.left_out = (*found.left_out, *unfit)
         pools = [[(kind, self.root / name) for kind, name in part] for part in found.pools]
         kept = [[(kind, file) for kind, file in part if not reasons[file]] for part in pools]
         if not kept[0]:
@@ -138,7 +138,7 @@ def meshes(
         points: of each mesh, an even number >= 2.
         field, clamp: see ``SolidSource``.
         winding: take meshes that are not watertight too: inside is where the generalised winding number is above one
-            half. Without it, they are left out and listed in ``skipped``.
+            half. Without it, they are left out and listed in ``left_out``.
         seed: of the points.
 
     Raises:

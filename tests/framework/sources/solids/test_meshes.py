@@ -67,7 +67,7 @@ def test_modelnet_folders(modelnet: Path) -> None:
     source = load_source("meshes", path=str(modelnet), points=512)
     assert (len(source), source.num_train, source.class_names) == (5, 3, ("ball", "plank"))
     assert source.targets.tolist() == [0, 1, 1, 0, 1]
-    assert [(name, reason.split(":")[0]) for name, reason in source.skipped] == [
+    assert [(name, reason.split(":")[0]) for name, reason in source.left_out] == [
         ("README.txt", "of another kind than .obj .off .ply .stl"),
         ("ball/train/.DS_Store", "hidden, or of another program"),
         ("ball/train/ball_0003.off", "not watertight"),
@@ -75,7 +75,7 @@ def test_modelnet_folders(modelnet: Path) -> None:
     ]
     with_holes = load_source("meshes", path=str(modelnet), points=512, winding=True)
     assert len(with_holes) == 6
-    assert [name for name, _ in with_holes.skipped][2:] == ["ball/train/ball_0004.off"]
+    assert [name for name, _ in with_holes.left_out][2:] == ["ball/train/ball_0004.off"]
     assert with_holes.digest != source.digest
 
 
@@ -86,7 +86,7 @@ def test_other_layouts(tmp_path: Path) -> None:
     assert (len(split), split.num_train, split.class_names) == (2, 1, ("box",))
     whole = load_source("meshes", path=str(tmp_path / "b"), points=64)
     assert (len(whole), whole.num_test, whole.class_names) == (2, 0, ("box", "train"))
-    assert whole.skipped == (("box/deep/down/1.off", "not in the folder of a class: expected <class>/<file>"),)
+    assert whole.left_out == (("box/deep/down/1.off", "not in the folder of a class: expected <class>/<file>"),)
     write(tmp_path / "a/box/2.off", plank())
     with pytest.raises(SourceError, match="box/2.off is in no folder of a split"):
         load_source("meshes", path=str(tmp_path / "a"))
@@ -187,7 +187,7 @@ def test_folders_and_links(tmp_path: Path) -> None:
     (tmp_path / "net/bed/train/2.off").symlink_to(tmp_path / "not_yet.off")
     source = load_source("meshes", path=str(tmp_path / "net"), points=64)
     assert source.class_names == ("bed", "sofa")
-    assert source.skipped == (
+    assert source.left_out == (
         ("bed/again", "a link to what is known already: the folder itself, or one above it"),
         ("bed/train/2.off", "a link to nothing"),
         (".hidden", "hidden, or of another program"),
