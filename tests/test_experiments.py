@@ -1,0 +1,53 @@
+"""An experiment that is compared with another one differs from it in the keys that it names, and in no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yaml"))
+
+#: compared with nothing, or the first of its group; every other experiment has a line "# Differs from ... in: ..."
+STAND_ALONE = {
+    "quickstart.yaml",
+    "ssl_pretrain.yaml",
+    "ssl_finetune.yaml",
+    "fmnist/supervised.yaml",
+    "fmnist/pretrain.yaml",
+    "fmnist/finetune_5pct.yaml",
+    "generalization/dws.yaml",
+}
+
+
+def leaves(config: object, prefix: str = "") -> dict[str, object]:
+    """The values of a configuration by dotted key; a list is one value."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    return {key: value for name in config for key, value in leaves(config[name], f"{prefix}.{name}").items()}
+
+
+def differences(first: Path, second: Path) -> set[str]:
+    """Dotted keys of the values that two YAML files do not share."""
+    a, b = (leaves(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in (first, second))
+    return {key.lstrip(".") for key in a.keys() | b.keys() if key not in a or key not in b or a[key] != b[key]}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_differ_in_the_keys_that_they_name(name: str) -> None:
+    path = FOLDER / name
+    text = path.read_text(encoding="utf-8")
+    stated = re.findall(r"^# Differs from (\S+) in: (.+)$", text, flags=re.MULTILINE)
+    assert bool(stated) != (name in STAND_ALONE), "add '# Differs from BASE.yaml in: KEYS', or a line in STAND_ALONE"
+    for base, keys in stated:
+        found = differences(path, path.parent / base)
+        named = {key: {k for k in found if f"{k}.".startswith(f"{key}.")} for key in keys.split(", ")}
+        assert all(named.values()), f"the same in {base}: {[key for key in named if not named[key]]}"
+        assert found == set().union(*named.values()), f"not named, but another value in {base}"
+
+
+def test_no_stand_alone_experiment_has_gone() -> None:
+    assert set(EXPERIMENTS) >= STAND_ALONE
