@@ -3,7 +3,9 @@
 from setuptools import find_packages, setup
 
 CORE = [
-    "lightning>=2.6",  # 2.6 is the first that loads checkpoints with weights_only by default
+    # 2.6 is the first that loads checkpoints with weights_only by default; below 2.7, since a minor release may rename
+    # the parts of its loops that we use and that are not public
+    "lightning>=2.6,<2.7",
     "torch>=2.10",  # oldest whose inductor compiles the fitter's step
     "torchmetrics>=1.7",
     "omegaconf>=2.4",  # jsonargparse's "omegaconf+" mode

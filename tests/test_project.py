@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 def test_every_dependency_has_an_exact_tested_version() -> None:
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-    asked = set(re.findall(r'"([A-Za-z][\w-]+)(?:\[[\w,]+\])?(?:>=[\d.]+)?"[,\]]', setup.split("setup(")[0]))
+    asked = set(re.findall(r'"([A-Za-z][\w-]+)(?:\[[\w,]+\])?(?:[>~]=[\d.,<]+)?"[,\]]', setup.split("setup(")[0]))
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([\w-]+)==", pins, flags=re.MULTILINE))
     assert asked
