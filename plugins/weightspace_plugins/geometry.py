@@ -7,6 +7,7 @@ outside the domain that it was fitted on.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class Rotate(Augmentation):
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """(B, d, d) rotation matrices."""
-        kind = {"dtype": batch.params.dtype, "device": batch.device}
+        kind: dict[str, Any] = {"dtype": batch.params.dtype, "device": batch.device}
         if self.degrees == "haar" and batch.spec.in_dim == 3:
             return haar_rotations_3d(torch.randn(len(batch), 4, generator=generator, **kind))
         turn = 2 * torch.rand(len(batch), generator=generator, **kind) - 1
@@ -127,7 +128,7 @@ class Scale(Augmentation):
 
 def _symmetric(batch: WeightBatch, generator: torch.Generator, count: int) -> Tensor:
     """(B, count) uniform in -1..1."""
-    kind = {"dtype": batch.params.dtype, "device": batch.device}
+    kind: dict[str, Any] = {"dtype": batch.params.dtype, "device": batch.device}
     return 2 * torch.rand(len(batch), count, generator=generator, **kind) - 1
 
 

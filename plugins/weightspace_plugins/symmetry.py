@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from weightspace.augment import Augmentation
@@ -111,5 +113,5 @@ class PositiveScale(Augmentation):
 
 def _uniform(batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
     """Per hidden layer (B, n) uniform draws."""
-    kind = {"dtype": batch.params.dtype, "device": batch.device}
+    kind: dict[str, Any] = {"dtype": batch.params.dtype, "device": batch.device}
     return [torch.rand(bias.shape, generator=generator, **kind) for bias in batch.biases[:-1]]
