@@ -1,4 +1,4 @@
-"""The processes of a run: what they exchange, how they join, and how they notice that one has ended."""
+"""Distributed runs: collective operations, joining the process group, and detecting that a rank has died."""
 
 from weightspace.distributed.collectives import gather, in_any_process, rank, share, total, wait_for_all, world_size
 from weightspace.distributed.joining import first_then_all, joined

@@ -1,4 +1,4 @@
-"""Collective operations of the processes of a run; in a single process each returns its own input."""
+"""Collective operations over the ranks of a run; in a single process each returns its own input."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ from torch.autograd.function import once_differentiable
 
 
 def world_size() -> int:
-    """How many processes run together."""
+    """Number of ranks in the run; 1 if it is not distributed."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Number of this process among them."""
+    """Rank of this process; 0 if the run is not distributed."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
 def wait_for_all() -> None:
-    """Returns when all processes have come here."""
+    """Blocks until every rank has reached this call."""
     if world_size() > 1:
         dist.barrier()
 
 
 def share(count: int, loss: Tensor) -> Tensor:
-    """What ``loss``, the mean over this process's ``count`` entries, is to be multiplied by, where shares are uneven.
+    """Weight of this rank's mean loss, so that averaging over ranks gives the mean over all entries.
 
-    The mean over processes of the products is the mean over all entries: gradients, which are averaged over
-    processes, are those of the whole batch. Exactly 1 in one process.
+    DDP averages gradients over ranks. If ranks hold different numbers of entries, multiplying each mean loss by this
+    weight makes the averaged gradient that of the whole batch. Exactly 1 in a single process.
+
+    Args:
+        count: entries in this rank's mean.
+        loss: that mean; it gives device and dtype.
     """
     return world_size() * count / total(count, loss.device).to(loss.dtype)
 
 
 def total(count: int, device: torch.device | str = "cpu") -> Tensor:
-    """The sum of all processes' counts."""
+    """Sum of ``count`` over all ranks, as a tensor on ``device``."""
     result = torch.tensor(count, device=device)
     if world_size() > 1:
         dist.all_reduce(result)
@@ -44,30 +48,29 @@ def total(count: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
-    """Whether it is so in at least one process: all are told the same.
+    """Whether ``fact`` is true on at least one rank; every rank gets the same answer.
 
     Args:
-        fact: of this process.
-        device: of the run, through which the processes talk.
+        fact: the local value.
+        device: on which the ranks communicate (that of the model).
     """
     if world_size() == 1:
         return fact
-    told = torch.tensor(int(fact), device=device)
-    dist.all_reduce(told, dist.ReduceOp.MAX)
-    return bool(told)
+    anywhere = torch.tensor(int(fact), device=device)
+    dist.all_reduce(anywhere, dist.ReduceOp.MAX)
+    return bool(anywhere)
 
 
 def gather(rows: Tensor) -> tuple[Tensor, int]:
-    """All processes' rows, in the order of the processes, with the gradient of all that becomes of them anywhere.
+    """Concatenates the rows of all ranks, in rank order; gradients flow back to the rank that a row came from.
 
-    Each process may have another number of rows: they travel padded to the same number, since collectives of unequal
-    shapes are not defined.
+    Ranks may hold different numbers of rows: they are padded for the exchange, because collectives need equal shapes.
 
     Args:
         rows: (n, ...).
 
     Returns:
-        (N, ...) rows, and the place of this process's first among them.
+        (N, ...) rows of all ranks, and the index of this rank's first row among them.
     """
     if world_size() == 1:
         return rows, 0
@@ -80,7 +83,7 @@ def gather(rows: Tensor) -> tuple[Tensor, int]:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, sizes: list[int]) -> Tensor:
-        """See ``gather``."""
+        """Gathers the padded rows of every rank."""
         ctx.begin = sum(sizes[: dist.get_rank()])
         ctx.count = len(rows)
         padded = rows.new_zeros(max(sizes), *rows.shape[1:])
@@ -92,7 +95,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Every process used the rows: their gradients are summed."""
+        """Sums the gradients of all ranks, since each of them used these rows."""
         gradient = gradients[0].contiguous().clone()
         dist.all_reduce(gradient)
         return gradient[ctx.begin : ctx.begin + ctx.count], None

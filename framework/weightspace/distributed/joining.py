@@ -1,4 +1,4 @@
-"""Joining the processes that a launcher has started, and letting the first one act before the others."""
+"""Joining the process group of torchrun or srun, and running an action on rank 0 before the other ranks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Joins the processes that torchrun or srun has started, over gloo; alone, does nothing.
+    """Joins the gloo process group that torchrun or srun has set up; does nothing in a process started by itself.
 
-    They may wait for each other for a week: for a slow one, not for one that has ended, which is noticed at once, and
-    said (see ``Peers``).
+    The timeout is a week: a rank may be slow. A rank that has died is noticed at once and reported, see ``Peers``.
     """
     if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & os.environ.keys():
         yield
@@ -46,13 +45,13 @@ def joined() -> Iterator[None]:
 
 
 def first_then_all(action: Callable[[], Result]) -> Result:
-    """Runs an action in the first process, then in the others: what the first prepares, they find.
+    """Runs an action on rank 0, then on the other ranks, which find what rank 0 has prepared (downloads, caches).
 
     Returns:
-        What the action returned in this process.
+        The result of the action on this rank.
 
     Raises:
-        SystemExit: in the others, with code 2, where the first raised an error; it says which.
+        SystemExit: on the other ranks, with code 2, if the action failed on rank 0, which raises its own error.
     """
     error: Exception | None = None
     if rank() == 0:

@@ -1,4 +1,4 @@
-"""The other processes of a run on this machine: where one ends before its time, the others say which, and end too."""
+"""Detects that another rank on this machine has died, reports which one, and ends the remaining ranks."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _LOST = re.compile(r"gloo|nccl|socket|connection (closed|reset|refused)|broken p
 
 @dataclass(frozen=True)
 class Peer:
-    """Another process of the run.
+    """Another rank of the run.
 
     Attributes:
-        rank: its number in the run.
-        pid: of the process.
-        child: where this process has started it.
+        rank: its rank.
+        pid: its process id.
+        child: the process object, if this process has started it.
     """
 
     rank: int
@@ -51,7 +51,7 @@ class Peer:
 
     @staticmethod
     def of(rank: int, pid: int, child: subprocess.Popen[bytes] | None = None) -> Peer:
-        """A peer that is watched from now on, whoever may get its process id afterwards."""
+        """A peer that is watched from now on, even if its process id is reused later."""
         try:  # Linux alone has these: elsewhere, a process sees its children only
             handle = os.pidfd_open(pid) if child is None and hasattr(os, "pidfd_open") else None
         except ProcessLookupError:
@@ -59,7 +59,7 @@ class Peer:
         return Peer(rank, pid, child, handle)
 
     def has_ended(self) -> bool:
-        """Whether it has, in whichever way."""
+        """Whether the process has ended, for whatever reason."""
         if self.child is not None:
             return self.child.poll() is not None
         if self.handle is None:
@@ -72,29 +72,29 @@ class Peer:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, as subprocess gives it; None where this process cannot know it."""
+        """Its exit code as ``subprocess`` gives it; None if this process cannot know it."""
         return None if self.child is None else self.child.returncode
 
     def close(self) -> None:
-        """Gives back what was needed to watch it."""
+        """Closes the file descriptor that was needed to watch it."""
         if self.handle is not None and self.handle >= 0:
             os.close(self.handle)
 
 
 class Peers:
-    """Watches the other processes of a run, from a thread, while its block runs.
+    """Watches the other ranks of a run from a thread while its block runs.
 
-    A process that is killed, or fails alone, leaves the others in a collective operation: they get an error of the
-    connection, or wait for as long as the loader workers of the dead hold it open. Here they say in one line who has
-    ended and how to go on, and exit: with 1, or with the code with which that process has. The lowest rank that is
-    left on the machine speaks; what it has started itself, it ends.
+    A rank that is killed, or fails alone, leaves the others in a collective operation: they get a connection error, or
+    hang for as long as the dead rank's loader workers keep the connection open. Instead, one line reports which rank
+    has ended and how to go on, and the others exit with code 1, or with the exit code of that rank. The lowest
+    remaining rank on the machine reports, and ends the processes that it has started.
 
     Args:
         rank: of this process.
-        world: processes of the run.
-        hint: says how to go on.
-        children: rank -> the process, where this one has started them.
-        first: process id of rank 0, where it has started this one.
+        world: number of ranks in the run.
+        hint: returns the sentence that says how to go on.
+        children: rank -> process, for the ranks that this process has started.
+        first: process id of rank 0, if rank 0 has started this process.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Peers:
         self._telling = threading.Lock()
 
     def meet(self) -> None:
-        """Learns which processes there are, of all; a collective operation."""
+        """Exchanges the process ids of all ranks; a collective operation."""
         told: list[tuple[int, int, str]] = [(0, 0, "")] * self.world
         dist.all_gather_object(told, (self.rank, os.getpid(), _machine()))
         here = [(rank, pid) for rank, pid, machine in told if machine == _machine() and rank != self.rank]
@@ -125,13 +125,13 @@ class Peers:
 
     @contextmanager
     def watched(self, barrier: Callable[[], object] = dist.barrier) -> Iterator[None]:
-        """Watches while the block runs, at whose end all wait for each other.
+        """Watches the other ranks while the block runs; at its end all ranks wait for each other.
 
         Args:
-            barrier: by which they do.
+            barrier: the collective operation by which they wait.
 
         Raises:
-            SystemExit: instead of the error of a connection that another process's end has cut.
+            SystemExit: in place of the connection error that the end of another rank has caused.
         """
         threading.Thread(target=self._watch, name="peers", daemon=True).start()
         try:
@@ -148,7 +148,7 @@ class Peers:
 
     @contextmanager
     def answering_sigterm(self) -> Iterator[None]:
-        """Lets this process say who has ended before it obeys torchrun, which tells the others of one to end, too."""
+        """Reports which rank has ended before obeying SIGTERM, which torchrun sends to the remaining ranks."""
 
         def answer(number: int, frame: FrameType | None) -> None:
             if self._noticed.wait(2 * INTERVAL):
@@ -164,7 +164,7 @@ class Peers:
             signal.signal(signal.SIGTERM, before)
 
     def _explain(self) -> None:
-        """Says who has ended, and exits; returns where none has."""
+        """Reports which rank has ended and exits; returns if none has."""
         if self._noticed.wait(PATIENCE):
             self._tell()
         elif self._elsewhere:
@@ -196,7 +196,7 @@ class Peers:
             peer.close()
 
     def _tell(self) -> None:
-        """Says who has ended, or waits until the process has ended that says it."""
+        """Reports which rank has ended, or waits for the rank that reports it."""
         with self._telling:
             lost = self._lost
             if self._told.is_set() or lost is None:
@@ -231,10 +231,10 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def how_it_ended(code: int | None) -> str:
-    """Says what an exit code means.
+    """Describes an exit code in words.
 
     Args:
-        code: as subprocess gives it; None where it cannot be known.
+        code: as ``subprocess`` gives it; None if it is not known.
 
     >>> how_it_ended(-9)
     'was killed by SIGKILL (as systems do where memory runs out)'
@@ -250,7 +250,7 @@ def how_it_ended(code: int | None) -> str:
 
 
 def _machine() -> str:
-    """What all processes have in common that can see each other; empty where there is no watching them."""
+    """An identifier shared by processes that can see each other; empty if they cannot be watched."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -262,7 +262,7 @@ def _say(text: str) -> None:
 
 
 def _end_now(code: int) -> None:
-    """Ends this process, though a thread of it may wait for what will never come, and its loader workers."""
+    """Ends this process and its loader workers at once, although a thread may hang in a collective operation."""
     for worker in multiprocessing.active_children():
         worker.kill()
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Files in folders named after their class, which perhaps lie in folders named after splits."""
+"""Finding labelled files in class folders, with or without split folders around or within them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ POOLS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """What was found.
+    """The labelled files of a folder.
 
     Attributes:
         pools: (class, name of the file below the folder) of training, validation and test files, each in a fixed
-            order; without folders of splits, all files are training files.
-        left_out: (name, reason) of what is not taken.
+            order; without split folders, all are training files.
+        left_out: (name, reason) of the files that are not used.
     """
 
     pools: tuple[list[tuple[str, str]], ...]
@@ -29,13 +29,13 @@ class ClassFolders:
 
 
 def class_folders(root: Path, endings: Collection[str], what: str, error: type[WeightspaceError]) -> ClassFolders:
-    """Finds ``<class>/*``, or ``<split>/<class>/*``, or ``<class>/<split>/*``.
+    """Finds the files of ``<class>/*``, ``<split>/<class>/*`` or ``<class>/<split>/*``.
 
     Args:
         root: the folder.
-        endings: of the files, with their dot, in lower case.
-        what: the files are, in the plural, for messages.
-        error: to raise.
+        endings: wanted file endings, with the dot, in lower case.
+        what: what the files are, in the plural, for messages.
+        error: the error type to raise.
 
     Raises:
         WeightspaceError: of the class ``error``: no folder, no such files, or some within folders of splits and some

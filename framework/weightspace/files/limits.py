@@ -1,4 +1,4 @@
-"""Limits of what is read from files of others, checked before memory is taken. Published data stay far below them."""
+"""Size limits of files that are read, checked before memory is allocated. Published data stay far below them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time: locks of the operating system, which end with the process that holds them."""
+"""Mutual exclusion of processes by locks of the operating system, which end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class Lock:
-    """A lock on a file, which is made if it is not there, or on a folder that is there.
+    """An exclusive lock on a file, which is created if needed, or on an existing folder.
 
-    It ends with the process that holds it, however that ends: no stale lock stays behind, and none has to be removed.
-    Processes that the holder starts do not hold it. On a file, it holds between the machines of a network file system
-    that knows locks; where it knows none, this is said, and nothing is locked.
+    The lock ends with the process that holds it, however that ends, so no stale lock ever has to be removed. Child
+    processes do not inherit it. A lock on a file also works between machines that share a network file system with
+    lock support; on a file system without locks a warning is printed and nothing is locked.
 
     Args:
-        path: of the file or folder.
-        busy: the error where another process holds it; None: wait until it is free.
-        folder: whether it is a folder: there, machines do not see each other's locks.
+        path: the file or folder.
+        busy: the error to raise if another process holds the lock; None: wait for it.
+        folder: whether ``path`` is a folder, whose locks other machines do not see.
     """
 
     def __init__(self, path: Path, busy: WeightspaceError | None = None, folder: bool = False) -> None:
@@ -34,11 +34,11 @@ class Lock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock, if this object does not have it yet.
+        """Acquires the lock, unless this object already holds it.
 
         Raises:
             WeightspaceError: ``busy``.
-            OSError: there is no such folder, or none for the file, or it cannot be written.
+            OSError: the folder, or the file's parent, does not exist or cannot be written.
         """
         if self._descriptor is not None:
             return
@@ -62,7 +62,7 @@ class Lock:
             )
 
     def release(self) -> None:
-        """Gives it back, if this object has it."""
+        """Releases the lock, if this object holds it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -82,7 +82,7 @@ _held: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 
 def _let_go() -> None:
-    """In a process that was forked: it would hold the locks of its parent, and keep them where that is killed."""
+    """Releases inherited locks after a fork: a child would otherwise keep them after its parent is killed."""
     for lock in list(_held):
         lock.release()
 

@@ -1,4 +1,4 @@
-"""The order of names (of classes, objects and views that are known by text), and names of splits."""
+"""Natural order of names (of classes, objects and views), and the names that splits have in published data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLIT_NAMES = {
 
 
 def natural(name: str) -> list[tuple[int, int, str, str]]:
-    """A key that orders names as people do: numbers within them by value, everything else as text.
+    """Sort key for natural order: numbers within names compare by value, everything else as text.
 
     >>> sorted(["net10", "net9", "b"], key=natural)
     ['b', 'net9', 'net10']
@@ -25,7 +25,7 @@ def natural(name: str) -> list[tuple[int, int, str, str]]:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Each name once, in natural order: the order of classes that are read from folders or text labels.
+    """The distinct names in natural order, which is the order of classes read from folders or text labels.
 
     >>> in_order(["10", "9", "10", "cat"])
     ('9', '10', 'cat')
@@ -34,7 +34,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def split_called(name: str) -> str | None:
-    """The split that a name means, None if it means none.
+    """The split that a name stands for; None if it names no split.
 
     >>> split_called("Validation"), split_called("cat")
     ('val', None)

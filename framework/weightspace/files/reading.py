@@ -1,4 +1,4 @@
-"""Readers of files that raise anything: what they raise becomes an error of ours, and ctrl-C stays ctrl-C."""
+"""Wrapping third-party readers: whatever they raise on a damaged file becomes our error; ctrl-C stays ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from weightspace.errors import WeightspaceError, interrupted
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Lets ctrl-C wait until the block is over, whether it ends well or in an error.
+    """Defers ctrl-C until the block has ended, normally or with an error.
 
-    Torch's writer of files aborts the process if it is cut short, and readers make errors of the file of it.
+    Torch's file writer aborts the process when it is interrupted, and readers report the interrupt as a damaged file.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -33,14 +33,14 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def reading(refuse: Callable[[Exception], Exception], passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turns whatever a reader raises on a damaged file into an error of ours, but no ctrl-C, which waits for it.
+    """Turns whatever a reader raises on a damaged file into one error; ctrl-C is deferred and kept as it is.
 
     Args:
-        refuse: makes the error: (what was raised) -> error.
-        passed: errors that stay as they are, besides those of this library.
+        refuse: makes the error to raise from the one that was caught.
+        passed: error types that are not converted, besides those of this library.
 
     Raises:
-        KeyboardInterrupt: ctrl-C was pressed meanwhile, or is behind an error.
+        KeyboardInterrupt: ctrl-C was pressed during the block, or caused the error.
     """
     with uninterrupted():
         try:
@@ -54,7 +54,7 @@ def reading(refuse: Callable[[Exception], Exception], passed: tuple[type[Excepti
 
 
 def refused_pickle(error: BaseException) -> str:
-    """Why a pickle was refused, and the safe way, in place of torch's advice to turn the guard off.
+    """Explains why a pickle was refused and how to save safely, where torch advises to disable the check.
 
     Args:
         error: what torch raised under ``weights_only=True``.

@@ -1,4 +1,4 @@
-"""YAML that others may have written: read without running anything, and within limits."""
+"""Reading untrusted YAML: plain values only, within limits of size and depth."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load_yaml(text: str) -> Any:
 
 
 def check_yaml(text: str) -> None:
-    """Looks at a text's structure before its values are made, since aliases of aliases multiply without end.
+    """Checks the structure of a text before its values are built, since nested aliases can grow exponentially.
 
     Args:
         text: what is to be read; it need not be valid YAML.
@@ -65,7 +65,7 @@ def check_yaml(text: str) -> None:
 
 
 def _count(text: str) -> None:
-    """Adds up values from the innermost outwards; each open list or mapping is an anchor's name and a count."""
+    """Counts values from the innermost collection outwards; each open collection is an anchor name and a count."""
     sizes: dict[str, int] = {}
     open_: list[tuple[str | None, int]] = [(None, 0)]
     aliased = 0

@@ -1,4 +1,4 @@
-"""Safetensors content that holds its own digest: what is equal is equal bytes, and a changed bit is found."""
+"""Safetensors files that contain their own digest: equal content gives equal bytes, and any changed bit is detected."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DIGEST = "digest"
 
 
 class UnsealedError(ValueError):
-    """Content that is no safetensors file, or not what was written."""
+    """Content that is not a safetensors file, or does not match its digest."""
 
 
 def seal(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> bytes:
-    """Content of a safetensors file with these tensors and, as its metadata, the texts and a digest of everything.
+    """Bytes of a safetensors file with these tensors and, as metadata, the texts and a digest of everything.
 
     Args:
-        tensors: on any device; those that share memory are written apart.
-        texts: by name, none of which is ``digest``.
+        tensors: on any device; tensors that share memory are written separately.
+        texts: metadata by name; ``digest`` is reserved.
 
     >>> import torch
     >>> content = seal({"a": torch.ones(2)}, {"b": "c"})
@@ -35,10 +35,10 @@ def seal(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> bytes:
 
 
 def unseal(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and texts of a safetensors file; the digest, where there is one, is compared and stays in the texts.
+    """Tensors and texts of a safetensors file. A digest among the texts is verified, and returned with them.
 
     Raises:
-        UnsealedError: it is no safetensors file, or not what its digest says.
+        UnsealedError: it is not a safetensors file, or does not match its digest.
     """
     try:
         tensors = load(content)
@@ -55,7 +55,7 @@ def unseal(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _content(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> bytes:
-    """What safetensors writes, with the header in one order: its own is another in every process."""
+    """Safetensors bytes with sorted header keys, since their own order differs between processes."""
     content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
     header, end = _header(content)
     text = json.dumps({**header, "__metadata__": dict(texts)}, sort_keys=True, separators=(",", ":")).encode()

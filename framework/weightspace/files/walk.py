@@ -1,4 +1,4 @@
-"""A look at the files below a folder: those that are wanted, and why the others are not taken."""
+"""Walking a folder: the files with wanted endings, and the reason for each one that is left out."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FOREIGN = frozenset(
 
 @dataclass
 class Walk:
-    """What lies below a folder.
+    """Result of walking a folder.
 
     Attributes:
         files: regular files with one of the wanted endings, relative to the folder, with slashes, in a fixed order.
-        left_out: (name, reason) of what is not taken; what is hidden, or of one other kind, is one line.
+        left_out: (name, reason) of all else; hidden files, and files of one other kind, share one line.
     """
 
     files: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Walk:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name, or a path with it, is a system's or a program's own.
+    """Whether a name, or a path that contains it, belongs to the system or a program (``.DS_Store``, ``._*``).
 
     >>> is_hidden("cat/._1.png"), is_hidden("cat/.ipynb_checkpoints/1.pth"), is_hidden("cat/1.png"), is_hidden("./a")
     (True, True, False, False)
@@ -42,13 +42,13 @@ def is_hidden(name: str) -> bool:
 def walk(
     root: Path, endings: Collection[str], error: type[WeightspaceError], ours: Collection[str] = frozenset()
 ) -> Walk:
-    """Finds the files with these endings, through links; no folder is looked at twice, so that links may go in circles.
+    """Finds the files with these endings, following links; each folder is visited once, so links may form cycles.
 
     Args:
         root: a folder.
-        endings: with their dot, in lower case; files may have them in upper case.
-        error: to raise.
-        ours: names, relative to the folder, that are known to be something else and not worth a word.
+        endings: with the dot, in lower case; upper case matches too.
+        error: the error type to raise.
+        ours: names, relative to the folder, that are known to be something else and are not reported.
 
     Raises:
         WeightspaceError: of the class ``error``: a folder that cannot be read.
@@ -86,7 +86,7 @@ def most_frequent(left_out: Iterable[tuple[str, str]]) -> str:
 
 
 class _Looker:
-    """Goes through folders, without links first, so that a folder is known by its own name if it has one here."""
+    """Visits folders before links to folders, so that a folder is reported under its own name if it has one here."""
 
     def __init__(self, root: Path) -> None:
         self.left_out: list[tuple[str, str]] = []
@@ -132,6 +132,6 @@ class _Looker:
 
 
 def _line(names: list[str], reason: str) -> tuple[str, str]:
-    """One line for all that is left out for one reason."""
+    """One line for everything that is left out for the same reason."""
     more = f", and {len(names) - 1:,} more like it" if len(names) > 1 else ""
     return min(names), reason + more

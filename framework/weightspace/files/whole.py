@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read only if they are files."""
+"""Atomic writing, and reading that accepts regular files only."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _tidied: set[str] = set()
 
 
 class DiskFullError(WeightspaceError, OSError):
-    """A file that could not be written for want of space: the message names it, and what was needed.
+    """A file could not be written because the disk is full; the message names it and the bytes needed.
 
     Args:
         path: the file.
-        needed: bytes; None where it is not known.
-        number: what the system said, one of ``FULL``.
+        needed: bytes, if known.
+        number: the system's error number, one of ``FULL``.
     """
 
     def __init__(self, path: Path, needed: int | None, number: int | None) -> None:
@@ -51,17 +51,17 @@ class DiskFullError(WeightspaceError, OSError):
 
 @contextmanager
 def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
-    """Opens a temporary file beside ``path``; at the end it is flushed to disk and takes the name.
+    """Opens a temporary file beside ``path``, which is flushed to disk and renamed to ``path`` at the end.
 
-    A process that is killed leaves at most a file ``.<name>.<process>.tmp``, which nobody holds and the next removes.
+    A process that is killed leaves at most a file ``.<name>.<pid>.tmp``, which the next writer in the folder removes.
 
     Args:
         path: the file.
-        needed: how many bytes it will have, for a message.
+        needed: its size in bytes, for the error message.
 
     Raises:
-        DiskFullError: the disk is full; no part of the file stays.
-        OSError: the folder cannot be written; likewise.
+        DiskFullError: the disk is full; no partial file remains.
+        OSError: the folder cannot be written; no partial file remains.
     """
     _tidy(path.parent)
     temporary = path.with_name(f".{path.name.encode()[:200].decode(errors='ignore')}.{os.getpid()}.tmp")
@@ -75,11 +75,11 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def space_for(path: Path, needed: int | None) -> Iterator[None]:
-    """Says which file found no space.
+    """Turns the system's error about a full disk into one that names the file.
 
     Args:
         path: the file that the block writes.
-        needed: bytes; None where it is not known.
+        needed: bytes, if known.
 
     Raises:
         DiskFullError: the disk is full.
@@ -96,7 +96,7 @@ def space_for(path: Path, needed: int | None) -> Iterator[None]:
 
 
 def _tidy(folder: Path) -> None:
-    """Removes temporary files of processes that are gone, once for each folder."""
+    """Removes temporary files of processes that have ended, once per folder."""
     place = os.path.abspath(folder)
     if place in _tidied:
         return
@@ -111,17 +111,17 @@ def _tidy(folder: Path) -> None:
 
 
 def hold(descriptor: int) -> None:
-    """Marks an open temporary file or folder as being written, until it is closed or its process has ended.
+    """Marks an open temporary file or folder as in use, until it is closed or its process ends.
 
-    It is a lock of the operating system, which other machines see, too, where a network file system knows locks; where
-    it knows none, nothing is ever taken for a leftover.
+    The mark is a lock of the operating system. Other machines see it on network file systems with lock support; without
+    lock support nothing is ever treated as a leftover.
     """
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def remove_leftover(path: Path) -> None:
-    """Removes a temporary file or folder, unless somebody holds it (see ``hold``), or it cannot be known."""
+    """Removes a temporary file or folder, unless it is in use (see ``hold``) or that cannot be determined."""
     folder = path.is_dir()
     try:
         descriptor = os.open(path, (os.O_RDONLY if folder else os.O_RDWR | os.O_NONBLOCK) | os.O_NOFOLLOW)
@@ -162,30 +162,30 @@ def _replaced(path: Path, temporary: Path) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file by ``whole_file``."""
+    """Writes a file atomically, see ``whole_file``."""
     with whole_file(path, len(content)) as file:
         file.write(content)
 
 
 class FileRefusedError(OSError):
-    """No regular file, or one that is too large: ``strerror`` is the reason, ``filename`` the path."""
+    """A path that is not a regular file, or a file that is too large: ``strerror`` is the reason."""
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
 
 
 def require_regular(path: Path) -> int:
-    """The size of a regular file in bytes; links are followed. For what reads a file by its name.
+    """Size of a regular file in bytes; a check for readers that open a file by name. Links are followed.
 
     Raises:
-        FileRefusedError: it is a folder, a fifo, a socket or a device, which could be read without end, or not at all.
+        FileRefusedError: it is a folder, a fifo, a socket or a device.
         OSError: there is no such file.
     """
     return _regular(path, path.stat())
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a regular file for reading; links are followed, nothing else is opened or waited for.
+    """Opens a regular file for reading, and never blocks on anything else. Links are followed.
 
     Raises:
         FileRefusedError: it is a folder, a fifo, a socket or a device.
@@ -203,14 +203,14 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes; of a larger one, nothing is read.
+    """Reads a regular file of at most ``limit`` bytes; nothing is read of a larger one.
 
     Args:
         path: links are followed.
         limit: in bytes, > 0.
 
     Raises:
-        FileRefusedError: it is no regular file, or larger; the message says what was found.
+        FileRefusedError: it is not a regular file, or too large; the message says what was found.
         OSError: it cannot be read.
     """
     with open_regular(path) as file:
@@ -224,7 +224,7 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def _regular(path: Path, state: os.stat_result) -> int:
-    """Its size, if it is a regular file."""
+    """Size of a regular file; raises ``FileRefusedError`` for anything else."""
     if stat.S_ISREG(state.st_mode):
         return state.st_size
     kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
@@ -233,17 +233,17 @@ def _regular(path: Path, state: os.stat_result) -> int:
 
 
 def read_json(path: Path, error: type[WeightspaceError], what: str, limit: int = JSON_LIMIT) -> dict[str, Any]:
-    """Reads a file that should hold one JSON object, and says in one message why it does not.
+    """Reads a file that should contain one JSON object.
 
     Args:
-        path: of a regular file.
+        path: a regular file.
         error: the error type to raise.
         what: what the file is, with its article: "the metrics of a run".
-        limit: in bytes.
+        limit: largest size in bytes.
 
     Raises:
-        WeightspaceError: (the given type) the file is missing, no regular file, too large, damaged, nested too deep, or
-            holds something else.
+        WeightspaceError: (the given type) the file is missing, not a regular file, too large, damaged, nested too deep,
+            or contains something else.
     """
     try:
         content = read_regular(path, limit)
@@ -253,12 +253,12 @@ def read_json(path: Path, error: type[WeightspaceError], what: str, limit: int =
 
 
 def parse_json(content: bytes | str, error: type[WeightspaceError], claim: str) -> dict[str, Any]:
-    """Reads text that should be one JSON object.
+    """Parses text that should be one JSON object.
 
     Args:
         content: UTF-8 text.
         error: the error type to raise.
-        claim: begins the message: "x.json should be the metrics of a run".
+        claim: beginning of the message, for instance "x.json should be the metrics of a run".
 
     Raises:
         WeightspaceError: (the given type) it is damaged, nested too deep, or something else.
