@@ -1,5 +1,94 @@
-"""Networks that learn from the weights of other networks."""
+"""Networks that learn from the weights of other networks.
+
+``import weightspace as ws`` gives the names of ``__all__``. Each is imported when it is first used, so that importing
+the package loads neither torch nor lightning.
+
+Public are these names, and what CONTRIBUTING.md describes for authors of plugins. Everything else may change in any
+release; packages of which nothing is public say at the beginning that they are internal.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from weightspace.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
+    from weightspace.augment import Augmentation
+    from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+    from weightspace.batch import WeightBatch
+    from weightspace.data import ZooDataModule
+    from weightspace.network import evaluate
+    from weightspace.sources import Source
+    from weightspace.spec import NetworkSpec
+    from weightspace.symmetry import GroupElement, align, canonicalise
+    from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task
+    from weightspace.testing import check_augmentation, check_backbone, check_source, check_task
+    from weightspace.zoo import Zoo
+
+__all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than ruff's order by kind
+    "Augmentation",
+    "Backbone",
+    "Canonical",
+    "ContrastiveTask",
+    "DWS",
+    "FineTuneTask",
+    "GNN",
+    "GraphTransformer",
+    "GroupElement",
+    "MLP",
+    "NetworkSpec",
+    "Probe",
+    "RegressionTask",
+    "ScaleGNN",
+    "Source",
+    "SupervisedTask",
+    "Task",
+    "WeightBatch",
+    "Zoo",
+    "ZooDataModule",
+    "__version__",
+    "align",
+    "canonicalise",
+    "check_augmentation",
+    "check_backbone",
+    "check_source",
+    "check_task",
+    "evaluate",
+]
+
+#: Public names by the package or module, below this one, that they are imported from.
+_HOMES = {
+    "augment": ("Augmentation",),
+    "backbones": ("Backbone", "Canonical", "DWS", "GNN", "GraphTransformer", "MLP", "Probe", "ScaleGNN"),
+    "batch": ("WeightBatch",),
+    "data": ("ZooDataModule",),
+    "network": ("evaluate",),
+    "sources": ("Source",),
+    "spec": ("NetworkSpec",),
+    "symmetry": ("GroupElement", "align", "canonicalise"),
+    "tasks": ("ContrastiveTask", "FineTuneTask", "RegressionTask", "SupervisedTask", "Task"),
+    "testing": ("check_augmentation", "check_backbone", "check_source", "check_task"),
+    "zoo": ("Zoo",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used.
+
+    Raises:
+        AttributeError: there is no such name; gives the closest match.
+    """
+    if name not in _HOME_OF:
+        from weightspace.errors import closest
+
+        raise AttributeError(f"module 'weightspace' has no attribute {name!r}: {closest(name, __all__)}")
+    found = getattr(import_module(f"weightspace.{_HOME_OF[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

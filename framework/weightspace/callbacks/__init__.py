@@ -1,4 +1,7 @@
-"""What is kept of a run besides its weights: provenance, metrics and pictures."""
+"""What is kept of a run besides its weights: provenance, metrics and pictures.
+
+Internal: may change in any release.
+"""
 
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints

@@ -1,1 +1,4 @@
-"""The command line: ``weightspace fit|validate|test|predict``, ``zoo ...``, ``augmentations``, ``report``."""
+"""The command line: ``weightspace fit|validate|test|predict``, ``zoo ...``, ``augmentations``, ``report``.
+
+Internal: may change in any release.
+"""

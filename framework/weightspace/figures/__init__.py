@@ -1,1 +1,4 @@
-"""Pictures of networks, zoos, augmentations and runs."""
+"""Pictures of networks, zoos, augmentations and runs.
+
+Internal: may change in any release.
+"""

@@ -1,4 +1,7 @@
-"""Reading and writing files: whole or not at all, regular files only, nothing unpickled, within limits."""
+"""Reading and writing files: whole or not at all, regular files only, nothing unpickled, within limits.
+
+Internal: may change in any release.
+"""
 
 from weightspace.files.whole import (
     FULL,
