@@ -11,8 +11,8 @@ from typing import Any
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_json
 from weightspace.runs.flat_config import differing, read_flat, value_text
-from weightspace.runs.metric_text import mean_text, metric_text
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.metric_text import mean_text, metric_text
 
 #: Titles of the metrics that a report shows by itself: (command, key).
 TITLES = {

@@ -15,10 +15,10 @@ import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 from weightspace.backbones import MLP
-from weightspace.runs.checkpoint_io import guard
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
+from weightspace.runs.checkpoint_io import guard
 from weightspace.tasks import SupervisedTask
 
 
