@@ -1,0 +1,73 @@
+"""Code blocks of Markdown pages, and a way to run those of one page: python pages.py PAGE, in a copy of the project."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?$")
+REASON = re.compile(r"^<!-- ((?:not run: .+|run by \S+)) -->$")
+#: Blocks in these languages are run. A block with a title is written to the file of that name instead.
+RUN = ("sh", "python", "yaml")
+#: Targets of the Makefile, which make environments of their own, are looked for but not run.
+MAKE = re.compile(r"^(make|bash \.ci/run)\b.*\n?", flags=re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code: its language, the file that it is the content of, and why it is not run."""
+
+    line: int
+    language: str
+    title: str | None
+    text: str
+    reason: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found, reason, opened, inside = [], None, None, []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        if opened:
+            if line == "```":
+                begin, (language, title) = opened
+                found.append(Block(begin, language, title, "\n".join(inside) + "\n", reason))
+                opened, reason, inside = None, None, []
+            else:
+                inside.append(line)
+        elif line.startswith("```"):
+            fence = FENCE.match(line)
+            assert fence, f'{page}:{number}: a fence is ```language, perhaps with title="file", found {line}'
+            opened = number, fence.groups()
+        elif line.strip():
+            comment = REASON.match(line)
+            reason = comment[1] if comment else None
+    assert opened is None, f"{page}: a block is not closed"
+    return found
+
+
+def run_page(page: Path) -> None:
+    """Runs the blocks of a page in order, in the current folder. Its Python blocks share their names."""
+    module = sys.modules["page"] = types.ModuleType("page")  # classes of a page can be pickled
+    for block in blocks(page):
+        if block.reason or block.language not in (*RUN, "toml"):
+            continue
+        print(f"--- {page}:{block.line}", flush=True)
+        if block.title:
+            Path(block.title).write_text(block.text, encoding="utf-8")
+        elif block.language == "python":
+            exec(compile(block.text, f"{page}:{block.line}", "exec"), module.__dict__)
+        elif block.language == "sh":
+            subprocess.run(["bash", "-euo", "pipefail", "-c", MAKE.sub("", block.text)], check=True)
+        elif block.language == "yaml":  # part of a configuration: whether it is one
+            Path("part.yaml").write_text(block.text, encoding="utf-8")
+            command = ["weightspace", "fit", "-c", "experiments/quickstart.yaml", "-c", "part.yaml", "--print_config"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    run_page(Path(sys.argv[1]))

@@ -1,0 +1,139 @@
+"""The code of README, CONTRIBUTING and docs runs as a newcomer would run it, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import MAKE, RUN, blocks
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+#: Not code: what a command prints, or how a folder is laid out.
+TEXT = "text"
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def clone(folder: Path) -> Path:
+    """The project's files, without what a developer's machine adds."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def run(command: str, folder: Path) -> str:
+    # the environment that runs the tests serves the commands, so that only quickstart installs one of its own
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_quickstart(tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    out = run("make quickstart", folder)
+    for name in ("runs/quickstart/0", "runs/quickstart_mlp/0", "test accuracy", "networks/s", "tensorboard --logdir"):
+        assert name in out
+    assert (folder / "runs" / "digits.png").stat().st_size > 10_000
+    run("make quickstart", folder)  # a second time: the zoo is there, the runs are replaced
+
+
+@pytest.mark.long
+def test_the_site_is_built(tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    run("make docs", folder)
+    assert len(list((folder / "site").rglob("*.html"))) > len(list((ROOT / "docs").rglob("*.md")))
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zoo of docs/start.md, which other pages presuppose."""
+    folder = clone(tmp_path_factory.mktemp("digits") / "clone")
+    fit = next(block.text for block in blocks(ROOT / "docs" / "start.md") if "zoo fit" in block.text)
+    run(fit, folder)
+    return folder / "zoos"
+
+
+def runs(page: Path) -> bool:
+    return any(block.language in RUN and not block.reason and MAKE.sub("", block.text) for block in blocks(page))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=named)
+def test_code_runs(page: Path, digits: Path, tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    shutil.copytree(digits, folder / "zoos")
+    try:
+        run(f"{sys.executable} {ROOT}/tests/support/pages.py {named(page)}", folder)
+    finally:
+        run("pip uninstall --quiet --yes my-noise", folder)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    for block in blocks(page):
+        where = f"{named(page)}:{block.line}"
+        if block.reason and block.reason.startswith("run by "):
+            assert (ROOT / block.reason.removeprefix("run by ")).is_file(), f"{where}: no such test: {block.reason}"
+        elif block.language == "toml":
+            assert tomllib.loads(block.text), where
+        elif not block.reason:
+            assert block.language in (*RUN, TEXT), f"{where}: say above it <!-- not run: the reason -->"
+        if block.language == "yaml":
+            assert isinstance(yaml.safe_load(block.text), dict), where
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_code_is_fenced(page: Path) -> None:
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    indented = re.findall(
+        r"(?<=\n\n) {4}[^ :].*", re.sub(r"^([-*:]|\d+\.).*?(?=^\S)", "", outside, flags=re.DOTALL | re.M)
+    )
+    assert not indented
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    used = {
+        word for page in PAGES for block in blocks(page) if block.language == "sh"
+        for line in block.text.splitlines() if line.startswith("make ") for word in line.split()[1:]
+    }  # fmt: skip
+    assert {"quickstart", "test"} <= used <= targets
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *PAGES]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_site_shows_every_page() -> None:
+    configuration = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    shown = set(re.findall(r"[\w/-]+\.md$", configuration, flags=re.MULTILINE))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    elsewhere = {"results.md", "benchmarks.md", "contributing.md", "changelog.md"}
+    assert shown == pages | elsewhere
