@@ -3,7 +3,7 @@
 ``import weightspace as ws`` gives the names of ``__all__``. Each is imported when it is first used, so that importing
 the package loads neither torch nor lightning.
 
-Public are these names, and what CONTRIBUTING.md describes for authors of plugins. Everything else may change in any
+Public are these names, and what docs/plugins.md describes for authors of plugins. Everything else may change in any
 release; packages of which nothing is public say at the beginning that they are internal.
 """
 
