@@ -1,4 +1,4 @@
-"""Whether classes of others call the constructors of their bases: one message names the class that does not."""
+"""Detecting plugin classes whose constructor does not call that of its base."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TOO_EARLY = "before Module.__init__() call"
 
 
 def check_constructed(made: object, error: type[WeightspaceError], title: str | None = None) -> None:
-    """Raises an error of this type where the constructor of a base was never called.
+    """Raises an error of the given type if the constructor of a base class was never called.
 
     Args:
-        made: an object of any class.
-        error: the type.
-        title: what the message calls it; default: its class.
+        made: the object to check.
+        error: the error type to raise.
+        title: name of the object in the message; default: its class.
     """
     marks = [vars(base)[MARK] for base in type(made).__mro__ if MARK in vars(base)]
     marks += ["_modules"] if isinstance(made, nn.Module) else []
@@ -32,7 +32,7 @@ def check_constructed(made: object, error: type[WeightspaceError], title: str | 
 
 @contextmanager
 def constructing(error: type[WeightspaceError]) -> Iterator[None]:
-    """Within it, an error of this type replaces torch's of a module that is assigned to before its constructor ran."""
+    """Replaces torch's error about a module that is assigned to before ``super().__init__()`` ran."""
     try:
         yield
     except Exception as raised:
@@ -45,7 +45,7 @@ def constructing(error: type[WeightspaceError]) -> Iterator[None]:
 
 
 def _owner(raised: BaseException) -> object:
-    """The object whose method has raised it."""
+    """The object whose method raised the error."""
     trace = raised.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Finding plugins: named objects that installed distributions offer through entry points."""
+"""Plugin discovery: named objects that installed distributions provide through entry points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weightspace.errors import WeightspaceError, closest
 
 @cache
 def plugins(group: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """All entry points of a group by name (more than one where two distributions claim a name)."""
+    """Entry points of a group by name; a name has several if two distributions claim it."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in sorted(entry_points(group=group), key=lambda p: p.name):
         # an editable install beside a checkout on sys.path lists the same entry point twice
@@ -28,12 +28,12 @@ def distribution(point: EntryPoint) -> str:
 
 
 def choices(group: str) -> list[str]:
-    """What can be written to name each plugin of a group: its name, or ``distribution:name`` where two claim that."""
+    """Unambiguous name of each plugin of a group: its name, or ``distribution:name`` if two distributions claim it."""
     return [text for name, points in plugins(group).items() for text in _texts(name, points)]
 
 
 def offered(group: str, found: object) -> list[str]:
-    """What can be written to name this class of a group, that of ``choices`` first; none: nobody offers it."""
+    """Names under which plugins of a group provide this class, the one of ``choices`` first; empty if none does."""
     texts: list[str] = []
     for name, points in plugins(group).items():
         for point, text in zip(points, _texts(name, points), strict=True):
@@ -49,18 +49,18 @@ def _loads(point: EntryPoint, found: object) -> bool:
 
 
 def origin(group: str, name: str) -> str:
-    """Distribution and version behind a name that can be loaded; of a dotted path, the module."""
+    """Distribution and version that provide a plugin; for a dotted path, its module."""
     points = _candidates(group, name)
     return distribution(points[0]) if points else name.rpartition(".")[0]
 
 
 def is_dotted(group: str, name: str) -> bool:
-    """Whether a name is that of no plugin but a dotted path: a user chooses what is imported so, never a file."""
+    """Whether a name is a dotted path, not a plugin: only users may ask for its import, never a file."""
     return "." in name and ":" not in name and not _candidates(group, name)
 
 
 def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str) -> Any:
-    """Imports the object that is called ``name`` in a group. It is not called: see ``gives``.
+    """Imports the object that a plugin name or dotted path refers to, without calling it.
 
     Args:
         group: for instance "weightspace.augmentations".
@@ -87,7 +87,7 @@ def load_plugin(group: str, name: str, error: type[WeightspaceError], kind: str)
 
 
 def gives(found: Any, base: type) -> bool:
-    """Whether a call gives a ``base``, known without calling: a class derived from it, or a function that says so.
+    """Whether calling ``found`` returns a ``base``: a subclass, or a function with such a return annotation.
 
     >>> def three() -> int: return 3
     >>> gives(bool, int), gives(three, int), gives(str, int), gives(print, int)
@@ -124,7 +124,7 @@ def _all_of(point: EntryPoint) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A distribution's name as installers compare it."""
+    """Normalised name of a distribution, by which installers compare."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 

@@ -1,4 +1,4 @@
-"""Errors that are meant to be read by the person who typed the command."""
+"""Errors caused by user input, with messages that are meant to be read by users."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class WeightspaceError(Exception):
-    """Bad input: says what was asked, what was found and what to do.
+    """Invalid input. The message says what was asked, what was found and what to do.
 
     The command line prints the message alone (no traceback) and exits with code 2.
     """
@@ -38,15 +38,15 @@ class ConfigError(WeightspaceError):
 
 
 class NonFiniteError(WeightspaceError):
-    """Training that has come to numbers that are not finite."""
+    """Training has produced numbers that are not finite."""
 
 
 class Terminated(Exception):  # noqa: N818 - it is no error
-    """A run that was told to end (SIGTERM), and has saved where it stands."""
+    """A run was asked to end (SIGTERM) and has saved a checkpoint."""
 
 
 class WorkerEnded(Exception):  # noqa: N818 - it is not the input's
-    """A process that was to help this one has ended before its time; the command line exits with code 1."""
+    """A loader worker has died; the command line exits with code 1."""
 
 
 class MissingExtraError(WeightspaceError, ImportError):
@@ -59,7 +59,7 @@ class MissingExtraError(WeightspaceError, ImportError):
 
 
 def interrupted(error: BaseException | None) -> bool:
-    """Whether ctrl-C is behind an error: what it cuts short may fail once more while it cleans up, as torch.save does.
+    """Whether ctrl-C caused an error: interrupted code may raise another error while it cleans up, as torch.save does.
 
     >>> try:
     ...     try:

@@ -1,4 +1,4 @@
-"""What a network computes: the oracle for exactness, probes and pictures."""
+"""Evaluating networks: the reference for exactness, probing and pictures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
 
 
 def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
-    """What networks say of their objects: their outputs, mapped back to the objects' values in [0, 1] (not clipped).
+    """Outputs of networks mapped back to the values of their objects in [0, 1] (not clipped).
 
     Args:
         batch: B networks with d inputs and C outputs.

@@ -1,4 +1,4 @@
-"""Text from files (names, paths, provenance) on its way to a terminal or a spreadsheet."""
+"""Making text from files (names, paths, provenance) safe for terminals, figures and spreadsheets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)")
 
 
 def shown(value: object, length: int = LENGTH) -> str:
-    r"""Text on one line with all that is not printable made visible.
+    r"""One line of text in which every character that is not printable is written as an escape sequence.
 
-    That is control and escape codes, line breaks, what turns the direction of writing, has no width, or cannot be
-    encoded.
+    That includes control and escape codes, line breaks, characters that change the direction of writing or have no
+    width, and lone surrogates.
 
     Args:
-        value: text, or what ``str`` makes text of.
-        length: longer text loses its middle, >= 3.
+        value: anything; ``str`` makes text of it.
+        length: longer text is shortened in its middle, >= 3.
 
     >>> shown("cat\x1b[2J\n"), shown("abcdefghij", length=7)
     ('cat\\x1b[2J\\n', 'abc...hij')
@@ -35,17 +35,17 @@ def shown(value: object, length: int = LENGTH) -> str:
 
 
 def shown_lines(value: object, length: int = 10 * LENGTH) -> str:
-    """As ``shown``, but its line breaks stay: for messages of several lines.
+    """As ``shown`` for each line: for messages of several lines.
 
     Args:
-        value: text, or what ``str`` makes text of.
-        length: longer lines lose their middle.
+        value: anything; ``str`` makes text of it.
+        length: longer lines are shortened in their middle.
     """
     return "\n".join(shown(line, length) for line in str(value).split("\n"))
 
 
 def figure_text(value: object, length: int = 100) -> str:
-    r"""As ``shown``, for the texts of a figure, where dollars would begin a formula.
+    r"""As ``shown``, with dollar signs escaped, which would begin a formula in a figure.
 
     >>> figure_text("$x^$")
     '\\$x^\\$'
@@ -54,23 +54,23 @@ def figure_text(value: object, length: int = 100) -> str:
 
 
 class PlainConsole(Console):
-    """A console on which text is text: no markup, no emoji codes, and all that is not printable made visible.
+    """A rich console that prints text literally: no markup or emoji codes, and ``shown`` applied to every string.
 
-    What is to have a style is given as ``rich.text.Text``.
+    Styled text is passed as ``rich.text.Text``.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"soft_wrap": True, "highlight": False, "markup": False, "emoji": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Rich's, on which all its texts come by: those of ``print``, and of the cells and titles of tables."""
+        """Renders any string that rich prints, in ``print`` as well as in table cells and titles."""
         return super().render_str(shown_lines(text), **options)
 
 
 def cell(value: Any) -> Any:
-    r"""A value for a spreadsheet that people open: text is never a formula, numbers stay numbers.
+    r"""A cell for a spreadsheet: text is never taken for a formula, numbers stay numbers.
 
-    Not for files that are read again by us.
+    Only for files that people open; the result does not round-trip.
 
     >>> [cell(value) for value in ("=1+1", "-0.5", -0.5, "cat", "a\tb", "- none")]
     ["'=1+1", '-0.5', -0.5, 'cat', 'a\\tb', "'- none"]

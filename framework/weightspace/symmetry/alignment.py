@@ -72,7 +72,7 @@ def align(
 
 
 def _block_size(batch: WeightBatch) -> int:
-    """How many pairs are aligned together: on a CPU no more than keep the scores of a layer near its cache."""
+    """Number of pairs that are aligned together: on a CPU, few enough for the scores of a layer to stay in cache."""
     if batch.device.type != "cpu":
         return max(1, len(batch))
     return max(1, BLOCK_ENTRIES // max(batch.spec.widths) ** 2)
@@ -108,7 +108,7 @@ def _align_from(
     sweeps: int,
     coordinates: Tensor | None,
 ) -> GroupElement:
-    """Descends from a start, or from what the first sweep finds."""
+    """Coordinate descent from a given element, or from the result of the first sweep."""
     if "scale" in symmetries:
         return _align_scaled(start, reference, other, symmetries - {"scale"}, sweeps, coordinates)
     if start is not None:
@@ -124,7 +124,7 @@ def _align_scaled(
     sweeps: int,
     coordinates: Tensor | None,
 ) -> GroupElement:
-    """Permutation of neurons of unit norm, then the scales that come closest to the reference's own."""
+    """Permutation of neurons normalised to unit norm, then the scales that bring them closest to the reference."""
 
     def rescaling(scales: tuple[Tensor, ...]) -> GroupElement:
         return GroupElement(GroupElement.identity(other).orders, scales=scales)
@@ -139,7 +139,7 @@ def _align_scaled(
 def _first_sweep(
     reference: WeightBatch, other: WeightBatch, symmetries: frozenset[str], coordinates: Tensor | None
 ) -> _Moving:
-    """From the input on; incoming weights only, or the given points' outputs."""
+    """The first sweep, from the input on: by incoming weights alone, or by outputs at the given points."""
     moving = _Moving(other, None, symmetries)
     given = None if coordinates is None else _orders_by_outputs(reference, other, symmetries, coordinates)
     last = len(moving.weights) - 2
@@ -149,7 +149,7 @@ def _first_sweep(
 
 
 def _descend(reference: WeightBatch, moving: _Moving, sweeps: int) -> GroupElement:
-    """Sweeps that look at incoming and outgoing weights: none of them raises the distance."""
+    """Further sweeps, by incoming and outgoing weights; none of them raises the distance."""
     for _ in range(sweeps):
         for layer in range(len(moving.weights) - 1):
             moving.match(reference, layer, outgoing=True)
@@ -175,7 +175,7 @@ def _standardised(outputs: Tensor) -> Tensor:
 
 
 class _Moving:
-    """The second network of each pair on its way: its layers, and the element that brought it there."""
+    """State of the descent: the layers of the second network of each pair, and the element applied so far."""
 
     def __init__(self, batch: WeightBatch, start: GroupElement | None, symmetries: frozenset[str]) -> None:
         self.spec, self.symmetries = batch.spec, symmetries
@@ -186,17 +186,17 @@ class _Moving:
         self.orders = [order.clone() for order in start.orders]
         self.signs = [s.clone() for s in start.signs or [torch.ones_like(b) for b in hidden]]
         self.phases = [k.clone() for k in start.phases or [torch.zeros_like(b) for b in hidden]]
-        self.restless = [torch.ones(len(moved), dtype=torch.bool, device=moved.device) for _ in hidden]
+        self.pending = [torch.ones(len(moved), dtype=torch.bool, device=moved.device) for _ in hidden]
 
     def match(self, reference: WeightBatch, layer: int, outgoing: bool, order: Tensor | None = None) -> None:
         """Moves one layer's neurons to their best (or the given) places.
 
-        Pairs in which neither this layer nor its neighbours have moved since it was matched are at rest: left alone.
+        Pairs in which neither this layer nor its neighbours have changed since it was matched are skipped.
         """
-        rows = self.restless[layer].nonzero().squeeze(1)
+        rows = self.pending[layer].nonzero().squeeze(1)
         if not len(rows):
             return
-        everything = len(rows) == len(self.restless[layer])
+        everything = len(rows) == len(self.pending[layer])
         reference = reference if everything else reference.select(rows)
         omega = self.spec.omegas[layer]
         overlaps = self._overlaps(reference, slice(None) if everything else rows, layer, outgoing)
@@ -205,17 +205,17 @@ class _Moving:
             order = assign(best_score(overlaps, self.symmetries, omega))
         sign, phase = best_sign_and_phase(overlaps.matched(order), self.symmetries, omega)
         moved = (order != torch.arange(order.shape[1], device=order.device)) | (sign != 1) | (phase != 0)
-        self.restless[layer][rows] = given or not outgoing
+        self.pending[layer][rows] = given or not outgoing
         moved_rows = moved.any(1)
         if not moved_rows.any():
             return
         self._move(layer, rows[moved_rows], order[moved_rows], sign[moved_rows], phase[moved_rows])
         for neighbour in (layer - 1, layer + 1):
-            if 0 <= neighbour < len(self.restless):
-                self.restless[neighbour][rows[moved_rows]] = True
+            if 0 <= neighbour < len(self.pending):
+                self.pending[neighbour][rows[moved_rows]] = True
 
     def _overlaps(self, reference: WeightBatch, rows: Tensor | slice, layer: int, outgoing: bool) -> Overlaps:
-        """Inner products of all neurons of a layer with all of the reference's."""
+        """Inner products of all neurons of a layer with all neurons of the reference."""
         incoming = reference.weights[layer] @ self.weights[layer][rows].transpose(1, 2)
         following = self.weights[layer + 1][rows] if outgoing else None
         outer = None if following is None else reference.weights[layer + 1].transpose(1, 2) @ following
@@ -234,7 +234,7 @@ class _Moving:
         self.phases[layer][rows] = self.phases[layer][pairs, order] * sign + phase
 
     def element(self) -> GroupElement:
-        """The element so far, with the parts that its group has."""
+        """The element applied so far, with the parts that its group has."""
 
         def part(name: str, values: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
             return tuple(values) if name in self.symmetries else None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Case(NamedTuple):
-    """One sign and one parity of the phase, and how much closer each pair of neurons comes with them."""
+    """Score of every pair of neurons under one sign and one parity of the phase."""
 
     sign: int
     parity: int
@@ -21,11 +21,11 @@ class Case(NamedTuple):
 
 
 class Overlaps(NamedTuple):
-    """What the scores of a layer are made of: any shape, (B, n, n) for all pairs or (B, n) for matched ones.
+    """Inner products from which a layer's scores are computed, (B, n, n) for all pairs or (B, n) for matched ones.
 
     Attributes:
         incoming: inner products of incoming weights.
-        outgoing: inner products of outgoing weights, or None where they are not to be looked at.
+        outgoing: inner products of outgoing weights, or None if they are not used.
         bias1, bias2: biases, broadcastable to ``incoming``.
     """
 
@@ -98,7 +98,7 @@ STAGES = 3
 
 
 def assign(scores: Tensor) -> Tensor:
-    """For each matrix the assignment of columns to rows with the largest total score.
+    """Solves the linear assignment problem for each matrix: columns for rows, with the largest total score.
 
     scipy's solver (shortest augmenting paths, from potentials of zero) goes through each matrix in turn, wide ones on
     as many threads as torch has: it releases the interpreter's lock. Rows and columns are balanced first, for all
