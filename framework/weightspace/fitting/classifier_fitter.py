@@ -47,8 +47,8 @@ class ClassifierFitter(Fitter):
         filled = networks + networks[-1:] * (BLOCK - len(networks))  # one shape: bits do not depend on the company
         facts = [source.hyperparameters(item) for item, _, _ in filled]
         initial = initialise(self.recipe, self.spec, seed, filled) * torch.tensor([[f.init_scale] for f in facts])
-        lessons = [source.lesson(item, view) for item, view, _ in filled]
-        labels, seen = (torch.stack(part).to(self.device) for part in zip(*lessons, strict=True))
+        training_sets = [source.training_set(item, view) for item, view, _ in filled]
+        labels, seen = (torch.stack(part).to(self.device) for part in zip(*training_sets, strict=True))
         rates = torch.tensor([[f.learning_rate] for f in facts], device=self.device)
         decays = torch.tensor([[f.weight_decay] for f in facts], device=self.device)
         lengths = torch.tensor([[max(1, round(f.steps * self.recipe.steps))] for f in facts], device=self.device)

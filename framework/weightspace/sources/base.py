@@ -20,10 +20,10 @@ MOST_OBJECTS, MOST_POINTS = 10_000_000, 1_000_000
 
 
 class Objects(ABC):
-    """What the networks of a zoo store or have learnt, one by one.
+    """A numbered collection of objects, one of which each network of a zoo stores or has learnt.
 
     Object i is the same in every process and every run: ``load_source`` gives the same objects for the same arguments,
-    and ``digest`` tells whether it did. The training pool comes first, then the source's own validation and test sets,
+    and ``digest`` shows whether it did. The training pool comes first, then the source's own validation and test sets,
     where it has them.
 
     Attributes:
@@ -35,7 +35,7 @@ class Objects(ABC):
         num_val: how many belong to the source's own validation set.
         in_dim: number of inputs of a network.
         out_dim: number of its outputs.
-        left_out: what the source's files hold besides, and was left out: (name, reason).
+        left_out: (name, reason) of what the source's files contain but the source does not use.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where sources keep what they have fetched or found out."""
+"""The folder in which sources cache downloads and survey results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the releases of CIFAR-10 and CIFAR-100 have in common."""
+"""Reading the releases of CIFAR-10 and CIFAR-100, which share their formats."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Release:
 
     Args:
         path: the archive, the folder, or the one above it.
-        file: one that must be there, perhaps ending in .bin.
+        file: one that must exist, with or without the ending .bin.
         folders: names of its folder, in the python and the binary format.
         name: of the data set.
 
@@ -58,7 +58,7 @@ class Release:
         self.place = str(self._folder.resolve())
 
     def where(self, name: str) -> Path:
-        """A file's path, for messages."""
+        """Path of a file of the release, for messages."""
         return self._folder / name
 
     def read(self, name: str) -> bytes:
@@ -95,7 +95,7 @@ def _unpacked(path: Path) -> dict[str, bytes]:
 
 
 def read_python(release: Release, name: str, labels: str, classes: int) -> Batch:
-    """A pickled batch; ``labels`` is their key, and ``classes`` how many there are."""
+    """Reads a pickled batch, whose labels have the key ``labels`` and the values 0 to ``classes`` - 1."""
     data = _plain(release, name)
     try:
         pixels, targets = data["data"], whole_numbers(data[labels])
@@ -140,14 +140,14 @@ def class_names(release: Release, name: str, count: int) -> tuple[str, ...]:
 
 
 def source(name: str, batches: list[Batch], names: tuple[str, ...], arguments: dict[str, Any]) -> ImageSource:
-    """All batches in one; the last one is the test set."""
+    """Concatenates all batches to one source; the last batch is the test set."""
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     images = np.ascontiguousarray(images.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
     return ImageSource(name, images, labels, names, len(images) - len(batches[-1][0]), arguments=arguments)
 
 
 def _plain(release: Release, name: str) -> dict[str, Any]:
-    """A pickled dict; its keys as text, as which or as bytes they are written."""
+    """A pickled dictionary with its keys as text, however they were written."""
     path, content = release.where(name), release.read(name)
     try:
         data = read_plain(content)
@@ -166,10 +166,10 @@ def text(word: Any) -> str | None:
 
 
 def whole_numbers(values: Any) -> np.ndarray:
-    """(n,) int64 from a list of whole numbers, or from an array.
+    """Converts a list or an array of whole numbers to (n,) int64.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is neither.
     """
     if isinstance(values, np.ndarray) and values.ndim == 1:
         return values.astype(np.int64)

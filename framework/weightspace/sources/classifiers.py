@@ -1,4 +1,4 @@
-"""Small classifiers trained with random hyperparameters: networks that are not INRs, whose target is their accuracy."""
+"""Small classifiers trained with random hyperparameters: networks that are not INRs; the target is their accuracy."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ class ClassifierSource(Objects):
 
     @cached_property
     def digest(self) -> str:
-        """Of samples and arguments."""
+        """sha256 of the samples and the arguments."""
         content = hashlib.sha256(repr(sorted(self.arguments.items())).encode())
         content.update(self.features.numpy().tobytes() + self.labels.numpy().tobytes())
         return content.hexdigest()
 
     def hyperparameters(self, item: int) -> Hyperparameters:
-        """Those of an object: rates, decay, steps and scale are log-uniform, the shares uniform."""
+        """Hyperparameters of an object: learning rate, decay, steps and scale are log-uniform, shares uniform."""
         rng = np.random.default_rng((self.seed, item, 0))
 
         def log_uniform(low: float, high: float) -> float:
@@ -97,7 +97,7 @@ class ClassifierSource(Objects):
             init_scale=log_uniform(0.3, 2.0),
         )
 
-    def lesson(self, item: int, view: int) -> tuple[Tensor, Tensor]:
+    def training_set(self, item: int, view: int) -> tuple[Tensor, Tensor]:
         """(train_samples,) labels with their noise, and weights: 1 for the samples that are seen, 0 for others."""
         rng, facts = np.random.default_rng((self.seed, item, view, 1)), self.hyperparameters(item)
         labels = self.labels[: self.train_samples].clone()
@@ -108,7 +108,7 @@ class ClassifierSource(Objects):
         return labels, seen
 
     def accuracies(self, batch: WeightBatch) -> Tensor:
-        """(B, 2) share of the test samples, and of the training samples with their true labels, that are classified."""
+        """(B, 2) accuracy on the test samples, and on the training samples with their true labels."""
         right = evaluate(batch, self.features).argmax(2) == self.labels
         return torch.stack(
             [part.float().mean(1) for part in (right[:, self.train_samples :], right[:, : self.train_samples])], 1

@@ -1,4 +1,4 @@
-"""Files from the network: whole and checked, or not there at all."""
+"""Downloading files atomically, with a checksum and a size limit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ PART, TIMEOUT = 1 << 16, 30
 
 
 def download(url: str, path: Path, checksum: str) -> None:
-    """Downloads a file, unless it is there with this checksum.
+    """Downloads a file, unless it already exists with this checksum.
 
     Args:
         url: its address.
-        path: where it goes; the folder is made.
+        path: where to store it; the folder is created.
         checksum: "algorithm:hex".
 
     Raises:
-        SourceError: it cannot be had, has another checksum, or there is no room: the message says why, and nothing of
-            it stays.
+        SourceError: the download fails, has another checksum, or the disk is full; no partial file remains.
         MissingExtraError: requests is not installed.
     """
     try:
@@ -49,7 +48,7 @@ def download(url: str, path: Path, checksum: str) -> None:
 
 
 def _receive(parts: Iterable[bytes], file: BinaryIO, algorithm: str) -> str:
-    """Writes what comes, up to a limit, and returns its digest."""
+    """Writes the response up to a size limit and returns its digest."""
     digest, size = hashlib.new(algorithm), 0
     for part in parts:
         size += len(part)
@@ -69,7 +68,7 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why, without the names of classes and addresses of objects that requests puts there."""
+    """The reason of a failure, without the class names and object addresses in messages of requests."""
     from requests import exceptions
 
     response = getattr(error, "response", None)

@@ -1,4 +1,4 @@
-"""Gzipped files, of which no more is unpacked than is expected."""
+"""Reading gzipped files with a limit on their unpacked size."""
 
 from __future__ import annotations
 

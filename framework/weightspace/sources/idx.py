@@ -93,7 +93,7 @@ def _start(path: Path, size: int) -> bytes:
 
 
 def _shape(path: Path, head: bytes) -> tuple[int, ...]:
-    """What the first bytes of a file say."""
+    """The array shape in the header of an idx file."""
     if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
         raise SourceError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, 1..4), found {head[:4]!r}")
     if len(head) < 4 + 4 * head[3]:

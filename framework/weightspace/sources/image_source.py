@@ -31,7 +31,7 @@ class ImageSource(Source):
         levels: the pixel value that stands for 1.0.
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
         num_val: how many, after the training pool, are the source's own validation set.
-        left_out: what the source's files hold besides: (name, reason).
+        left_out: (name, reason) of what the source's files contain but the source does not use.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ImageSource(Source):
 
     @property
     def in_dim(self) -> int:  # type: ignore[override]
-        """Row and column."""
+        """2: row and column."""
         return 2
 
     @property
@@ -82,7 +82,7 @@ class ImageSource(Source):
         return grid(self.image_shape[0], self.image_shape[1])
 
     def points(self, objects: Tensor) -> Tensor:
-        """The pixels' coordinates, the same for all."""
+        """Coordinates of the pixels, the same for all objects."""
         return self.coordinates()
 
     def values(self, objects: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", "
 def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop") -> ImageSource:
     """Reads ``<path>/<class>/*``, or ``<path>/train/<class>/*`` with own sets in ``val`` and ``test``.
 
-    What is hidden, of another kind or elsewhere in the folder is left out and listed in ``left_out``.
+    Other files are listed in ``left_out``, with the reason.
 
     Args:
         path: the folder; PNG, JPEG, BMP, GIF (first frame), WebP, TIFF, PPM or PGM files. Of 16 bits, the upper eight

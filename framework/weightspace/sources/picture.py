@@ -1,4 +1,4 @@
-"""One picture of a file, as square pixels of eight bits."""
+"""Reading a picture file as a square image of eight bits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BITS, PHOTOMETRIC = 258, 262
 
 
 class PictureError(ValueError):
-    """What is wrong with the content of a file."""
+    """The content of a picture file is not usable."""
 
 
 def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
@@ -93,7 +93,7 @@ def scaled(values: np.ndarray, white: int) -> np.ndarray:
 
 
 def _white(image: Image) -> int | None:
-    """The number that stands for white in a picture of more than eight bits; None: it has eight, or fewer."""
+    """The value of white in a picture of more than eight bits; None for pictures of at most eight."""
     if image.mode.startswith("I;16"):
         return (1 << int(_tag(image, BITS) or 16)) - 1
     if image.mode == "I" and image.format in ("PNG", "PPM"):  # read so, or scaled to 16 bits, by Pillow
@@ -107,6 +107,6 @@ def _white(image: Image) -> int | None:
 
 
 def _tag(image: Image, number: int) -> int | None:
-    """A number of a TIFF file's header; None: it has none."""
+    """A number from a TIFF file's header, or None."""
     value = getattr(image, "tag_v2", {}).get(number)
     return value[0] if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Pickles that hold plain data, read without running anything that they ask for."""
+"""Reading pickles of plain data without executing anything that they contain."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class PickleError(ValueError):
 
 @dataclass(frozen=True)
 class Named:
-    """What a pickle asks for by name."""
+    """A global that a pickle refers to by name."""
 
     name: str
 
 
 class Blank:
-    """An array or a type of numbers that its state, which follows later, makes whole."""
+    """An array or dtype whose state follows later in the pickle."""
 
     value: Any = None
 
@@ -88,7 +88,7 @@ class Machine:
         self.budget = budget
 
     def run(self, name: str, argument: Any) -> None:
-        """One step."""
+        """Executes one opcode."""
         stack = self.stack
         if name in VALUES:
             stack.append(argument)
@@ -131,7 +131,7 @@ class Machine:
             raise PickleError(f"it does {name}, which plain data do not need")
 
     def popped(self, count: int) -> list[Any]:
-        """The last items of the stack, which go."""
+        """Pops the last items of the stack."""
         start = len(self.stack) - count
         if start < 0:
             raise PickleError("it is damaged (something is missing)")
@@ -140,17 +140,17 @@ class Machine:
         return items
 
     def marked(self) -> list[Any]:
-        """The items after the last mark, which go."""
+        """Pops the items after the last mark."""
         return self.popped(len(self.stack) - self.marks.pop())
 
     def top(self, kind: type) -> Any:
-        """The last item, if it is of a kind."""
+        """The last item, which must be of the given type."""
         if not isinstance(self.stack[-1], kind):
             raise PickleError("it is damaged (something of another kind is filled)")
         return self.stack[-1]
 
     def reduce(self, function: Any, arguments: Any) -> Any:
-        """What a call in a pickle of arrays would give, made here."""
+        """Result of a call in a pickle of arrays, without executing it."""
         name = function.name if isinstance(function, Named) else "something that has no name"
         match name, arguments:
             case "_codecs encode", (str(text), "latin1" | "latin-1"):
@@ -177,14 +177,14 @@ class Machine:
 
 
 def named(name: str) -> Named:
-    """A name, if arrays need it."""
+    """Looks up a global; only those that arrays need are allowed."""
     if not NAMES.fullmatch(name):
         raise PickleError(f"it asks for {name.replace(' ', '.')}, which is not plain data")
     return Named(name)
 
 
 def set_items(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
-    """Keys and values in turn; keys are simple, so that comparing them takes no time."""
+    """Adds alternating keys and values; keys must be simple, so that comparing them is fast."""
     for key, value in zip(items[::2], items[1::2], strict=True):
         if not isinstance(key, (str, bytes, int)):
             raise PickleError("it has a key that is neither text nor a number")
@@ -193,7 +193,7 @@ def set_items(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
 
 
 def build(blank: Blank, state: Any) -> None:
-    """Fills an array or a type with what numpy's pickles say of it."""
+    """Sets the state of an array or dtype as numpy pickles it."""
     match blank.value, state:
         case None, (_, tuple(shape), kind, fortran, bytes() | bytearray() as content):
             blank.value = array(content, whole(kind), shape, "F" if fortran else "C")
@@ -206,7 +206,7 @@ def build(blank: Blank, state: Any) -> None:
 
 
 def number_type(name: str) -> np.dtype[Any]:
-    """A type of whole numbers by its name."""
+    """An integer dtype by its name."""
     if not WHOLE.fullmatch(name):
         raise PickleError(f"it has numbers of the type {name[:20]!r}")
     return np.dtype(name)

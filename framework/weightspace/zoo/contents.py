@@ -1,4 +1,4 @@
-"""Whether the networks of a shard are what a zoo may hold: finite, with labels and splits that exist."""
+"""Checking the content of a shard: finite parameters, labels that are classes, and splits that exist."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ZEROS = np.zeros(CHUNK // 4, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Looked:
-    """What is known of a shard's file once it was read.
+    """Result of reading a shard's file from end to end.
 
     Args:
-        sha256: of all of it.
-        numbers: parameters that were looked at.
-        not_finite: place among them of the first that is not finite; None: all are.
+        sha256: digest of the whole file.
+        numbers: how many parameters were checked.
+        not_finite: index of the first that is not finite; None if all are.
     """
 
     sha256: str
@@ -43,10 +43,10 @@ def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader, lo
         path: the shard's file, for messages.
         tensors: the same shard, as ``read_shard`` gives it.
         header: of the zoo.
-        looked: what ``read_through`` has found in the file.
+        looked: result of ``read_through`` on the file.
 
     Raises:
-        ZooError: names the first network by its object and view, with what is wrong, and what to do.
+        ZooError: names the first invalid network by object and view, what is wrong, and what to do.
     """
     target, split, item, view = (tensors[name].numpy() for name in ("target", "split", "object", "view"))
     if header.class_names is None:
@@ -76,10 +76,10 @@ def _refuse(path: Path, tensors: dict[str, Tensor], row: int, reason: str) -> No
 
 
 def read_through(path: Path) -> Looked:
-    """Reads a shard's file once, piece by piece, so that none of it stays in memory.
+    """Reads a shard's file once in pieces, so that memory stays small.
 
     Args:
-        path: of a regular file.
+        path: a regular file.
     """
     digest, buffer = hashlib.sha256(), memoryview(bytearray(CHUNK))
     done, begin, end, not_finite = 0, 0, 0, None
@@ -106,7 +106,7 @@ def _fill(file: Any, buffer: memoryview) -> int:
 
 
 def _params_of(start: memoryview) -> tuple[int, int]:
-    """Where in a file its parameters begin and end, by its first bytes; (0, 0) where a strange header does not say."""
+    """Byte range of the parameters, from the file's header; (0, 0) if the header does not give it."""
     length = int.from_bytes(start[:8], "little")
     try:
         begin, end = json.loads(bytes(start[8 : 8 + length]))["params"]["data_offsets"]

@@ -1,4 +1,4 @@
-"""``zoo.json``: what a zoo holds, in format 1."""
+"""``zoo.json``, the header of a zoo in format 1."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ShardEntry:
 
     @property
     def number(self) -> int:
-        """Its place among the shards: the file is named after it."""
+        """Number of the shard, after which its file is named."""
         return int(Path(self.file).stem)
 
 
@@ -67,7 +67,7 @@ class ZooHeader:
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """Outputs of the networks that stand for 0 and 1 of their objects; (0, 1) where nothing is said of them."""
+        """Outputs of the networks that stand for 0 and 1 of their objects; (0, 1) by default."""
         low, high = self.provenance.get("recipe", self.provenance).get("value_range", (0.0, 1.0))
         return float(low), float(high)
 
@@ -96,11 +96,11 @@ class ZooHeader:
 
     @classmethod
     def from_text(cls, content: bytes, where: str) -> ZooHeader:
-        """Reads what ``to_text`` has written, and checks it.
+        """Parses and checks what ``to_text`` writes.
 
         Args:
             content: UTF-8.
-            where: what messages call it.
+            where: name of the text in error messages.
 
         Raises:
             ZooError: another format, an altered text, or one that does not follow the schema.
@@ -124,7 +124,7 @@ class ZooHeader:
         return header
 
     def _check_counts(self, where: str) -> None:
-        """Raises ZooError where there are more networks than were planned, or than the shards' bytes can hold."""
+        """Raises ZooError if there are more networks than planned, or than fit into the bytes of the shards."""
         for shard in self.shards:
             if shard.bytes < 4 * shard.rows * self.spec.num_params:
                 raise ZooError(

@@ -1,4 +1,4 @@
-"""The journal of a zoo that is being written: its job, and the shards that are whole."""
+"""The journal of a zoo that is being written: its job, and the shards that are complete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True)
 class Journal:
-    """What the journals of a folder say.
+    """Content of the journals of a folder.
 
     Args:
-        folder: of the zoo.
-        job: the first line: what the zoo's provenance is to be.
-        done: the shards that are whole, by number.
-        left_out: the networks that were left out of each.
+        folder: the zoo's folder.
+        job: the first line, which becomes the zoo's provenance.
+        done: complete shards by number.
+        left_out: the networks left out of each shard.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Journal:
     left_out: dict[int, list[dict[str, Any]]]
 
     def check_planned(self, sizes: Sequence[int] | None) -> None:
-        """Checks that every shard is one of those that the job makes.
+        """Checks that every shard is one that the job writes.
 
         Args:
             sizes: planned networks of each shard; None: not known.
@@ -51,25 +51,25 @@ class Journal:
                 raise ZooError(f"{self.folder / JOURNAL} {told}: {_REMEDY}")
 
     def without(self, lost: Collection[int]) -> Journal:
-        """The same without some shards."""
+        """A copy without some shards."""
         done = {number: entry for number, entry in self.done.items() if number not in lost}
         left_out = {number: networks for number, networks in self.left_out.items() if number not in lost}
         return replace(self, done=done, left_out=left_out)
 
 
 def journals(folder: Path) -> list[Path]:
-    """The journal of each process that writes, or wrote, the zoo."""
+    """Paths of the journals, one per rank that writes or wrote the zoo."""
     return sorted(folder.glob("journal*.jsonl"))
 
 
 def begin(folder: Path, job: dict[str, Any]) -> None:
-    """Writes the first line of the first journal; others, which lost theirs, are removed."""
+    """Writes the first line of rank 0's journal, and removes the journals of other ranks."""
     remove(folder)
     write_whole(folder / JOURNAL, _line(job))
 
 
 def append(folder: Path, rank: int, entry: ShardEntry, left_out: list[dict[str, Any]]) -> None:
-    """Adds a shard that is whole, with the networks that were left out of it, to the journal of a process."""
+    """Appends a complete shard, with the networks left out of it, to the journal of a rank."""
     path = folder / (f"journal-{rank}.jsonl" if rank else JOURNAL)
     line = _line({**asdict(entry), "failed": left_out})
     with space_for(path, len(line)), path.open("ab") as journal:
@@ -85,7 +85,7 @@ def remove(folder: Path) -> None:
 
 
 def cut_halves(folder: Path) -> None:
-    """Removes from each journal the last line, if the process was killed while it wrote that."""
+    """Removes an incomplete last line from each journal, left by a process that was killed while writing it."""
     for path in journals(folder):
         whole, _, half = read_regular(path, TEXT_LIMIT).rpartition(b"\n")
         if half:
@@ -93,7 +93,7 @@ def cut_halves(folder: Path) -> None:
 
 
 def read(folder: Path) -> Journal | None:
-    """Reads all journals of a folder; None where none has begun.
+    """Reads all journals of a folder; None if there is none.
 
     Raises:
         ZooError: a line that was altered, or does not follow the schema.
@@ -119,7 +119,7 @@ def read(folder: Path) -> Journal | None:
 
 
 def keep(found: Journal, whole: Callable[[ShardEntry], bool]) -> Journal:
-    """What is left of the journals without the shards that are not whole, also on disk: they are made again."""
+    """Drops shards that are not complete from the journals, also on disk, so that they are made again."""
     lost = {number for number, entry in found.done.items() if not whole(entry)}
     names = {found.done[number].file for number in lost}
     for path in journals(found.folder) if lost else ():
@@ -147,10 +147,10 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _parse(line: bytes, where: str, remedy: str) -> tuple[dict[str, Any], bool]:
-    """A line without its digest, and whether it has one.
+    """Parses a line: its content, and whether it has a digest.
 
     Raises:
-        ZooError: its digest is not that of its content.
+        ZooError: the digest does not match the content.
     """
     try:
         data = parse(line, where)

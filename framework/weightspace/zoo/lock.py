@@ -1,4 +1,4 @@
-"""One process at a time may change a zoo."""
+"""The lock that lets one process at a time change a zoo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weightspace.files.lock import Lock
 
 
 class ZooLock(Lock):
-    """The right to change a zoo's folder: a lock on its ``shards``.
+    """An exclusive lock on the ``shards`` folder of a zoo.
 
     Args:
         path: folder of the zoo.

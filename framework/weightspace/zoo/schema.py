@@ -1,6 +1,6 @@
-"""What a header and a journal may hold: one strict schema, checked before anything relies on a value.
+"""The schema of headers and journals, checked before any value is used.
 
-Whoever writes a file can give it a digest that fits: a digest finds accidents alone, and the schema holds by itself.
+A digest detects accidents only, since anyone can write a file with a matching one; the schema does not rely on it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Check = Callable[[Any], bool]
 
 
 def parse(content: bytes, where: str) -> dict[str, Any]:
-    """Reads a JSON object of plain values: keys that differ, finite numbers of up to 63 bits, little nesting.
+    """Parses a JSON object with unique keys, finite numbers of at most 63 bits, and limited nesting.
 
     Raises:
-        ZooError: it is something else.
+        ZooError: it is not such an object.
     """
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def parse(content: bytes, where: str) -> dict[str, Any]:
 
 
 def _check_plain(data: Any) -> None:
-    """Raises ValueError where a value is out of bounds, in particular one that Python would work on for ever."""
+    """Raises ValueError if a value is out of bounds, in particular one that Python would take forever to process."""
     rest = [(data, 0)]
     while rest:
         value, depth = rest.pop()
@@ -134,7 +134,7 @@ _repair = _either(
 
 
 def _shards(value: Any) -> bool:
-    """At least one network, in shards whose numbers rise."""
+    """At least one network, in shards with increasing numbers."""
     if not _list(_shard)(value) or not sum(shard["rows"] for shard in value):
         return False
     numbers = [int(shard["file"].split(".")[0]) for shard in value]
@@ -189,10 +189,10 @@ SHARD_LINE: Fields = {
 
 
 def check_provenance(data: Mapping[str, Any], where: str) -> None:
-    """Checks what a provenance, or a part of it, says.
+    """Checks the known fields of a provenance, or of a part of it.
 
     Raises:
-        ZooError: the first field that is of another kind.
+        ZooError: names the first invalid field.
     """
     check_some(data, PROVENANCE, where)
 
@@ -201,7 +201,7 @@ def check_fields(data: Mapping[str, Any], fields: Fields, where: str) -> None:
     """Checks that an object has exactly these fields.
 
     Raises:
-        ZooError: the first that is missing, of another kind, or not known.
+        ZooError: names the first field that is missing, invalid or unknown.
     """
     check_some(data, fields, where)
     for name in fields:
@@ -213,10 +213,10 @@ def check_fields(data: Mapping[str, Any], fields: Fields, where: str) -> None:
 
 
 def check_some(data: Mapping[str, Any], fields: Fields, where: str) -> None:
-    """Checks those of the fields that an object has.
+    """Checks those of the given fields that an object has.
 
     Raises:
-        ZooError: the first of another kind.
+        ZooError: names the first invalid field.
     """
     for name, (check, expected) in fields.items():
         if name in data and not check(data[name]):

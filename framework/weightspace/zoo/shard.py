@@ -19,7 +19,7 @@ from weightspace.zoo.header import ShardEntry, ZooHeader
 
 
 def write_shard(folder: Path, index: int, tensors: dict[str, Tensor]) -> ShardEntry:
-    """Writes ``shards/<index>.safetensors`` so that it exists whole or not at all."""
+    """Writes ``shards/<index>.safetensors`` atomically."""
     name = f"{index:05d}.safetensors"
     content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in tensors.items()})
     write_whole(folder / "shards" / name, content)
@@ -48,7 +48,7 @@ def read_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, 
 
 
 def check_size(path: Path, entry: ShardEntry) -> None:
-    """Raises ZooError where the file is missing or has another size than listed."""
+    """Raises ZooError if the file is missing or its size differs from the listed one."""
     if not path.is_file():
         raise ZooError(f"{path} is missing: zoo.json lists it with {entry.rows} networks")
     size = path.stat().st_size
@@ -57,7 +57,7 @@ def check_size(path: Path, entry: ShardEntry) -> None:
 
 
 def check_sum(path: Path, entry: ShardEntry) -> None:
-    """Raises ZooError where the file's sha256 is not the listed one."""
+    """Raises ZooError if the file's sha256 differs from the listed one."""
     with path.open("rb") as file:
         _compare(path, entry, hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -68,7 +68,7 @@ def _compare(path: Path, entry: ShardEntry, found: str) -> None:
 
 
 def check_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
-    """As ``read_shard``, after a check of everything in it.
+    """As ``read_shard``, after checking size, checksum and content.
 
     Raises:
         ZooError: the file is missing, not the listed one, or holds networks that a zoo may not hold.
@@ -87,7 +87,7 @@ _CHECKED: set[tuple[object, ...]] = set()
 
 
 def open_shard(folder: Path, entry: ShardEntry, header: ZooHeader) -> dict[str, Tensor]:
-    """As ``check_shard``, whose checks are made once in a process, unless the file was written since."""
+    """As ``check_shard``, but each file is checked only once per process, unless it has been written since."""
     path = folder / "shards" / entry.file
     check_size(path, entry)
     expected = (header.spec.num_params, len(header.quality), header.target["kind"], len(header.target["names"]))

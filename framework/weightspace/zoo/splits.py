@@ -1,4 +1,4 @@
-"""Choosing rows of a split: fewer labels, fewer views, views held out. Always by object."""
+"""Selecting rows of a split by object: fractions of the labels, numbers of views, and views held out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def limit_views(views: Tensor, n_views: int | None) -> Tensor:
     """(n,) mask of the networks whose view number is below ``n_views`` (None: all).
 
     Raises:
-        ConfigError: more views asked than there are.
+        ConfigError: more views are asked for than there are.
     """
     if n_views is None:
         return torch.ones_like(views, dtype=torch.bool)
@@ -36,7 +36,7 @@ def hold_out_view(views: Tensor) -> Tensor:
 
 
 def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -> Tensor:
-    """(n,) mask of the networks of a random part of the objects, drawn class by class.
+    """(n,) mask of the networks of a random subset of the objects, stratified by class.
 
     Args:
         objects: (n,) object of each network; all networks of an object are in or out.

@@ -1,4 +1,4 @@
-"""Numbers that make a zoo understandable at a glance, from a sample of its networks."""
+"""Summary statistics of a zoo, from a sample of its networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two networks (rows of the zoo), and their distance as a part of the sample's median distance."""
+    """Two networks (rows of the zoo), and their distance relative to the median distance of the sample."""
 
     first: int
     second: int
@@ -36,7 +36,7 @@ class Pair:
 
 
 def layer_weights(zoo: Zoo) -> list[LayerWeights]:
-    """One for each weight matrix and bias, in the order of the layers."""
+    """Statistics of each weight matrix and bias, in the order of the layers."""
     batch = zoo.batch(evenly_spaced(len(zoo), WEIGHT_SAMPLE))
     rows = []
     for layer, tensors in enumerate(zip(batch.weights, batch.biases, strict=True), start=1):
@@ -48,9 +48,9 @@ def layer_weights(zoo: Zoo) -> list[LayerWeights]:
 
 
 def nearest_pairs(zoo: Zoo, count: int = 3) -> list[Pair]:
-    """The pairs of networks that are nearest in weight space, as they lie: no symmetry is undone.
+    """The pairs of networks that are nearest in weight space, without alignment.
 
-    Fits from initialisations of their own are about as far from each other as any; much nearer ones share an
+    Networks with independent initialisations are about equally far from each other; much nearer pairs share an
     initialisation, or are copies.
     """
     rows = evenly_spaced(len(zoo), PAIR_SAMPLE)

@@ -1,4 +1,4 @@
-"""Writing a zoo shard by shard, so that a run that was cut goes on where it stood."""
+"""Writing a zoo shard by shard, so that an interrupted job resumes after its last complete shard."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from weightspace.zoo.shard import check_sum, read_shard, write_shard
 class ZooWriter:
     """Writes a zoo into a folder: shards first, ``zoo.json`` last.
 
-    The journal's first line says what the zoo is to be, every other line lists a whole shard; each has a digest of
-    itself. A writer of the same job on the same folder takes over the shards of the journal that are whole; a writer of
-    another job is refused, and so is a journal that was altered.
+    The first line of the journal describes the job, each other line lists a complete shard; every line has its own
+    digest. A writer of the same job on the same folder keeps the complete shards; a writer of another job is refused,
+    and so is an altered journal.
 
-    Several processes can write one zoo, each its own shards, into a journal of its own. The first prepares the folder
-    before the others open it, and finishes it after them.
+    Several ranks can write one zoo: each writes its own shards and its own journal. Rank 0 prepares the folder before
+    the others open it, and finishes it after them.
 
     Args:
-        path: the folder; made if it does not exist.
+        path: the folder; created if needed.
         job: JSON-like description of everything that decides the zoo's bytes.
-        header: what ``zoo.json`` will hold, still without shards; its provenance has what the job has.
-        sizes: planned networks of each shard; None: as many as are written.
+        header: the future content of ``zoo.json``, without shards; its provenance includes the job.
+        sizes: planned number of networks of each shard; None: any.
         rank: of this process among those that write the zoo.
 
     Attributes:
-        done: shards that are whole, by number.
+        done: complete shards by number.
         left_out: the networks that were left out, by number of the shard.
 
     Raises:
-        ZooError: the folder cannot be written, holds something else, or another run writes it; or the header would
-            break the format.
+        ZooError: the folder cannot be written, contains something else, or is being written by another process; or
+            the header would violate the format.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ZooWriter:
         self._lock.release()
 
     def write(self, tensors: dict[str, Tensor], left_out: list[dict[str, Any]], number: int | None = None) -> None:
-        """Adds a shard (the next one, if no number is given), and the networks that were left out of it."""
+        """Writes a shard (by default the next one) and records the networks left out of it."""
         number = len(self.done) if number is None else number
         with self._named("written"):
             entry = write_shard(self.path, number, tensors)
@@ -92,7 +92,7 @@ class ZooWriter:
         self.done[number], self.left_out[number] = entry, left_out
 
     def finish(self) -> ZooHeader:
-        """Writes ``zoo.json``, with the shards of all processes, and removes the journals."""
+        """Writes ``zoo.json`` with the shards of all ranks, and removes the journals."""
         found = journal.read(self.path)
         assert found is not None, "the first process has begun the journal"
         found.check_planned(self.sizes)
@@ -117,7 +117,7 @@ class ZooWriter:
         return header
 
     def _prepare(self) -> None:
-        """Makes the folder this run's own, and removes what a cut has left half written."""
+        """Takes possession of the folder, and removes what an interrupted job has left incomplete."""
         with self._named("written"):
             foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
             if foreign and not self.finished and not journal.journals(self.path):
@@ -152,7 +152,7 @@ class ZooWriter:
         self.done, self.left_out = found.done, found.left_out
 
     def _is_whole(self, entry: ShardEntry) -> bool:
-        """Whether a shard's file is the listed one, and holds what this zoo's shards hold."""
+        """Whether a shard's file matches its entry and has the columns of this zoo."""
         try:
             check_sum(self.path / "shards" / entry.file, entry)
             read_shard(self.path, entry, self.header)
@@ -186,7 +186,7 @@ class ZooWriter:
 
 
 def _check(header: ZooHeader, where: str) -> None:
-    """Raises ZooError where a header would break the format, as far as that can be known before there are shards."""
+    """Raises ZooError if a header would violate the format, as far as this is known before there are shards."""
     said = {"quality": header.quality, "provenance": header.provenance, "failed": header.left_out}
     facts = parse(json.dumps(said).encode(), f"what {where} would say")
     check_some(facts, HEADER, where)

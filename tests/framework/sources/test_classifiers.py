@@ -49,7 +49,7 @@ def test_hyperparameters_are_drawn_by_object_and_cover_their_ranges() -> None:
 def test_lessons_have_the_noise_and_the_share_that_was_drawn() -> None:
     source = load_source("classifiers", count=50)
     for item in range(50):
-        facts, (labels, seen) = source.hyperparameters(item), source.lesson(item, 0)
+        facts, (labels, seen) = source.hyperparameters(item), source.training_set(item, 0)
         assert int(seen.sum()) == max(1, round(facts.samples * source.train_samples))
         wrong = float((labels != source.labels[: source.train_samples]).float().mean())
         assert wrong == pytest.approx(facts.label_noise * 0.9, abs=0.06), "a tenth of random labels is right"
@@ -66,7 +66,7 @@ def test_a_network_is_what_torch_s_adamw_trains() -> None:
     fits = ClassifierFitter(recipe, spec).fit_objects(source, networks, seed=3)
     alone = ClassifierFitter(recipe, spec).fit_objects(source, [networks[4]], seed=3)
     assert torch.equal(alone.params[0], fits.params[4])
-    facts, (labels, seen) = source.hyperparameters(4), source.lesson(4, 0)
+    facts, (labels, seen) = source.hyperparameters(4), source.training_set(4, 0)
     start = initialise(recipe, spec, 3, [networks[4]])[0] * facts.init_scale
     network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
     network.load_state_dict(spec.unpack(start, list(network.state_dict())))

@@ -1,4 +1,4 @@
-"""Triangle meshes from files that others wrote."""
+"""Reading triangle meshes from files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
         ending: ".off", ".obj", ".stl" or ".ply".
 
     Raises:
-        MeshError: why it is no mesh.
+        MeshError: it is not a usable mesh; the message says why.
     """
     import trimesh
 
@@ -78,7 +78,7 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
 
 
 def leak(mesh: Trimesh) -> str | None:
-    """Why a mesh does not divide inside from outside by itself; None: it does."""
+    """Why a mesh is not watertight; None if it is."""
     if not mesh.is_watertight:
         counts = np.unique(mesh.edges_unique_inverse, return_counts=True)[1]
         return f"not watertight: {int((counts != 2).sum()):,} of {len(counts):,} edges are not between two faces"
@@ -90,7 +90,7 @@ def leak(mesh: Trimesh) -> str | None:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a mesh file.
+    """Reads the content of a mesh file.
 
     Raises:
         MeshError: it cannot be read, or is too large.

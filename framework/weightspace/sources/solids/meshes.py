@@ -32,7 +32,7 @@ class MeshSource(SolidSource):
 
     Args:
         path: the folder, see ``meshes``.
-        points: of each mesh, an even number >= 2.
+        points: number of points per mesh, even, >= 2.
         field, clamp: see ``SolidSource``.
         winding: take meshes with holes too.
         seed: of the points.
@@ -75,11 +75,11 @@ class MeshSource(SolidSource):
 
     @property
     def digest(self) -> str:
-        """Of the options, the classes and the files' content; not of where they lie."""
+        """sha256 of the options, the classes and the content of the files, independent of their location."""
         return self._digest
 
     def sample(self, item: int) -> Tensor:
-        """Evenly in the cube, then evenly on the surface, moved by noise."""
+        """Points uniform in the cube, then uniform on the surface with added noise."""
         from trimesh.sample import sample_surface
 
         rng = np.random.default_rng((self.seed, item))
@@ -89,7 +89,7 @@ class MeshSource(SolidSource):
         return torch.from_numpy(np.concatenate([even, near])).clamp(-1, 1)
 
     def distance(self, item: int, points: Tensor) -> Tensor:
-        """Inside is where the winding number's size is above one half. Exact up to the clamp; beyond, not too small."""
+        """Signed distance, negative where the absolute winding number is above one half; exact up to the clamp."""
         from trimesh.sample import sample_surface
 
         mesh = self._mesh(item)
@@ -101,12 +101,12 @@ class MeshSource(SolidSource):
         return torch.where(winding_number(points, tree).abs() > 0.5, -distance, distance)
 
     def surface(self, item: int) -> tuple[np.ndarray, np.ndarray]:
-        """The mesh itself."""
+        """Vertices and faces of the mesh."""
         mesh = self._mesh(item)
         return np.asarray(mesh.vertices), np.asarray(mesh.faces)
 
     def _mesh(self, item: int) -> Any:
-        """Of an object, its faces turned outwards. The last one is kept: points are asked for, then their values."""
+        """The mesh of an object with its faces turned outwards; the last one is cached."""
         if self._last[0] != item:
             file = self.files[item]
             try:
@@ -135,7 +135,7 @@ def meshes(
 
     Args:
         path: the folder.
-        points: of each mesh, an even number >= 2.
+        points: number of points per mesh, even, >= 2.
         field, clamp: see ``SolidSource``.
         winding: take meshes that are not watertight too: inside is where the generalised winding number is above one
             half. Without it, they are left out and listed in ``left_out``.

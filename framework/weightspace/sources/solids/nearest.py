@@ -17,7 +17,7 @@ CHUNK = 2**18
 def surface_distance(points: Tensor, surface: Cluster, witnesses: Tensor, limit: float = math.inf) -> Tensor:
     """Distances to the nearest point of any triangle.
 
-    A cluster of triangles is looked at only by those points that no known point of the surface is nearer to.
+    A cluster of triangles is searched only for points that have no nearer known point of the surface.
 
     Args:
         points: (N, 3) float64.

@@ -1,4 +1,4 @@
-"""OBJ files: what is done before trimesh reads them."""
+"""Preparing OBJ files for trimesh."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPECIAL = re.compile(rb"^f(?:(?:[ \t]+\S+){4}|(?:[ \t]+\S+){0,2}\s*$|.*[ \t]-)",
 
 
 def prepared_obj(content: bytes) -> bytes:
-    """The file with its faces in the form that a reader of triangles takes rightly.
+    """Rewrites faces of an OBJ file so that a reader that divides polygons into fans keeps their area.
 
     Faces of several corners, where a fan from the first one does not keep the area, become triangles; those of fewer
     than three are left out; corners that are counted backwards get the vertices' numbers. All else, and a file without

@@ -90,7 +90,7 @@ def _by_lines(content: bytes, start: int, vertices: int, faces: int) -> Polygons
 def _complaint(
     what: str, line: bytes, number: int, vertices: int, faces: int, rest: Iterator[tuple[int, bytes]]
 ) -> MeshError:
-    """Of a line that is no vertex or face: the file ends too early, or it is damaged there."""
+    """The error for a line that is neither vertex nor face: the file is truncated, or damaged there."""
     for last, _ in rest:
         number = last
     if number < vertices + faces:

@@ -40,7 +40,7 @@ class Element:
     properties: list[tuple[str, str | None, str]] = field(default_factory=list)
 
     def wanted(self) -> list[str]:
-        """The properties that make a mesh; the others are passed over."""
+        """The properties that make a mesh; the others are ignored."""
         if self.name == "vertex":
             return [name for name, count, _ in self.properties if count is None and name in ("x", "y", "z")]
         lists = [name for name, count, _ in self.properties if count is not None and self.name == "face"]
@@ -165,7 +165,7 @@ def _from_text(element: Element, words: Iterator[bytes]) -> dict[str, Column]:
 
 
 def _from_bytes(element: Element, content: bytes, start: int, order: str) -> tuple[dict[str, Column], int]:
-    """The same of binary rows, and where they end."""
+    """As ``_from_text`` for binary rows; also returns where they end."""
     if not element.rows or not element.properties:
         return {}, start
     first = _lengths(element, content, start, order)
@@ -206,7 +206,7 @@ def _rows_that_differ(element: Element, content: bytes, start: int, order: str) 
 
 
 def _lengths(element: Element, content: bytes, start: int, order: str) -> dict[str, int]:
-    """Of the lists in the first row; 0 where the file ends before."""
+    """Lengths of the lists in the first row; 0 if the file ends before it."""
     lengths: dict[str, int] = {}
     for name, count, kind in element.properties:
         if count is not None:

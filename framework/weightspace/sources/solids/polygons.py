@@ -20,7 +20,7 @@ LOOKS = 100
 
 
 class MeshError(ValueError):
-    """What is wrong with the content of a mesh's file."""
+    """The content of a mesh file is not usable."""
 
 
 def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) ->
 
 
 def divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The same as places among a polygon's own corners: (C - 2n, 3), 0 ... k - 1.
+    """As ``triangulate``, with indices into each polygon's own corners, 0 ... k - 1: (C - 2n, 3).
 
     Raises:
         MeshError: a polygon crosses itself; too many corners are in polygons that no fan divides; points that are not

@@ -28,7 +28,7 @@ class ShapeSource(SolidSource):
 
     Args:
         count: how many there are; object i is of class i modulo 12.
-        points: of each shape, an even number >= 2.
+        points: number of points per shape, even, >= 2.
         field, clamp: see ``SolidSource``.
         seed: of all sizes, poses and points.
 
@@ -53,7 +53,7 @@ class ShapeSource(SolidSource):
 
     @property
     def digest(self) -> str:
-        """Of the arguments: they decide everything."""
+        """sha256 of the arguments, which determine everything."""
         return hashlib.sha256(repr((self.name, VERSION, sorted(self.arguments.items()))).encode()).hexdigest()
 
     def distance(self, item: int, points: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class ShapeSource(SolidSource):
         return lambda p: size * shape(p @ turn / size)
 
     def sample(self, item: int) -> Tensor:
-        """Evenly in the cube, then near the surface: a step along the gradient onto it, and noise."""
+        """Points uniform in the cube, then points projected onto the surface along the gradient, with added noise."""
         rng = np.random.default_rng((self.seed, item, 1))
         even, start = torch.from_numpy(rng.uniform(-1, 1, (2, self.uniform, 3)))
         with torch.enable_grad():
@@ -94,7 +94,7 @@ def _outline(*corners: tuple[float, float]) -> Tensor:
 
 
 def _union(*parts: Field) -> Field:
-    """Of parts that do not touch."""
+    """Signed distance to a union of parts that do not touch."""
     return lambda p: torch.stack([part(p) for part in parts]).amin(0)
 
 

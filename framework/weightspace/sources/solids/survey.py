@@ -1,4 +1,4 @@
-"""What is known of mesh files before any is sampled: looked at once, then remembered."""
+"""Checking mesh files once before sampling, with cached results."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MANY = 50
 
 @dataclass(frozen=True)
 class Finding:
-    """One file.
+    """Result for one mesh file.
 
     Args:
-        size: bytes.
-        time: of its last change, nanoseconds.
+        size: of the file in bytes.
+        time: of its last change in nanoseconds.
         sha256: of its content.
-        defect: why it is no mesh; "" if it is one.
-        leak: why its mesh does not divide inside from outside by itself; "" if it does.
+        defect: why it is not a mesh; "" if it is.
+        leak: why the mesh is not watertight; "" if it is.
     """
 
     size: int
@@ -41,8 +41,9 @@ class Finding:
 
 
 def survey(root: Path, files: list[Path]) -> list[Finding]:
-    """Looks at mesh files, with progress on a terminal. What was found is kept in the cache folder, and looked at again
-    only where a file's size or time has changed.
+    """Checks mesh files, with progress on a terminal.
+
+    Results are cached; a file is checked again only if its size or time of change differs.
 
     Args:
         root: a folder.
@@ -66,7 +67,7 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
 
 
 def _version() -> str:
-    """What decides the judgement, besides the file."""
+    """Everything besides the file that determines the result."""
     import trimesh
 
     return f"{VERSION}, trimesh {trimesh.__version__}"
@@ -95,7 +96,7 @@ def _look(file: Path) -> Finding:
 
 
 def _recall(memory: Path) -> dict[str, Finding]:
-    """What an earlier survey found; nothing, if that cannot be read: it is only a memory."""
+    """Cached results of an earlier survey; empty if the cache cannot be read."""
     try:
         content = json.loads(read_regular(memory, JSON_LIMIT))
         if content["version"] != _version():

@@ -1,4 +1,4 @@
-"""Triangles in a tree of clusters, so that most can be judged from afar."""
+"""A tree of clusters of triangles, so that distant clusters are handled as one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAF = 64
 
 @dataclass(frozen=True)
 class Cluster:
-    """Triangles that are near one another.
+    """A cluster of nearby triangles.
 
     Args:
         triangles: (n, 3, 3) corners, in a leaf; None above.
