@@ -12,19 +12,19 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 import torch
+from pages import blocks
 from torch import Tensor
 from weightspace.sources import ImageSource, Source, load_source
 from weightspace.testing import check_source, source_checks
 from weightspace.testing.source_rules import BASIC, OTHERS
 
-GUIDE = Path(__file__).parents[3] / "CONTRIBUTING.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "plugins.md"
 BASIC_NAMES = [rule.__name__ for rule in BASIC]
 
 
 def block(language: str, part: str) -> str:
     """The one block of the guide that has this part."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    (found,) = (block for block in blocks if part in block)
+    (found,) = (block.text for block in blocks(GUIDE) if block.language == language and part in block.text)
     return found
 
 
