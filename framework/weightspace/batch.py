@@ -35,7 +35,7 @@ class WeightBatch:
     """
 
     _TENSORS = ("params", "targets", "objects", "views")
-    _FACTS = ("spec", "num_classes", "index", "paired")
+    _METADATA = ("spec", "num_classes", "index", "paired")
 
     params: Tensor
     spec: NetworkSpec
@@ -98,7 +98,7 @@ class WeightBatch:
 
     def replace(self, **changes: Any) -> WeightBatch:
         """A new batch that differs in the named attributes and shares the others."""
-        fields = {name: getattr(self, name) for name in (*self._TENSORS, *self._FACTS)}
+        fields = {name: getattr(self, name) for name in (*self._TENSORS, *self._METADATA)}
         unknown = set(changes) - set(fields)
         if unknown:
             raise TypeError(f"a WeightBatch has no {sorted(unknown)}: it has {sorted(fields)}")
@@ -134,7 +134,7 @@ class WeightBatch:
         return self.replace(**{name: function(t) for name, t in tensors.items() if t is not None})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*self._TENSORS, *self._FACTS)}
+        return {name: getattr(self, name) for name in (*self._TENSORS, *self._METADATA)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

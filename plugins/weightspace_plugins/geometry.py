@@ -39,7 +39,7 @@ class Rotate(Augmentation):
         self.degrees = degrees if isinstance(degrees, str) else self.in_range("degrees", degrees, 0, 180)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Needs two or three coordinates."""
+        """Raises AugmentationError unless the networks have two or three inputs."""
         super().check(spec, target)
         if spec.in_dim not in (2, 3):
             raise AugmentationError(f"{self.name}: rotates 2-D and 3-D inputs, these networks have {spec.in_dim}")
@@ -87,7 +87,7 @@ class Translate(Augmentation):
         return self.scale * _symmetric(batch, generator, batch.spec.in_dim)
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
-        """Adds W_1 t to the first biases; no other layer knows of the shift."""
+        """Adds W_1 t to the first biases; no other layer changes."""
         moved = torch.baddbmm(batch.biases[0].unsqueeze(2), batch.weights[0], params.unsqueeze(2)).squeeze(2)
         return _with_first_layer(batch, batch.weights[0], moved)
 

@@ -26,15 +26,15 @@ class LabelSmoothing(Augmentation):
         self.smoothing = self.in_range("smoothing", smoothing, 0, 1)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Needs classes."""
+        """Raises AugmentationError unless the targets are classes."""
         super().check(spec, target)
         if target != "class":
             raise AugmentationError(f"{self.name}: needs classes, these networks have a regression target")
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> None:
-        """Nothing is random."""
+        """None: nothing is random."""
 
     def apply(self, batch: WeightBatch, params: None) -> WeightBatch:
-        """One interpolation of the targets."""
+        """Interpolates the targets with the uniform distribution."""
         targets = soft_targets(batch)
         return batch.replace(targets=(1 - self.smoothing) * targets + self.smoothing / targets.shape[1])

@@ -45,7 +45,7 @@ class _MixUp(Augmentation):
         self.group, self.sweeps = group, self.whole("sweeps", sweeps, 1, 100)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """The activation must have the group."""
+        """Raises AugmentationError unless the activation has the group."""
         super().check(spec, target)
         try:
             resolve_group(self.group, spec)
@@ -53,7 +53,7 @@ class _MixUp(Augmentation):
             raise AugmentationError(f"{self.name}: {error}") from error
 
     def aligned(self, batch: WeightBatch, partner: WeightBatch) -> WeightBatch:
-        """The partner, moved close to the batch."""
+        """The partner, aligned with the batch."""
         return align(batch, partner, self.group, self.sweeps).apply(partner)
 
     @abstractmethod
@@ -85,7 +85,7 @@ class _MixUp(Augmentation):
 class MixUp(_MixUp):
     """Mixes each network, and its target, with another of the batch: v = lam v1 + (1 - lam) v2.
 
-    Targets become soft. Without alignment the mixed network rarely shows anything: a regulariser more than a picture.
+    Targets become soft. Without alignment the mixed network rarely shows a recognisable object: it acts as a regulariser.
 
     Args:
         alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
@@ -96,7 +96,7 @@ class MixUp(_MixUp):
         super().__init__(alpha, p)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """As they are."""
+        """Both networks unchanged."""
         return batch, partner
 
 
@@ -114,18 +114,18 @@ class MixUpPermuted(_MixUp):
         super().__init__(alpha, p)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """The first one permuted."""
+        """The first network permuted."""
         return permute_neurons(batch, orders), partner
 
 
 class MixUpAligned(_MixUp):
-    """MixUp with a partner that was first moved, by its own symmetries, as close as possible to the network.
+    """MixUp with a partner that is first aligned with the network by its symmetries.
 
     Args:
         alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
         group: symmetries that are used: "auto" (all that the activation has), "permutation", "permutation+sign",
             "permutation+sign+phase" or "permutation+scale".
-        sweeps: of the alignment over the layers, in 1..100.
+        sweeps: number of sweeps of the alignment over the layers, in 1..100.
         p: probability that a network is mixed; the others keep their label.
     """
 
@@ -133,7 +133,7 @@ class MixUpAligned(_MixUp):
         super().__init__(alpha, p, group, sweeps)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """The partner aligned."""
+        """The network and its aligned partner."""
         return batch, self.aligned(batch, partner)
 
 
@@ -144,7 +144,7 @@ class MixUpAlignedPermuted(_MixUp):
         alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.
         group: symmetries that are used: "auto" (all that the activation has), "permutation", "permutation+sign",
             "permutation+sign+phase" or "permutation+scale".
-        sweeps: of the alignment over the layers, in 1..100.
+        sweeps: number of sweeps of the alignment over the layers, in 1..100.
         p: probability that a network is mixed; the others keep their label.
     """
 
@@ -154,7 +154,7 @@ class MixUpAlignedPermuted(_MixUp):
         super().__init__(alpha, p, group, sweeps)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """The partner aligned, then both permuted."""
+        """The network and its aligned partner, both permuted alike."""
         return permute_neurons(batch, orders), permute_neurons(self.aligned(batch, partner), orders)
 
 
@@ -186,13 +186,13 @@ class SelfMixUp(Augmentation):
                 )
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Each augmentation of the copy must be valid."""
+        """Raises AugmentationError unless each augmentation of the copy is valid."""
         super().check(spec, target)
         for augmentation in self.copying:
             augmentation.check(spec, target)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Passed on to the copy's augmentations, whose strength may follow a schedule."""
+        """Calls the hook of the copy's augmentations, whose strength may follow a schedule."""
         for augmentation in self.copying:
             augmentation.on_train_epoch_start(trainer, pl_module)
 
@@ -202,7 +202,7 @@ class SelfMixUp(Augmentation):
         return {place: state for place, state in states.items() if state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes their states from a checkpoint."""
+        """Restores the states from a checkpoint."""
         for place, state in state_dict.items():
             self.copying[int(place)].load_state_dict(state)
 

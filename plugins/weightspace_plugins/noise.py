@@ -13,7 +13,7 @@ from weightspace.errors import AugmentationError
 
 
 class GaussianNoise(Augmentation):
-    """Adds normal noise, a fresh draw for every entry, in proportion to the spread of each weight tensor.
+    """Adds normal noise, a fresh draw for every entry, in proportion to the standard deviation of each weight tensor.
 
     For each tensor (W_l or b_l) of each network: sigma = strength * std(its entries, correction 0). A tensor of one
     entry gets no noise. The strength is ``scale``, or rises to it in equal steps over the first epochs.
@@ -44,7 +44,7 @@ class GaussianNoise(Augmentation):
         return {"strength": self.strength}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes the strength from a checkpoint."""
+        """Restores the strength from a checkpoint."""
         self.strength = state_dict["strength"]
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
@@ -82,7 +82,7 @@ class Dropout(Augmentation):
         return torch.rand(batch.params.shape, generator=generator, device=batch.device) >= self.probability
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
-        """One multiplication."""
+        """Multiplies the parameters by the mask."""
         kept = batch.params * params
         return batch.replace(params=kept / (1 - self.probability) if self.rescale else kept)
 

@@ -109,7 +109,7 @@ def test_a_dotted_path_names_an_augmentation_or_a_source(install, tmp_path: Path
         ("uses_labels = 'yes'", "uses_labels must be a bool"),
     ],
 )
-def test_a_wrong_class_fact_is_listed_and_harms_no_other(install, capsys, fact: str, message: str) -> None:
+def test_a_wrong_class_attribute_is_listed_and_harms_no_other(install, capsys, fact: str, message: str) -> None:
     install("bad-fact", GOOD.replace("(Augmentation):", f"(Augmentation):\n    {fact}"), "bad = bad_fact:Good")
     with pytest.raises(AugmentationError, match=f"'bad' of bad-fact 1.0: .*{message}"):
         build_augmentations(["bad"])

@@ -1,4 +1,4 @@
-"""The contract of an augmentation."""
+"""The base class of augmentations."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
 
 
 class Augmentation(Callback, ABC):
-    """Changes a batch of networks at random: ``sample`` draws, ``apply`` computes.
+    """A random transformation of a batch of networks: ``sample`` draws its parameters, ``apply`` applies them.
 
     Being a Lightning callback, it may change its strength in ``on_train_epoch_start`` and keep state in checkpoints
     (``state_dict`` and ``load_state_dict``).
 
-    Class facts that subclasses set:
+    Class attributes that subclasses set:
         exact: "function" (the network computes the same as before), "input" (it computes the moved object, and
             ``coordinates`` says which), or None.
         activations: the activations for which it is valid.
         uses_labels: whether it needs, and changes, the targets.
-        family: what it is listed under.
-        mixes: whether what becomes of a network depends on the others of its batch.
+        family: heading under which it is listed.
+        mixes: whether the result of a network depends on the other networks of its batch.
 
-    Every parameter of the constructor is kept as an attribute of the same name: an instance can be built again.
+    Every constructor parameter is kept as an attribute of the same name, so that an equal instance can be built.
 
     Args:
         p: probability in [0, 1] that a network of the batch is changed.
@@ -56,18 +56,18 @@ class Augmentation(Callback, ABC):
 
     @abstractmethod
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Any:
-        """Draws all randomness, on the batch's device, from the given generator alone."""
+        """Draws the random parameters on the batch's device, from the given generator only."""
 
     @abstractmethod
     def apply(self, batch: WeightBatch, params: Any) -> WeightBatch:
-        """Computes the new batch from what ``sample`` drew. Deterministic; never writes to its input."""
+        """Returns the transformed batch. Deterministic, and never writes to its input."""
 
     def coordinates(self, x: Tensor, params: Any) -> Tensor:
-        """For ``exact == "input"``: where the original networks take the values that the new ones take at x.
+        """For ``exact == "input"``: the points at which the original networks have the values of the new ones at x.
 
         Args:
             x: (N, d) points.
-            params: what ``sample`` drew.
+            params: result of ``sample``.
 
         Returns:
             (B, N, d): new(x) = original(result).
@@ -75,7 +75,7 @@ class Augmentation(Callback, ABC):
         raise NotImplementedError(f"{type(self).__name__} does not move the input")
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Raises AugmentationError where it cannot work on such networks; subclasses may add conditions.
+        """Raises AugmentationError if it is not valid for such networks; subclasses may add conditions.
 
         Args:
             spec: architecture of the networks.
@@ -141,7 +141,7 @@ class Augmentation(Callback, ABC):
 
     @property
     def state_key(self) -> str:
-        """Key of its state in checkpoints: name and occurrence, so that others may come and go before it."""
+        """Key of its state in checkpoints: name and occurrence, independent of other augmentations before it."""
         return f"augmentation/{self.key}/{self.occurrence}"
 
     @classmethod

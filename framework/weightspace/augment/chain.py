@@ -1,4 +1,4 @@
-"""Runs augmentations one after the other, reproducibly."""
+"""A reproducible chain of augmentations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weightspace.augment.base import Augmentation
-from weightspace.augment.facts import check_instance
+from weightspace.augment.attributes import check_instance
 from weightspace.augment.replay import check_replay
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
@@ -24,7 +24,7 @@ class AugmentationChain:
     differ.
 
     Args:
-        augmentations: in order; may be empty. One may be in several chains, and in one chain several times.
+        augmentations: in order; may be empty. An instance may be in several chains, and several times in one.
         seed: of the run.
         paired: whether two draws of a network are a pair of contrastive training: ``batch.paired`` of what the
             augmentations are given.
@@ -38,7 +38,7 @@ class AugmentationChain:
         self._replayed = False
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Raises AugmentationError where one of them cannot work on such networks.
+        """Raises AugmentationError if an augmentation is not valid for such networks.
 
         Args:
             spec: architecture of the networks.
@@ -52,7 +52,7 @@ class AugmentationChain:
 
         Raises:
             AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite;
-                wrote to its input; or, looked at in the chain's first call, was random beside its generator.
+                wrote to its input; or used randomness other than its generator (checked in the first call).
         """
         result, moment = batch, (epoch, batch.index, rank)
         for position in range(len(self.augmentations)):
@@ -79,7 +79,7 @@ class AugmentationChain:
             raise
 
     def _blame(self, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> None:
-        """Runs the chain again, with the same draws, to name the augmentation that returned what is not finite."""
+        """Runs the chain again with the same draws to find the augmentation whose result is not finite."""
         if not _finite(batch).all():
             raise AugmentationError("the batch held numbers that are not finite before any augmentation")
         for position, augmentation in enumerate(self.augmentations):

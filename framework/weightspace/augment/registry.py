@@ -1,4 +1,4 @@
-"""Augmentations by entry-point name."""
+"""Finding and building augmentations by entry-point name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weightspace.augment.base import Augmentation
-from weightspace.augment.facts import check_facts, check_instance
+from weightspace.augment.attributes import check_attributes, check_instance
 from weightspace.entry_points import choices, load_plugin, origin
 from weightspace.errors import AugmentationError, WeightspaceError
 
@@ -20,18 +20,18 @@ def find_augmentation(name: str) -> type[Augmentation]:
     """The class behind an entry-point name, ``distribution:name``, or a dotted path.
 
     Raises:
-        AugmentationError: unknown, offered twice, cannot be imported, not an Augmentation, or with wrong class facts.
+        AugmentationError: unknown, offered twice, cannot be imported, not an Augmentation, or with invalid class attributes.
     """
     found = load_plugin(GROUP, name, AugmentationError, kind="augmentation")
     title = f"augmentation {name!r} of {origin(GROUP, name)}"
     if not (isinstance(found, type) and issubclass(found, Augmentation)):
         raise AugmentationError(f"{title} must be a class derived from Augmentation, found {found!r}")
-    check_facts(found, title)
+    check_attributes(found, title)
     return found
 
 
 def list_augmentations() -> dict[str, type[Augmentation] | AugmentationError]:
-    """All installed augmentations by name; one that cannot be used is listed with its error, and harms no other."""
+    """All installed augmentations by name; a broken one is listed with its error and does not affect the others."""
     listing: dict[str, type[Augmentation] | AugmentationError] = {}
     for name in choices(GROUP):
         try:
@@ -42,7 +42,7 @@ def list_augmentations() -> dict[str, type[Augmentation] | AugmentationError]:
 
 
 def build_augmentations(entries: Sequence[Entry | Augmentation]) -> list[Augmentation]:
-    """Instances from the entries of a configuration; instances are kept as they are.
+    """Builds augmentations from the entries of a configuration; instances are kept.
 
     Raises:
         AugmentationError: unknown name (with the known ones and the closest match), wrong arguments (with the
@@ -80,6 +80,6 @@ def _build(entry: Entry) -> Augmentation:
 
 
 def parameters_of(cls: type[Augmentation]) -> str:
-    """Parameters with their defaults, for people: "degrees=30.0, p=1.0"."""
+    """Parameters with their defaults as text: "degrees=30.0, p=1.0"."""
     parameters = inspect.signature(cls).parameters.values()
     return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters)

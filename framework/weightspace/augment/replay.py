@@ -1,4 +1,4 @@
-"""Whether an augmentation is random in ``sample`` alone, by its generator alone: it is run again and compared."""
+"""Checking by replay that the generator given to ``sample`` is an augmentation's only source of randomness."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ROUNDING = 1e-4
 
 
 def check_replay(augmentation: Augmentation, batch: WeightBatch, seed: int, result: WeightBatch) -> None:
-    """Compares a result with those of the same draws, under other global seeds, which are put back.
+    """Compares a result with replays of the same draws under other global seeds, which are restored.
 
     Args:
-        augmentation: to blame.
-        batch: what it was given.
+        augmentation: the augmentation to check.
+        batch: its input.
         seed: of the generator that it was given.
-        result: what it returned.
+        result: its output.
 
     Raises:
-        AugmentationError: ``apply`` is random, or ``sample`` uses other randomness than its generator's.
+        AugmentationError: ``apply`` is random, or ``sample`` uses randomness other than its generator.
     """
 
     def generator() -> torch.Generator:
@@ -65,7 +65,7 @@ def _close(first: Tensor | None, second: Tensor | None) -> bool:
 
 @contextmanager
 def _other_global_seeds(device: torch.device) -> Iterator[None]:
-    """Other states of all global generators, for a while."""
+    """Temporarily sets all global generators to other states."""
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(torch.initial_seed() ^ 0x5EED)

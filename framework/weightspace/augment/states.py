@@ -1,4 +1,4 @@
-"""How the states of augmentations are found in checkpoints."""
+"""Keys of the states of augmentations in checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weightspace.augment.base import Augmentation
 
 
 def number_occurrences(augmentations: Sequence[Augmentation]) -> list[Augmentation]:
-    """Numbers those of one name, in order, so that each has a ``state_key`` of its own; returns each instance once."""
+    """Numbers augmentations of equal name, so that each has a unique ``state_key``; returns each instance once."""
     seen: Counter[str] = Counter()
     each = list({id(augmentation): augmentation for augmentation in augmentations}.values())
     for augmentation in each:
@@ -23,7 +23,7 @@ def number_occurrences(augmentations: Sequence[Augmentation]) -> list[Augmentati
 
 
 class PositionKeys(Callback):
-    """Reads checkpoints of earlier versions, whose keys are position in the chain and class.
+    """Loads checkpoints of earlier versions, whose keys are class and position in the chain.
 
     Args:
         augmentations: of the chain, in order.
@@ -35,7 +35,7 @@ class PositionKeys(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Gives the states the keys of today, before Lightning looks for them."""
+        """Renames the states to the current keys, before Lightning looks for them."""
         states = checkpoint["callbacks"]
         for position, augmentation in enumerate(self.augmentations):
             old = f"augmentation/{position}/{type(augmentation).__qualname__}"

@@ -33,7 +33,7 @@ def statistics(edges: Tensor) -> tuple[Tensor, Tensor]:
 class _Statistics(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """See ``statistics``."""
+        """Computes both sets of statistics, see ``statistics``."""
         saved, results = [edges], []
         edges = _exact(edges)
         square = edges.square()
@@ -69,5 +69,5 @@ class _Statistics(torch.autograd.Function):
 
 
 def _exact(edges: Tensor) -> Tensor:
-    """In float32 at least: a variance as a difference of squares needs the digits."""
+    """At least float32, since a variance as a difference of squares loses digits."""
     return edges.float() if edges.dtype in (torch.bfloat16, torch.float16) else edges

@@ -1,4 +1,4 @@
-"""Any backbone on canonical forms: invariance by choosing one network of each orbit."""
+"""A backbone on canonical forms: invariance by choosing one representative of each orbit."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Canonical(Backbone):
     """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
 
     Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
-    neurons are about to change places. ``canonicalise`` names the exceptions, such as neurons without incoming weights
+    neurons are about to change their order. ``canonicalise`` names the exceptions, such as neurons without incoming weights
     and bias. Gradients do not go back to the weights of the networks.
 
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
-        backbone: class of the backbone within, with its arguments; for instance ``MLP``.
+        backbone: class of the inner backbone, with its arguments; for instance ``MLP``.
         group: "auto" (all symmetries of the activation) or one of ``weightspace.symmetry.GROUPS``.
 
     Raises:
@@ -55,7 +55,7 @@ class Canonical(Backbone):
         self.backbone.fit_normaliser(self._canonical(batch))
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Those of the backbone within: sorting does not gain from being compiled."""
+        """Blocks of the inner backbone; sorting does not gain from being compiled."""
         return self.backbone.blocks()
 
     @torch.no_grad()

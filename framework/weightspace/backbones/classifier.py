@@ -1,4 +1,4 @@
-"""A classifier on the embedding of an encoder."""
+"""A classification head on an encoder."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class EncoderClassifier(Backbone):
         self.encoder.fit_normaliser(batch)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Those of the encoder."""
+        """Blocks of the encoder."""
         return self.encoder.blocks()
 
     def train(self, mode: bool = True) -> EncoderClassifier:
-        """A frozen encoder stays in evaluation mode: no dropout."""
+        """Sets training mode; a frozen encoder stays in evaluation mode, without dropout."""
         super().train(mode)
         if self.still:
             self.encoder.eval()

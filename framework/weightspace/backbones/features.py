@@ -1,4 +1,4 @@
-"""Features of a network's neurons and weights that know which of them may be permuted.
+"""Features of the neurons and weights of a network, arranged by which of them may be permuted.
 
 Input and output neurons keep their place, so a weight matrix that touches them is a feature of the hidden neurons at
 its other end. What remains is a layered graph:
@@ -28,7 +28,7 @@ class Features(NamedTuple):
     outer: Tensor
 
     def each(self) -> list[Tensor]:
-        """In the order nodes, edges, outer."""
+        """All tensors in the order nodes, edges, outer."""
         return [*self.nodes, *self.edges, self.outer]
 
     def like(self, tensors: list[Tensor]) -> Features:
@@ -54,7 +54,7 @@ class Widths(NamedTuple):
         return cls(tuple(nodes), channels, channels * spec.out_dim)
 
     def each(self) -> list[int]:
-        """In the order nodes, edges, outer."""
+        """All tensors in the order nodes, edges, outer."""
         return [*self.nodes, *[self.edge] * (len(self.nodes) - 1), self.outer]
 
     def modules(self, module: Callable[[int], nn.Module]) -> Pointwise:

@@ -61,7 +61,7 @@ class GNN(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
-        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
         chunk: networks that are computed at a time; 0: as many as have about 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 

@@ -1,4 +1,4 @@
-"""What graph backbones share: a network as a layered graph of neurons (Kofinas et al., arXiv 2403.12143).
+"""Shared parts of graph backbones: a network as a layered graph of neurons (Kofinas et al., arXiv 2403.12143).
 
 Layout. Neurons are nodes and weights are edges, kept layer by layer:
 
@@ -51,7 +51,7 @@ class FourierFeatures(nn.Module):
 
     @property
     def out_features(self) -> int:
-        """Numbers that become of one."""
+        """Number of features per input number."""
         return 1 + 2 * len(self.frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class GraphReadout(nn.Module):
 
 
 class GraphBackbone(Backbone):
-    """Embedding, layers and readout of graphs: what differs between graph backbones is the layer.
+    """Embedding, layers and readout of graphs; graph backbones differ in their layers.
 
     Args:
         spec: architecture of the networks.

@@ -39,7 +39,7 @@ class EdgeAttention(nn.Module):
         self.out = nn.Linear(attention, node)
 
     def forward(self, graph: Graph) -> list[Tensor]:
-        """What is added to the nodes of each layer."""
+        """Update of the nodes of each layer."""
         projected = [self.node(node).unflatten(2, (3, self.heads, self.size)).unbind(2) for node in graph.nodes]
         results = []
         for layer, (query, _, _) in enumerate(projected):
@@ -106,7 +106,7 @@ class GraphTransformerLayer(nn.Module):
     Args:
         node, edge: numbers of features.
         attention, heads: see ``EdgeAttention``.
-        edges: whether the edges change (after the last layer nobody looks at them).
+        edges: whether the edges are updated (not needed after the last layer).
     """
 
     def __init__(self, node: int, edge: int, attention: int, heads: int, edges: bool) -> None:
@@ -138,7 +138,7 @@ class GraphTransformer(GraphBackbone):
         fourier: random frequencies at which weights and biases are seen; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
-        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
         chunk: networks that are computed at a time; 0: as many as have about 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
 

@@ -1,4 +1,4 @@
-"""The baseline that knows no symmetry: a multi-layer perceptron on the flat vector."""
+"""The baseline without symmetries: a multi-layer perceptron on the flat parameter vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling over neurons: ways to forget their order."""
+"""Pooling over neurons, invariant to their order."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Products(nn.Module):
 
 
 class EdgeUpdate(nn.Module):
-    """Adds to an edge a linear map of itself and products of its ends, multiplied by a function of what is even there.
+    """Adds to an edge a linear map of itself and products of its ends, scaled by a function of their even features.
 
     Args:
         hidden: number of features.
@@ -160,7 +160,7 @@ class ScaleGNN(Backbone):
         probes: learned input points whose responses join the neurons' features; 0: none.
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
-        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, it otherwise learns networks by heart.
+        pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
 
     Raises:
         ConfigError: a value out of range.

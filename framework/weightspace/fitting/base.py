@@ -44,7 +44,7 @@ class Fitted:
 class Fitter(ABC):
     """Makes networks, a block at once. A network depends on its own numbers alone, not on its company.
 
-    Class facts:
+    Class attributes:
         recipe_fields: the fields of a recipe that decide what it makes. They alone are kept in a zoo's provenance;
             others that were asked for are refused.
 

@@ -30,7 +30,7 @@ class Task(pl.LightningModule, ABC):
     Args:
         optimisation: of the parameters.
 
-    Class facts:
+    Class attributes:
         head: kind of target that the model predicts, "class" or "value"; None: it has no head.
         monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
         artefact_name: what the file of the trained network is called, without its ending.

@@ -1,4 +1,4 @@
-"""For authors of plugins: checks of the contracts, and the template of a distribution."""
+"""Tools for plugin authors: contract checks, and templates of distributions."""
 
 from weightspace.testing.augmentation import augmentation_checks, check_augmentation
 from weightspace.testing.backbone import backbone_checks, check_backbone

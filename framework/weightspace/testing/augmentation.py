@@ -1,4 +1,4 @@
-"""Does an augmentation keep its contract?"""
+"""Checking the contract of an augmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the contract of an augmentation: one function each, whose docstring is what a failure says."""
+"""The rules of the contract of an augmentation: one function per rule, whose docstring is part of the failure message."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from weightspace.augment import Augmentation
 from weightspace.augment.base import versions
-from weightspace.augment.facts import faults
+from weightspace.augment.attributes import faults
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
 from weightspace.testing.check import EXACT, Rule
@@ -37,8 +37,8 @@ def same(first: WeightBatch, second: WeightBatch, what: str) -> None:
     assert torch.equal(*targets), f"{what}: targets differ"  # type: ignore[arg-type]
 
 
-def facts_are_true(augmentation: Augmentation, batch: WeightBatch) -> None:
-    """Class facts are among the values that are defined."""
+def attributes_are_valid(augmentation: Augmentation, batch: WeightBatch) -> None:
+    """Class attributes have valid values."""
     found = faults(augmentation)
     assert not found, "; ".join(found)
 
@@ -50,7 +50,7 @@ def sample_and_apply_work(augmentation: Augmentation, batch: WeightBatch) -> Non
 
 
 def _applied(augmentation: Augmentation, batch: WeightBatch) -> WeightBatch:
-    """What apply returns, without what a run checks of it."""
+    """Result of apply, without the checks of ``__call__``."""
     return augmentation.apply(batch, augmentation.sample(batch, torch.Generator(device=batch.device).manual_seed(0)))
 
 
@@ -71,7 +71,7 @@ def _built_again(augmentation: Augmentation) -> Augmentation:
     return again
 
 
-def shape_dtype_and_facts_are_kept(augmentation: Augmentation, batch: WeightBatch) -> None:
+def shape_dtype_and_metadata_are_kept(augmentation: Augmentation, batch: WeightBatch) -> None:
     """The result is a WeightBatch of the same shape, dtype, device, architecture, objects, views and index."""
     for dtype in (torch.float64, torch.float32):
         before = batch.to(dtype=dtype)
@@ -136,7 +136,7 @@ def global_randomness_is_not_used(augmentation: Augmentation, batch: WeightBatch
 
 
 def networks_are_independent(augmentation: Augmentation, batch: WeightBatch) -> None:
-    """What becomes of a network does not depend on the others of its batch, unless the class says mixes = True."""
+    """The result of a network does not depend on the others of its batch, unless the class sets mixes = True."""
     if augmentation.mixes:
         return
     always = copy.copy(augmentation)
@@ -177,7 +177,7 @@ def p_is_respected(augmentation: Augmentation, batch: WeightBatch) -> None:
 
 
 def exactness_holds(augmentation: Augmentation, batch: WeightBatch) -> None:
-    """What is said to be exact is: evaluated in float64 before and after."""
+    """Claimed exactness holds: networks are evaluated in float64 before and after."""
     if augmentation.exact is None:
         return
     generator = torch.Generator().manual_seed(3)
@@ -207,7 +207,7 @@ def targets_are_valid(augmentation: Augmentation, batch: WeightBatch) -> None:
 
 
 def state_survives(augmentation: Augmentation, batch: WeightBatch) -> None:
-    """It can be pickled, and its checkpoint state makes another of its kind do the same, in a later epoch too."""
+    """It can be pickled, and its checkpoint state restores its behaviour in a new instance, also in a later epoch."""
     augmentation = copy.deepcopy(augmentation)
     if type(augmentation).on_train_epoch_start is not Augmentation.on_train_epoch_start:
         moment = SimpleNamespace(current_epoch=3, max_epochs=10, global_step=30)
@@ -219,10 +219,10 @@ def state_survives(augmentation: Augmentation, batch: WeightBatch) -> None:
 
 #: Each presupposes those before it, and all others presuppose these.
 BASIC: tuple[Rule, ...] = (
-    facts_are_true,
+    attributes_are_valid,
     sample_and_apply_work,
     input_is_not_changed,
-    shape_dtype_and_facts_are_kept,
+    shape_dtype_and_metadata_are_kept,
 )
 OTHERS: tuple[Rule, ...] = (
     parameters_are_attributes,

@@ -1,4 +1,4 @@
-"""Does a backbone keep its contract?"""
+"""Checking the contract of a backbone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the contract of a backbone: one function each, whose docstring is what a failure says."""
+"""The rules of the contract of a backbone: one function per rule, whose docstring is part of the failure message."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def only(batch: WeightBatch, symmetry: str, seed: int) -> GroupElement:
     return element if symmetry == "permutation" else replace(element, orders=GroupElement.identity(batch).orders)
 
 
-def facts_are_true(make: MakeBackbone, batch: WeightBatch) -> None:
-    """spec and out_dim are those it was built for, and symmetries are among those that are defined."""
+def attributes_are_valid(make: MakeBackbone, batch: WeightBatch) -> None:
+    """spec and out_dim are those that it was built for, and the claimed symmetries exist."""
     backbone = build(make, batch)
     assert backbone.spec == batch.spec, f"spec is {backbone.spec}"
     asked = (OUT_DIM, batch.spec.num_params)
@@ -135,7 +135,7 @@ def equivariances_hold(make: MakeBackbone, batch: WeightBatch) -> None:
 
 
 def every_parameter_learns(make: MakeBackbone, batch: WeightBatch) -> None:
-    """Every parameter that requires one gets a gradient that is finite and not zero."""
+    """Every parameter that requires a gradient gets one that is finite and not zero."""
     backbone = build(make, batch).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -149,7 +149,7 @@ def every_parameter_learns(make: MakeBackbone, batch: WeightBatch) -> None:
 
 
 def weights_survive(make: MakeBackbone, batch: WeightBatch) -> None:
-    """Saved weights, read with weights_only, make another of its kind give the same, statistics included."""
+    """Saved weights, loaded with weights_only, reproduce the result in a new instance, statistics included."""
     backbone = build(make, batch)
     file = io.BytesIO()
     torch.save(backbone.state_dict(), file)
@@ -188,7 +188,7 @@ def _spec_error(action: Callable[[], object]) -> str | None:
 
 
 #: Each presupposes those before it, and all others presuppose these.
-BASIC: tuple[Rule, ...] = (facts_are_true, result_has_the_shape, input_is_not_changed)
+BASIC: tuple[Rule, ...] = (attributes_are_valid, result_has_the_shape, input_is_not_changed)
 OTHERS: tuple[Rule, ...] = (
     networks_are_told_apart,
     networks_are_independent,

@@ -1,4 +1,4 @@
-"""Rules of a contract as checks that name what is broken, in the spirit of scikit-learn's estimator checks."""
+"""Contract rules as checks that report what is broken, in the spirit of scikit-learn's estimator checks."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class NotTriedError(SkipTest):
 
 @dataclass(frozen=True)
 class Case:
-    """What a rule is tried on.
+    """Input on which a rule is tried.
 
     Attributes:
         arguments: of the rule: the subject, and for instance a batch of networks.
-        where: how reports call what the subject meets, for instance "on networks 2-6-1"; "": nothing else.
+        where: description of the input in reports, for instance "on networks 2-6-1"; may be empty.
     """
 
     arguments: tuple[Any, ...]
@@ -43,12 +43,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, for one subject. A call raises AssertionError, with the rule and numbers, where it is broken.
+    """One rule for one subject. A call raises AssertionError, with the rule and numbers, if the rule is broken.
 
-    Where a rule is broken that this one presupposes, it is not tried: it would only fail for the same reason.
+    If a rule that this one presupposes is broken, it is not tried, since it would fail for the same reason.
 
     Attributes:
-        subject_name: how reports call what is checked.
+        subject_name: name of the subject in reports.
         rule: the rule.
         cases: gives what the rule is tried on.
         premises: checks of the rules that this one presupposes.
@@ -69,7 +69,7 @@ class Check:
 
         Raises:
             AssertionError: it is broken.
-            NotTriedError: one that it presupposes is broken.
+            NotTriedError: a rule that it presupposes is broken.
         """
         for premise in self.premises:
             if premise.failure is not None:
@@ -79,7 +79,7 @@ class Check:
 
     @cached_property
     def failure(self) -> AssertionError | None:
-        """How the rule is broken, tried once; None: it is kept."""
+        """How the rule is broken, or None; the rule is tried once."""
         try:
             self._try()
         except AssertionError as failure:
@@ -104,7 +104,7 @@ def contract(
     """One check for each rule.
 
     Args:
-        subject_name: how reports call what is checked.
+        subject_name: name of the subject in reports.
         basic: rules that each presuppose the ones before them.
         others: rules that presuppose all the basic ones.
         cases: gives what each rule is tried on.
@@ -116,13 +116,13 @@ def contract(
 
 
 def name_of(make: Callable[..., Any], otherwise: str) -> str:
-    """That of a class or function; of a nameless function, what is given."""
+    """Name of a class or function; the default for a lambda."""
     name = str(getattr(make, "__name__", "<lambda>"))
     return otherwise if name == "<lambda>" else name
 
 
 def run_checks(checks: Iterable[Callable[[], None]]) -> None:
-    """Raises AssertionError with all rules that are broken, and in a last line those that were not tried for it."""
+    """Raises AssertionError that lists all broken rules, and in a last line the rules that were not tried."""
     failures, untried = [], []
     for check in checks:
         try:

@@ -1,4 +1,4 @@
-"""The networks that contracts are checked on."""
+"""The networks on which contracts are checked."""
 
 from __future__ import annotations
 

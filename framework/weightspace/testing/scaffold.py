@@ -1,4 +1,4 @@
-"""Writes a new plugin: a complete distribution with one class, from the templates of this package."""
+"""Writing a new plugin distribution from the templates of this package."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Names:
-    """What a plugin of a name is called.
+    """The names of a plugin.
 
     Attributes:
         distribution: "my-noise".
@@ -64,7 +64,7 @@ class Names:
 
     @classmethod
     def of(cls, name: str) -> Names:
-        """The three of a distribution's name.
+        """Derives the names from that of the distribution.
 
         >>> Names.of("my-noise")
         Names(distribution='my-noise', module='my_noise', cls='MyNoise')
@@ -73,7 +73,7 @@ class Names:
         return cls(name, "_".join(words), "".join(word.capitalize() for word in words))
 
     def entry(self, kind: str) -> str:
-        """How commands and experiments name it."""
+        """Name of the plugin in commands and experiments."""
         template = KINDS[kind]
         if template.group is None:
             return f"{self.module}.{self.cls}"
@@ -129,7 +129,7 @@ def write_plugin(name: str, out: Path, kind: str = "augmentation") -> list[Path]
 
 
 def check_name(name: str, kind: str) -> None:
-    """Raises ConfigError where a plugin of this name could not be installed or would hide something."""
+    """Raises ConfigError if a plugin of this name could not be installed, or would shadow a module."""
     if not NAME.fullmatch(name):
         raise ConfigError(f"plugin name: expected lower-case words joined by hyphens, like my-noise, found {name!r}")
     names, group = Names.of(name), KINDS[kind].group

@@ -1,4 +1,4 @@
-"""A zoo that tasks are checked on."""
+"""A small zoo on which tasks are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a source keep its contract?"""
+"""Checking the contract of a source."""
 
 from __future__ import annotations
 

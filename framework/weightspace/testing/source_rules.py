@@ -1,4 +1,4 @@
-"""The rules of the contract of a source: one function each, whose docstring is what a failure says."""
+"""The rules of the contract of a source: one function per rule, whose docstring is part of the failure message."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def independence(load: Callable[[], Source]) -> None:
 
 
 def repeatability(load: Callable[[], Source]) -> None:
-    """Loaded again, it has the same digest, targets and values; the arguments are plain JSON."""
+    """Loading it again gives the same digest, targets and values; its arguments are plain JSON."""
     first, second = load(), load()
     assert first.digest == second.digest, f"digests {first.digest} and {second.digest}"
     assert len(first.digest) == 64, f"expected a sha256 of 64 digits, found {first.digest!r}"

@@ -1,4 +1,4 @@
-"""Does a task keep its contract?"""
+"""Checking the contract of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the contract of a task: one function each, whose docstring is what a failure says."""
+"""The rules of the contract of a task: one function per rule, whose docstring is part of the failure message."""
 
 from __future__ import annotations
 

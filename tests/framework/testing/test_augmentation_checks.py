@@ -24,7 +24,7 @@ class Good(Augmentation):
         return batch.replace(params=batch.params + params)
 
 
-class UnknownFact(Good):
+class UnknownAttribute(Good):
     exact = "nearly"
 
 
@@ -136,12 +136,12 @@ def test_a_good_one_keeps_all() -> None:
 
 
 BROKEN = [
-    (UnknownFact, "facts_are_true", "found 'nearly'"),
+    (UnknownAttribute, "attributes_are_valid", "found 'nearly'"),
     (Crashing, "sample_and_apply_work", "raised ValueError: not written yet"),
     (Forgetful, "parameters_are_attributes", "no attribute scale"),
     (
         Narrow,
-        "shape_dtype_and_facts_are_kept",
+        "shape_dtype_and_metadata_are_kept",
         r"params were \(24, .* torch.float64 on cpu, apply returned .* torch.float32",
     ),
     (Infinite, "result_is_finite", "24 of 24 networks are not finite"),
@@ -175,10 +175,10 @@ def test_every_rule_can_fail() -> None:
 @pytest.mark.parametrize(
     ("cls", "basic"),
     [
-        (UnknownFact, "facts_are_true"),
+        (UnknownAttribute, "attributes_are_valid"),
         (Crashing, "sample_and_apply_work"),
         (InPlace, "input_is_not_changed"),
-        (Narrow, "shape_dtype_and_facts_are_kept"),
+        (Narrow, "shape_dtype_and_metadata_are_kept"),
     ],
 )
 def test_a_broken_basic_rule_is_reported_alone(cls: type[Augmentation], basic: str) -> None:

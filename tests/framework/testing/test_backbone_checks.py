@@ -31,7 +31,7 @@ class Good(Backbone):
         return self.head(self.features(params))
 
 
-class UnknownFact(Good):
+class UnknownAttribute(Good):
     invariant_to = frozenset({"rotation"})
 
 
@@ -100,7 +100,7 @@ class Permissive(Good):
 
 
 BROKEN = {
-    UnknownFact: "facts_are_true",
+    UnknownAttribute: "attributes_are_valid",
     WrongShape: "result_has_the_shape",
     InPlace: "input_is_not_changed",
     Blind: "networks_are_told_apart",
@@ -162,7 +162,7 @@ def test_subjects_that_cannot_be_checked(random_batch) -> None:
 
 
 def test_a_nameless_function_is_called_by_what_it_makes() -> None:
-    assert backbone_checks(lambda spec, out_dim: Good(spec, out_dim))[0].name == "Good-facts_are_true"
+    assert backbone_checks(lambda spec, out_dim: Good(spec, out_dim))[0].name == "Good-attributes_are_valid"
 
 
 def test_checks_leave_the_global_generator_alone() -> None:
@@ -178,7 +178,7 @@ def test_lazy_parameters_are_refused() -> None:
             self.head = nn.LazyLinear(out_dim)
 
     with pytest.raises(
-        AssertionError, match=r"Lazy: broken rule facts_are_true .*head.weight, head.bias have no shape"
+        AssertionError, match=r"Lazy: broken rule attributes_are_valid .*head.weight, head.bias have no shape"
     ):
         check_backbone(Lazy)
 
@@ -187,7 +187,7 @@ def test_other_errors_are_reported() -> None:
     def broken(spec, out_dim):
         raise KeyError("typo")
 
-    with pytest.raises(AssertionError, match="broken: broken rule facts_are_true .*raised KeyError: 'typo'") as failure:
+    with pytest.raises(AssertionError, match="broken: broken rule attributes_are_valid .*raised KeyError: 'typo'") as failure:
         check_backbone(broken)
     untried = [rule.__name__ for rule in (*BASIC, *OTHERS)[1:]]
-    assert str(failure.value).split("\n")[1:] == [f"not tried, because facts_are_true is broken: {', '.join(untried)}"]
+    assert str(failure.value).split("\n")[1:] == [f"not tried, because attributes_are_valid is broken: {', '.join(untried)}"]

@@ -1,4 +1,4 @@
-"""What an augmentation's class says of itself, checked before anything relies on it."""
+"""Checking the class attributes by which an augmentation declares its properties."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXACT = ("function", "input", None)
 
 
 def faults(subject: Augmentation | type[Augmentation]) -> list[str]:
-    """The class facts that are not among the values that are defined, each in a few words."""
+    """Describes each class attribute that has an invalid value."""
     found = []
     if subject.exact not in EXACT:
         found.append(f'exact must be "function", "input" or None, found {subject.exact!r}')
@@ -26,19 +26,19 @@ def faults(subject: Augmentation | type[Augmentation]) -> list[str]:
     return found
 
 
-def check_facts(subject: Augmentation | type[Augmentation], title: str) -> None:
-    """Raises AugmentationError that names the faults of the class facts of ``title``."""
+def check_attributes(subject: Augmentation | type[Augmentation], title: str) -> None:
+    """Raises AugmentationError if a class attribute of ``title`` is invalid."""
     if found := faults(subject):
         raise AugmentationError(f"{title}: {'; '.join(found)}")
 
 
 def check_instance(augmentation: object, title: str | None = None) -> None:
-    """Raises AugmentationError where it is no augmentation, or one whose base class was never set up."""
+    """Raises AugmentationError if it is not an augmentation, or does not call the constructor of its base."""
     title = title or type(augmentation).__name__
     if not isinstance(augmentation, Augmentation):
         raise AugmentationError(f"{title}: expected an Augmentation, found {augmentation!r}")
     check_constructed(augmentation, AugmentationError, title)
-    check_facts(augmentation, title)
+    check_attributes(augmentation, title)
 
 
 def _items(activations: object) -> list[object]:
