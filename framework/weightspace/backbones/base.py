@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.naming import means, name_of
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_sizes
 from weightspace.constructed import check_constructed, constructing
 from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
@@ -291,17 +292,3 @@ def check_initialised(module: nn.Module, title: str) -> None:
             f"{title}: {', '.join(lazy[:3])}{more} have no shape before a first batch: lazy modules cannot be trained "
             "here; spec and out_dim give the sizes, use for instance nn.Linear in the place of nn.LazyLinear"
         )
-
-
-def check_sizes(name: str, least: int = 1, **sizes: int) -> None:
-    """Raises ConfigError where a size of the backbone ``name`` is below the least."""
-    for argument, value in sizes.items():
-        if value < least:
-            raise ConfigError(f"{name}: {argument} must be at least {least}, found {value}")
-
-
-def check_rates(name: str, **rates: float) -> None:
-    """Raises ConfigError where a rate of the backbone ``name``, for instance of dropout, is not in [0, 1)."""
-    for argument, value in rates.items():
-        if not 0 <= value < 1:
-            raise ConfigError(f"{name}: {argument} must be in [0, 1), found {value}")

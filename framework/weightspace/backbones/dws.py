@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
 from weightspace.backbones.pooling import pooling
+from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 

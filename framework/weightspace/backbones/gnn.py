@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from weightspace.backbones.aggregation import statistics
-from weightspace.backbones.base import check_rates, check_sizes
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 
 

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from weightspace.backbones.base import Backbone, Normaliser, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch, unpack_layers
+from weightspace.checks import check_sizes
 from weightspace.spec import NetworkSpec
 
 #: Small enough for a processor's caches, large enough that the fixed cost of an operation does not count.

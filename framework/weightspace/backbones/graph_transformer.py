@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import check_rates, check_sizes
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 

@@ -11,8 +11,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_rates, check_sizes
 from weightspace.network import layer_outputs
 from weightspace.spec import NetworkSpec
 

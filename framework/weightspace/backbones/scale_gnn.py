@@ -24,10 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, check_rates, check_sizes, perceptron
+from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.features import Widths, features
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import scale_neurons
 from weightspace.symmetry.scales import silence_zero_neurons, unit_scales

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from weightspace.checks import check_choice, check_whole
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 
@@ -39,10 +40,8 @@ class BestCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, folder: RunFolder, monitor: str, mode: str = "max", top_k: int = 1) -> None:
-        if mode not in ("max", "min"):
-            raise ConfigError(f"monitor_mode: expected max or min, found {mode!r}")
-        if top_k < 1:
-            raise ConfigError(f"checkpoints.top_k must be at least 1, found {top_k}")
+        check_choice("monitor_mode", mode, ("max", "min"))
+        check_whole("checkpoints.top_k", top_k, low=1)
         super().__init__(
             folder.checkpoints,
             "best" if top_k == 1 else f"top-{{step:08d}}-{{{monitor}:.4f}}",

@@ -10,8 +10,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
 from weightspace.callbacks.stopping import end_together
+from weightspace.checks import check_whole
 from weightspace.distributed import in_any_process
-from weightspace.errors import ConfigError, Terminated
+from weightspace.errors import Terminated
 from weightspace.runs.folder import RunFolder
 
 
@@ -33,8 +34,8 @@ class Checkpoints(Checkpoint):
 
     def __init__(self, folder: RunFolder, every_n_steps: int | None = None, keep: int = 2) -> None:
         for name, value in {"every_n_steps": every_n_steps, "keep": keep}.items():
-            if value is not None and value < 1:
-                raise ConfigError(f"checkpoints.{name} must be at least 1, found {value}")
+            if value is not None:
+                check_whole(f"checkpoints.{name}", value, low=1)
         self.folder, self.every_n_steps, self.keep = folder, every_n_steps, keep
         self._step = 0
         self._due = self._signalled = self._ending = False

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
 from weightspace.callbacks.stopping import end_together
+from weightspace.checks import check_choice
 from weightspace.distributed import in_any_process
-from weightspace.errors import ConfigError, NonFiniteError
+from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 
 CHOICES = ("stop", "skip")
@@ -35,8 +36,7 @@ class FiniteSteps(Callback):
     """
 
     def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
-        if nonfinite not in CHOICES:
-            raise ConfigError(f"nonfinite must be {' or '.join(CHOICES)}, found {nonfinite!r}")
+        check_choice("nonfinite", nonfinite, CHOICES)
         self.folder, self.nonfinite, self.skipped = folder, nonfinite, 0
         self._batches: list[WeightBatch] = []
         self._losses: list[Tensor] = []

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from weightspace.backbones.artefact import embed
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_sizes
 from weightspace.data import ZooDataModule
-from weightspace.errors import ConfigError, MissingExtraError
+from weightspace.errors import MissingExtraError
 from weightspace.figures.images import decoded_images
 from weightspace.tasks import Task
 from weightspace.text import shown
@@ -37,9 +38,7 @@ class OnlineProbe(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 5, neighbours: int = 10, limit: int = 5_000) -> None:
-        for name, value in (("every_n_epochs", every_n_epochs), ("neighbours", neighbours), ("limit", limit)):
-            if value < 1:
-                raise ConfigError(f"OnlineProbe: {name} must be at least 1, found {value}")
+        check_sizes("OnlineProbe", every_n_epochs=every_n_epochs, neighbours=neighbours, limit=limit)
         self.every_n_epochs, self.neighbours, self.limit = every_n_epochs, neighbours, limit
         try:
             import sklearn  # noqa: F401 - said before training, not after its first epochs

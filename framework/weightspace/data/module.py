@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data.loading import LateLoader
 from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.data.targets import Target, numbering
@@ -68,15 +69,11 @@ class ZooDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         seed = 0 if seed is None else seed
-        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
-        for name, value, least in [
-            *((n, v, 1) for n, v in counts.items()),
-            ("seed", seed, 0),
-            ("num_workers", num_workers, 0),
-            ("memory_gb", memory_gb, 0),
-        ]:
-            if value < least:
-                raise ConfigError(f"data.{name} must be at least {least}, found {value}")
+        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            check_whole(f"data.{name}", value, low=1)
+        for name, value in {"seed": seed, "num_workers": num_workers}.items():
+            check_whole(f"data.{name}", value, low=0)
+        check_number("data.memory_gb", memory_gb, low=0, finite=False)
         self.zoo = Zoo(zoo)
         #: which networks ``predict_dataloader`` serves
         self.predict_split = "test"
@@ -84,8 +81,8 @@ class ZooDataModule(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
         self.positives, self.seed, self.memory_gb = positives, seed, memory_gb
-        if positives is not None and positives not in POSITIVES:
-            raise ConfigError(f"data.positives must be one of {', '.join(POSITIVES)}, found {positives!r}")
+        if positives is not None:
+            check_choice("data.positives", positives, POSITIVES)
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
         self.chain.check(self.spec, target="class" if self.class_names else "value")
         self._train, self._internal = self._training_rows()
@@ -198,8 +195,7 @@ class ZooDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: there are none.
         """
-        if self.predict_split not in SPLITS:
-            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, found {self.predict_split!r}")
+        check_choice("split", self.predict_split, SPLITS)
         used = {"train": self._train, "internal": self._internal}.get(self.predict_split)
         rows = self.zoo.rows(self.predict_split, first_view_only=True) if used is None else used
         if not len(rows):

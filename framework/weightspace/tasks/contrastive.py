@@ -10,8 +10,9 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, build_backbone, check_sizes
+from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_choice, check_number, check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -66,12 +67,9 @@ class ContrastiveTask(Task):
     ) -> None:
         super().__init__(Optimisation(learning_rate, weight_decay, warmup))
         check_sizes("ContrastiveTask", embedding=embedding, projection=projection, hidden=hidden)
-        if layers not in (2, 3):
-            raise ConfigError(f"ContrastiveTask: layers must be 2 or 3, found {layers}")
-        if norm not in NORMS:
-            raise ConfigError(f"ContrastiveTask: norm must be one of {', '.join(NORMS)}, found {norm!r}")
-        if not temperature > 0:
-            raise ConfigError(f"ContrastiveTask: temperature must be > 0, found {temperature}")
+        check_choice("ContrastiveTask: layers", layers, (2, 3))
+        check_choice("ContrastiveTask: norm", norm, NORMS)
+        check_number("ContrastiveTask: temperature", temperature, above=0)
         self.make_backbone, self.embedding, self.temperature = backbone, embedding, temperature
         self.norm, self.compile_backbone = norm, compile
         self.widths = [embedding, *[hidden] * (layers - 1), projection]

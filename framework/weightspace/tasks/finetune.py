@@ -9,8 +9,9 @@ import lightning.pytorch as pl
 from torch import nn
 
 from weightspace.backbones.artefact import load_weights
-from weightspace.backbones.base import Backbone, build_backbone, check_sizes
+from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.backbones.classifier import EncoderClassifier
+from weightspace.checks import check_choice, check_number, check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -52,12 +53,10 @@ class FineTuneTask(SupervisedTask):
     ) -> None:
         super().__init__(backbone, learning_rate, weight_decay, warmup, label_smoothing, compile)
         check_sizes("FineTuneTask", embedding=embedding)
-        if mode not in MODES:
-            raise ConfigError(f"FineTuneTask: mode must be one of {', '.join(MODES)}, found {mode!r}")
+        check_choice("FineTuneTask: mode", mode, MODES)
         if mode != "full" and encoder is None:
             raise ConfigError(f"FineTuneTask: mode {mode} trains no encoder: give it a pretrained one (encoder: PATH)")
-        if not 0 < encoder_rate <= 1:
-            raise ConfigError(f"FineTuneTask: encoder_rate must be in (0, 1], found {encoder_rate}")
+        check_number("FineTuneTask: encoder_rate", encoder_rate, above=0, high=1)
         self.path, self.embedding, self.mode = encoder, embedding, mode
         self.encoder_rate = encoder_rate if encoder is not None else 1.0
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from weightspace.checks import require
 from weightspace.distributed import gather, world_size
-from weightspace.errors import ConfigError
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
@@ -39,8 +39,7 @@ def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[
     Args:
         first, second, temperature: see ``nt_xent``.
     """
-    if not temperature > 0:
-        raise ConfigError(f"temperature must be > 0, found {temperature}")
+    require(temperature > 0, "temperature", "> 0", temperature)
     count = len(first)
     own = F.normalize(torch.stack([first, second], dim=1), dim=2)  # (n, 2, D): the rows of a pair side by side
     everyone, begin = gather(own)

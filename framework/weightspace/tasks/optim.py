@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from weightspace.errors import ConfigError
+from weightspace.checks import check_number
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,9 @@ class Optimisation:
     warmup: float
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate must be > 0, found {self.learning_rate}")
-        if not self.weight_decay >= 0:
-            raise ConfigError(f"weight_decay must be >= 0, found {self.weight_decay}")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(f"warmup must be in [0, 1), found {self.warmup}")
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_number("weight_decay", self.weight_decay, low=0)
+        check_number("warmup", self.warmup, low=0, below=1)
 
     def build(
         self, module: nn.Module, steps: int, role: Callable[[nn.Parameter], tuple[str, float]] = lambda _: ("", 1.0)

@@ -13,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_number
 from weightspace.data import ZooDataModule
 from weightspace.distributed import share
 from weightspace.errors import ConfigError
@@ -55,8 +56,7 @@ class SupervisedTask(Task):
         compile: bool = False,
     ) -> None:
         super().__init__(Optimisation(learning_rate, weight_decay, warmup))
-        if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"label_smoothing must be in [0, 1), found {label_smoothing}")
+        check_number("label_smoothing", label_smoothing, low=0, below=1)
         self.make_backbone = backbone
         self.label_smoothing, self.compile_backbone = label_smoothing, compile
 

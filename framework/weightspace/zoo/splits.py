@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import check_number, check_whole
 from weightspace.errors import ConfigError
 
 
@@ -18,8 +19,7 @@ def limit_views(views: Tensor, n_views: int | None) -> Tensor:
     if n_views is None:
         return torch.ones_like(views, dtype=torch.bool)
     available = int(views.max()) + 1
-    if not 1 <= n_views <= available:
-        raise ConfigError(f"n_views must be in 1..{available} for this zoo's training objects, found {n_views}")
+    check_whole("n_views (of this zoo's training objects)", n_views, 1, available)
     return views < n_views
 
 
@@ -47,8 +47,7 @@ def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -
     Raises:
         ConfigError: a fraction out of range, or one that leaves a class without any object.
     """
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"label_fraction must be in (0, 1], found {fraction}")
+    check_number("label_fraction", fraction, above=0, high=1)
     if fraction == 1:
         return torch.ones_like(objects, dtype=torch.bool)
     generator = np.random.Generator(np.random.PCG64(seed))

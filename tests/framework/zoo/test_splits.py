@@ -30,7 +30,7 @@ def test_views() -> None:
     views = torch.tensor([0, 1, 2, 0, 1, 2])
     assert limit_views(views, 2).tolist() == [True, True, False] * 2
     assert hold_out_view(views).tolist() == [False, False, True] * 2
-    with pytest.raises(ConfigError, match=r"n_views must be in 1\.\.3"):
+    with pytest.raises(ConfigError, match=r"n_views .* must be in 1\.\.3"):
         limit_views(views, 4)
     with pytest.raises(ConfigError, match="only one"):
         hold_out_view(torch.zeros(3))
