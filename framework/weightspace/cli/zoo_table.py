@@ -10,6 +10,7 @@ from rich.text import Text
 
 from weightspace.text import shown
 from weightspace.zoo.header import SPLITS
+from weightspace.zoo.overview import made_from
 from weightspace.zoo.store import Zoo
 from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
@@ -48,10 +49,8 @@ def _facts(zoo: Zoo) -> Table:
 
 
 def _source(provenance: dict[str, Any]) -> str:
-    if "imported" in provenance:
-        return f"imported ({provenance['imported']['format']}) from {provenance.get('import_path')}"
     unused = "; what was left out of its files is listed in zoo.json" if provenance.get("skipped") else ""
-    return str(provenance.get("source", {}).get("name", "unknown")) + unused
+    return made_from(provenance) + unused
 
 
 def _splits(zoo: Zoo) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weightspace.errors import ConfigError
+from weightspace.text import listed
 
 #: Names that a message lists before it counts the others.
 LISTED = 20
@@ -42,8 +43,7 @@ class Target:
         return {"kind": self.kind, "names": list(self.names)}
 
     def __str__(self) -> str:
-        more = f" and {len(self.names) - LISTED} more" if len(self.names) > LISTED else ""
-        return f"{'the classes' if self.kind == 'class' else 'the numbers'} {', '.join(self.names[:LISTED])}{more}"
+        return f"{'the classes' if self.kind == 'class' else 'the numbers'} {listed(self.names, LISTED)}"
 
 
 def numbering(learned: Target, found: Target, where: str) -> list[int] | None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from weightspace.batch import WeightBatch
+from weightspace.errors import ZooError, closest
 from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
+from weightspace.zoo.examples import Example, Examples
 from weightspace.zoo.header import FILE, SPLITS, ZooHeader
+from weightspace.zoo.overview import overview
 from weightspace.zoo.schema import TEXT_LIMIT
+from weightspace.zoo.selection import Index, Split, positions
 from weightspace.zoo.shard import open_shard, read_shard
 
 
@@ -39,6 +45,30 @@ class Zoo:
 
     def __len__(self) -> int:
         return self.header.rows
+
+    @overload
+    def __getitem__(self, index: str) -> Split: ...
+
+    @overload
+    def __getitem__(self, index: Index) -> WeightBatch: ...
+
+    def __getitem__(self, index: str | Index) -> Split | WeightBatch:
+        """A split by its name, or the batch of some networks: ``zoo["train"][:8]``, ``zoo[5]``, ``zoo[[1, 2]]``.
+
+        Args:
+            index: name of a split; or a number, a slice, a list or tensor of numbers, or a mask (n,).
+
+        Raises:
+            ZooError: there is no such split.
+            IndexError: there is no such network.
+        """
+        if isinstance(index, str):
+            return Split(index, str(self.path), self.rows(index), self.batch)
+        return self.batch(positions(index, len(self), str(self.path)))
+
+    def __repr__(self) -> str:
+        sizes = torch.bincount(self.splits, minlength=len(SPLITS)).tolist()
+        return overview(self.path, self.header, dict(zip(SPLITS, sizes, strict=True)))
 
     def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool]]:
         # another process maps the files itself: their pages are shared, not sent
@@ -98,7 +128,12 @@ class Zoo:
         Args:
             split: one of ``SPLITS``.
             first_view_only: one network per object: that of its lowest view.
+
+        Raises:
+            ZooError: there is no such split.
         """
+        if split not in SPLITS:
+            raise ZooError(f"{self.path} has no split {split!r}: {closest(str(split), SPLITS)}")
         chosen = self.splits == SPLITS.index(split)
         if first_view_only and chosen.any():
             chosen &= self.views == self._first_views(chosen)
@@ -148,3 +183,15 @@ class Zoo:
         num_classes = len(self.class_names) if self.class_names else None
         columns = (self.targets[rows], self.objects[rows], self.views[rows])
         return WeightBatch(self.params(rows), self.spec, *columns, num_classes=num_classes)
+
+    def to_dataset(self, split: str, first_view_only: bool = False) -> Dataset[Example]:
+        """A split as a plain torch Dataset of (parameters (P,), target), for training loops of one's own.
+
+        Args:
+            split, first_view_only: see ``rows``.
+
+        Raises:
+            ZooError: there is no such split.
+        """
+        rows = self.rows(split, first_view_only)
+        return Examples(rows, self.targets[rows], self.params)
