@@ -176,11 +176,3 @@ def _with_value(item: Any, keys: list[str], value: Any) -> Any:
         keys = ["init_args", *keys]
     parts[keys[0]] = _with_value(parts.get(keys[0]), keys[1:], value)
     return parts
-
-
-def known_classes(parser: Any, key: str) -> list[str]:
-    """Names of the classes that a parser's key can have, as far as they are imported."""
-    action = next((action for action in parser._actions if action.dest == key), None)
-    hint = getattr(action, "_typehint", None)
-    paths = typehints.get_all_subclass_paths(hint) if hint is not None else []
-    return sorted({path.rpartition(".")[2] for path in paths})

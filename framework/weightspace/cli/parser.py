@@ -7,19 +7,15 @@ from enum import Enum
 from typing import Any, NoReturn
 
 import jsonargparse
-import jsonargparse.typing
-import torch
 import yaml
-from lightning.pytorch.cli import LightningArgumentParser
 
-from weightspace.cli import class_paths, config_text, interpolation
+from weightspace.cli import config_text
 from weightspace.cli.completion import ASKED, subparser_asked
 from weightspace.cli.readable import explained
 from weightspace.errors import ConfigError
 from weightspace.files.safe_yaml import check_yaml, load_yaml
 
-for _rules in (class_paths, config_text, interpolation):  # what jsonargparse has no settings for
-    _rules.install()
+config_text.install()
 
 
 def _load(text: str) -> Any:
@@ -41,7 +37,6 @@ _load_unchecked = jsonargparse.get_loader("yaml")
 for _mode in ("yaml", "omegaconf+"):
     jsonargparse.set_loader(_mode, _load, exceptions=(yaml.YAMLError, ValueError))
 jsonargparse.set_dumper("yaml", _dump)
-jsonargparse.typing.register_type(torch.device)  # an argument of Lightning's StochasticWeightAveraging
 
 
 class Parser(jsonargparse.ArgumentParser):
@@ -59,13 +54,6 @@ class Parser(jsonargparse.ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the readable part of the message."""
         raise ConfigError(explained(self, message)) from ex
-
-
-class RunParser(Parser, LightningArgumentParser):
-    """LightningCLI's parser, with the same errors."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"parser_mode": "omegaconf+", **kwargs})
 
 
 def key_values(items: list[str], option: str = "set") -> dict[str, Any]:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from weightspace.cli import class_paths
+from jsonargparse import _typehints as typehints
+
 from weightspace.errors import closest
 
 #: Lines that list what was tried, or repeat the value.
@@ -139,5 +140,13 @@ def _argument(match: re.Match[str], parser: Any) -> str:
 
 def _class(match: re.Match[str], parser: Any, message: str) -> str:
     key = re.search(r'Parser key "([\w.]+)"', message)
-    names = class_paths.known_classes(parser, key.group(1)) if key else []
+    names = _known_classes(parser, key.group(1)) if key else []
     return f"{match[0]}: {hint(match[1], names)}" if names else match[0]
+
+
+def _known_classes(parser: Any, key: str) -> list[str]:
+    """Names of the classes that a parser's key can have, as far as they are imported."""
+    action = next((action for action in parser._actions if action.dest == key), None)
+    hint = getattr(action, "_typehint", None)
+    paths = typehints.get_all_subclass_paths(hint) if hint is not None else []
+    return sorted({path.rpartition(".")[2] for path in paths})

@@ -47,8 +47,8 @@ from weightspace.callbacks.run_end import reason_of_end
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
-from weightspace.cli.parser import RunParser
 from weightspace.cli.predictions import joined, write_predictions
+from weightspace.cli.run_parser import RunParser
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer, check_writer
 from weightspace.cli.work import check_work
