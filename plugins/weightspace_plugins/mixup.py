@@ -85,7 +85,7 @@ class _MixUp(Augmentation):
 class MixUp(_MixUp):
     """Mixes each network, and its target, with another of the batch: v = lam v1 + (1 - lam) v2.
 
-    Targets become soft. Without alignment the mixed network rarely shows a recognisable object: it acts as a regulariser.
+    Targets become soft. Without alignment the mixed network rarely shows a recognisable object; it is a regulariser.
 
     Args:
         alpha: lam ~ Beta(alpha, alpha), in 0..1000, but not 0; 1 is uniform.

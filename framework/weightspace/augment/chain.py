@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weightspace.augment.base import Augmentation
 from weightspace.augment.attributes import check_instance
+from weightspace.augment.base import Augmentation
 from weightspace.augment.replay import check_replay
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError

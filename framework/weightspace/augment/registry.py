@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weightspace.augment.base import Augmentation
 from weightspace.augment.attributes import check_attributes, check_instance
+from weightspace.augment.base import Augmentation
 from weightspace.entry_points import choices, load_plugin, origin
 from weightspace.errors import AugmentationError, WeightspaceError
 
@@ -20,7 +20,7 @@ def find_augmentation(name: str) -> type[Augmentation]:
     """The class behind an entry-point name, ``distribution:name``, or a dotted path.
 
     Raises:
-        AugmentationError: unknown, offered twice, cannot be imported, not an Augmentation, or with invalid class attributes.
+        AugmentationError: unknown, offered twice, cannot be imported, no Augmentation, or invalid class attributes.
     """
     found = load_plugin(GROUP, name, AugmentationError, kind="augmentation")
     title = f"augmentation {name!r} of {origin(GROUP, name)}"

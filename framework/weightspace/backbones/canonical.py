@@ -17,8 +17,8 @@ class Canonical(Backbone):
     """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
 
     Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
-    neurons are about to change their order. ``canonicalise`` names the exceptions, such as neurons without incoming weights
-    and bias. Gradients do not go back to the weights of the networks.
+    neurons are about to change their order. ``canonicalise`` names the exceptions, such as neurons without incoming
+    weights and bias. Gradients do not go back to the weights of the networks.
 
     Args:
         spec: architecture of the networks.

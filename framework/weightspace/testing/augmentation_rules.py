@@ -1,4 +1,4 @@
-"""The rules of the contract of an augmentation: one function per rule, whose docstring is part of the failure message."""
+"""The rules of the contract of an augmentation: one function each, whose docstring is part of the failure message."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from weightspace.augment import Augmentation
-from weightspace.augment.base import versions
 from weightspace.augment.attributes import faults
+from weightspace.augment.base import versions
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.network import evaluate
 from weightspace.testing.check import EXACT, Rule

@@ -187,7 +187,11 @@ def test_other_errors_are_reported() -> None:
     def broken(spec, out_dim):
         raise KeyError("typo")
 
-    with pytest.raises(AssertionError, match="broken: broken rule attributes_are_valid .*raised KeyError: 'typo'") as failure:
+    with pytest.raises(
+        AssertionError, match="broken: broken rule attributes_are_valid .*raised KeyError: 'typo'"
+    ) as failure:
         check_backbone(broken)
     untried = [rule.__name__ for rule in (*BASIC, *OTHERS)[1:]]
-    assert str(failure.value).split("\n")[1:] == [f"not tried, because attributes_are_valid is broken: {', '.join(untried)}"]
+    assert str(failure.value).split("\n")[1:] == [
+        f"not tried, because attributes_are_valid is broken: {', '.join(untried)}"
+    ]
