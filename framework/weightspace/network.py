@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.errors import SpecError
 from weightspace.spec import NetworkSpec
-
-
-def activate(z: Tensor, activation: str, omega: float) -> Tensor:
-    """activation(omega * z), elementwise."""
-    if activation == "sine":
-        return torch.sin(omega * z)
-    return torch.relu(z) if activation == "relu" else torch.tanh(z)
 
 
 def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
@@ -100,9 +94,9 @@ def layer_outputs(params: Tensor, spec: NetworkSpec, points: Tensor) -> Iterator
     Yields:
         (B, n_l, N) for each layer, the last without the spec's ``output_offset``.
     """
-    h = points.expand(len(params), -1, -1)
+    h, activation = points.expand(len(params), -1, -1), ACTIVATIONS[spec.activation]
     for layer, (weight, bias) in enumerate(zip(*unpack_layers(params, spec), strict=True)):
         h = torch.baddbmm(bias.unsqueeze(2), weight, h)
         if layer < spec.num_layers - 1:
-            h = activate(h, spec.activation, spec.omegas[layer])
+            h = activation(h, spec.omegas[layer])
         yield h

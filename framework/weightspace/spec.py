@@ -14,14 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.errors import SpecError, closest
 
-#: Symmetries that each activation adds to the permutation of hidden neurons.
-ACTIVATION_SYMMETRIES: dict[str, frozenset[str]] = {
-    "sine": frozenset({"sign", "phase"}),
-    "tanh": frozenset({"sign"}),
-    "relu": frozenset({"scale"}),
-}
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
 MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
 
@@ -70,9 +65,9 @@ class NetworkSpec:
                 f"a network may have {MAX_LAYERS:,} layers and {MAX_PARAMS:,} parameters at most, "
                 f"found {len(widths) - 1:,} and {size:,}"
             )
-        if not isinstance(self.activation, str) or self.activation not in ACTIVATION_SYMMETRIES:
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise SpecError(
-                f"unknown activation {short(self.activation)}: {closest(str(self.activation), ACTIVATION_SYMMETRIES)}"
+                f"unknown activation {short(self.activation)}: {closest(str(self.activation), ACTIVATIONS)}"
             )
         hidden = len(widths) - 2
         omega = self.omega if isinstance(self.omega, (tuple, list)) else (self.omega,) * hidden
@@ -81,7 +76,7 @@ class NetworkSpec:
                 f"omega must be one number > 0 for each of {hidden} hidden layers, found {short(self.omega)}"
             )
         omega = tuple(float(o) for o in omega)
-        if self.activation != "sine" and set(omega) != {1.0}:
+        if not ACTIVATIONS[self.activation].has_frequency and set(omega) != {1.0}:
             raise SpecError(
                 f"omega is for sine networks only: leave it at 1 for {self.activation!r}, found {self.omega}"
             )
@@ -116,7 +111,7 @@ class NetworkSpec:
     @property
     def symmetries(self) -> frozenset[str]:
         """Names of all neuron symmetries that leave the function unchanged (paper, section 4)."""
-        return ACTIVATION_SYMMETRIES[self.activation] | {"permutation"}
+        return ACTIVATIONS[self.activation].symmetries | {"permutation"}
 
     @property
     def weight_shapes(self) -> tuple[tuple[int, int], ...]:
@@ -148,7 +143,9 @@ class NetworkSpec:
 
     def __str__(self) -> str:
         frequencies = self.omegas[:1] if len(set(self.omegas)) == 1 else self.omegas
-        omega = f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if self.activation == "sine" else ""
+        omega = (
+            f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if ACTIVATIONS[self.activation].has_frequency else ""
+        )
         offset = f", output {self.output_offset:+g}" if self.output_offset else ""
         return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}"
 

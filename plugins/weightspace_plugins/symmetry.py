@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from weightspace.activations import activations_with
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
 from weightspace.symmetry import permute_neurons, scale_neurons, shift_phases, sign_neurons
@@ -43,7 +44,7 @@ class SignFlip(Augmentation):
 
     exact = "function"
     family = "symmetry"
-    activations = frozenset({"sine", "tanh"})
+    activations = activations_with("sign")
 
     def __init__(self, probability: float = 0.5, p: float = 1.0) -> None:
         super().__init__(p)
@@ -70,7 +71,7 @@ class PhaseShift(Augmentation):
 
     exact = "function"
     family = "symmetry"
-    activations = frozenset({"sine"})
+    activations = activations_with("phase")
 
     def __init__(self, multiples: int = 1, p: float = 1.0) -> None:
         super().__init__(p)
@@ -96,7 +97,7 @@ class PositiveScale(Augmentation):
 
     exact = "function"
     family = "symmetry"
-    activations = frozenset({"relu"})
+    activations = activations_with("scale")
 
     def __init__(self, factor: float = 2.0, p: float = 1.0) -> None:
         super().__init__(p)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
 from weightspace.network import evaluate, hidden_outputs
@@ -27,10 +28,10 @@ def module(spec: NetworkSpec) -> nn.Sequential:
     return nn.Sequential(*layers[:-1]).double()
 
 
-@pytest.mark.parametrize("activation", ["sine", "relu", "tanh"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("widths", [(1, 3, 2), (2, 32, 32, 1), (3, 8, 7, 6, 5, 4)])
 def test_agrees_with_torch_modules(activation: str, widths: tuple[int, ...]) -> None:
-    omega = tuple(3.0 + layer for layer in range(len(widths) - 2)) if activation == "sine" else 1.0
+    omega = tuple(3.0 + layer for layer in range(len(widths) - 2)) if ACTIVATIONS[activation].has_frequency else 1.0
     spec = NetworkSpec(widths, activation, omega, 0.25)
     torch.manual_seed(0)
     modules = [module(spec) for _ in range(3)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.augment.base import Augmentation
 from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
-from weightspace.spec import ACTIVATION_SYMMETRIES
 
 EXACT = ("function", "input", None)
 
@@ -16,8 +16,8 @@ def faults(subject: Augmentation | type[Augmentation]) -> list[str]:
     if subject.exact not in EXACT:
         found.append(f'exact must be "function", "input" or None, found {subject.exact!r}')
     activations = subject.activations
-    if isinstance(activations, str) or not all(name in ACTIVATION_SYMMETRIES for name in _items(activations)):
-        known = ", ".join(sorted(ACTIVATION_SYMMETRIES))
+    if isinstance(activations, str) or not all(name in ACTIVATIONS for name in _items(activations)):
+        known = ", ".join(sorted(ACTIVATIONS))
         found.append(f"activations must be a set of some of {known}, found {activations!r}")
     for name, kind in (("uses_labels", bool), ("mixes", bool), ("family", str)):
         value = getattr(subject, name)

@@ -9,9 +9,10 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.errors import AugmentationError
-from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.spec import NetworkSpec
 
 
 class Augmentation(Callback, ABC):
@@ -40,7 +41,7 @@ class Augmentation(Callback, ABC):
     set_by_constructor = "occurrence"
 
     exact: ClassVar[Literal["function", "input"] | None] = None
-    activations: ClassVar[frozenset[str]] = frozenset(ACTIVATION_SYMMETRIES)
+    activations: ClassVar[frozenset[str]] = frozenset(ACTIVATIONS)
     uses_labels: ClassVar[bool] = False
     family: ClassVar[str] = "other"
     mixes: ClassVar[bool] = False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
 from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
-from weightspace.spec import ACTIVATION_SYMMETRIES
 from weightspace.testing.augmentation_rules import BASIC, OTHERS
 from weightspace.testing.check import Check, contract, run_checks
 from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
@@ -30,7 +30,7 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
     except AugmentationError as error:
         raise AssertionError(str(error)) from None
     assert any(True for _ in batches(augmentation)), (
-        f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATION_SYMMETRIES)} with widths "
+        f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATIONS)} with widths "
         f"{', '.join(str(w) for w in WIDTHS)}"
     )
     return contract(augmentation.name, BASIC, OTHERS, lambda: network_cases(augmentation, batches(augmentation)))

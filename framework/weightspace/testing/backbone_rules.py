@@ -9,12 +9,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.backbones import Backbone
 from weightspace.backbones.base import check_initialised
 from weightspace.batch import WeightBatch
 from weightspace.constructed import check_constructed
 from weightspace.errors import ConfigError, SpecError, WeightspaceError
-from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GroupElement
 from weightspace.testing.check import EXACT, Rule
 
@@ -64,7 +65,7 @@ def attributes_are_valid(make: MakeBackbone, batch: WeightBatch) -> None:
     assert backbone.spec == batch.spec, f"spec is {backbone.spec}"
     asked = (OUT_DIM, batch.spec.num_params)
     assert backbone.out_dim in asked, f"out_dim is {backbone.out_dim}, asked was {asked[0]} or {asked[1]}"
-    known = {"permutation"}.union(*ACTIVATION_SYMMETRIES.values())
+    known = {"permutation"}.union(*(activation.symmetries for activation in ACTIVATIONS.values()))
     for name in ("invariant_to", "equivariant_to"):
         unknown = set(getattr(backbone, name)) - known
         assert not unknown, f"{name} names {sorted(unknown)}, known are {sorted(known)}"

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch
-from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.spec import NetworkSpec
 from weightspace.testing.check import Case
 
 #: One to three inputs and outputs, two to five layers, another width in every layer.
@@ -17,11 +18,11 @@ NETWORKS, CLASSES = 24, 3
 
 
 def specs(every: tuple[tuple[int, ...], ...] = WIDTHS) -> Iterator[NetworkSpec]:
-    """Architectures of every activation and of all these widths, with another frequency in every sine layer."""
-    for activation in ACTIVATION_SYMMETRIES:
+    """Architectures of every activation and of all these widths, with another frequency in every layer that has one."""
+    for name, activation in ACTIVATIONS.items():
         for widths in every:
-            omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation == "sine" else 1.0
-            yield NetworkSpec(widths, activation, omega, 0.5)
+            omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation.has_frequency else 1.0
+            yield NetworkSpec(widths, name, omega, 0.5)
 
 
 def random_networks(spec: NetworkSpec) -> WeightBatch:

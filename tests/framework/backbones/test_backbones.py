@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from weightspace.activations import ACTIVATIONS
 from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, Probe, ScaleGNN
 from weightspace.backbones.base import Normaliser
 from weightspace.batch import WeightBatch, pack_layers
@@ -17,7 +18,7 @@ from weightspace.errors import ConfigError, SpecError
 from weightspace.fitting.recipes import load_recipe
 from weightspace.network import evaluate
 from weightspace.sources import load_source
-from weightspace.spec import ACTIVATION_SYMMETRIES, NetworkSpec
+from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GroupElement
 from weightspace.testing import parametrize_checks
 
@@ -66,7 +67,7 @@ def test_contract(check) -> None:
 def networks(draw) -> WeightBatch:
     """Networks of a random architecture: two to five layers, any activation, any widths up to six."""
     widths = tuple(draw(st.lists(st.integers(1, 6), min_size=3, max_size=6)))
-    activation = draw(st.sampled_from(sorted(ACTIVATION_SYMMETRIES)))
+    activation = draw(st.sampled_from(sorted(ACTIVATIONS)))
     omega = draw(st.sampled_from([1.0, 5.0, 30.0])) if activation == "sine" else 1.0
     spec = NetworkSpec(widths, activation, omega, draw(st.sampled_from([0.0, 0.5])))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
@@ -94,7 +95,7 @@ def test_invariance_over_random_networks(make, batch: WeightBatch, seed: int) ->
         assert (moved - result).abs().max() < 1e-9, symmetry
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATION_SYMMETRIES))
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("make", VECTORS, ids=names)
 def test_what_is_not_claimed_does_not_hold(random_batch, make, activation: str) -> None:
     batch = random_batch((2, 5, 4, 1), activation)
