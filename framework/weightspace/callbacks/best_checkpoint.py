@@ -9,20 +9,17 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from weightspace.checks import check_choice, check_whole
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
-
-#: Entries of ModelCheckpoint's state that are paths.
-_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
 
 #: How names of the run's own checkpoints begin.
 _OWN_NAMES = ("best", "step-", "top-")
 
 
-class BestCheckpoint(ModelCheckpoint):
+class BestCheckpoint(OpenCheckpoint):
     """Writes ``best.ckpt`` after each validation that is better than all before, and keeps the ``top_k`` best.
 
     Those are named after step and score, as ``top-00000046-0.7312.ckpt``; ``best.ckpt`` is then another name of the
@@ -61,13 +58,13 @@ class BestCheckpoint(ModelCheckpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Scores, and names of files."""
-        return {**_renamed(super().state_dict(), lambda path: Path(path).name), "dirpath": None}
+        return {**with_renamed_files(super().state_dict(), lambda path: Path(path).name), "dirpath": None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes them from a checkpoint, whose files lie beside it."""
         assert self.dirpath is not None
         folder = Path(self.dirpath)
-        here = _renamed(state_dict, lambda path: str(folder / Path(path).name))
+        here = with_renamed_files(state_dict, lambda path: str(folder / Path(path).name))
         super().load_state_dict({**here, "dirpath": self.dirpath})
 
     def on_load_checkpoint(
@@ -105,10 +102,8 @@ class BestCheckpoint(ModelCheckpoint):
     def _own_name(self, path: str) -> str:
         return str(Path(path).with_name(f"top-before-{float(self.best_k_models[path]):.4f}.ckpt"))
 
-    def _update_best_and_save(
-        self, current: Tensor, trainer: pl.Trainer, monitor_candidates: dict[str, Tensor]
-    ) -> None:
-        super()._update_best_and_save(current, trainer, monitor_candidates)
+    def better_one_saved(self, trainer: pl.Trainer) -> None:
+        """Has ``best.ckpt`` be another name of the best."""
         if trainer.is_global_zero and self.best_model_path != str(self.best_file):
             _link(Path(self.best_model_path), self.best_file)
 
@@ -146,13 +141,7 @@ def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:
     def here(path: str) -> str:
         return str(Path(folder) / os.path.relpath(path, before))
 
-    return {**_renamed(state, here), "dirpath": str(folder)}
-
-
-def _renamed(state: dict[str, Any], rename: Any) -> dict[str, Any]:
-    paths = {key: rename(state[key]) for key in _PATHS if state.get(key)}
-    best = {rename(path): score for path, score in state.get("best_k_models", {}).items()}
-    return {**state, **paths, "best_k_models": best}
+    return {**with_renamed_files(state, here), "dirpath": str(folder)}
 
 
 def _link(path: Path, name: Path) -> None:

@@ -14,6 +14,7 @@ from weightspace.checks import check_whole
 from weightspace.distributed import in_any_process
 from weightspace.errors import Terminated
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import epoch_ends, validation_follows
 
 
 class Checkpoints(Checkpoint):
@@ -70,7 +71,7 @@ class Checkpoints(Checkpoint):
         self._step = trainer.global_step
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._due |= self._ending or (self.every_n_steps is not None and self._step % self.every_n_steps == 0)
-        if self._due and not _epoch_ends(trainer) and not _validation_follows(trainer, batch_idx):
+        if self._due and not epoch_ends(trainer) and not validation_follows(trainer, batch_idx):
             self._save(trainer)
             self._end_if_asked(trainer)
 
@@ -92,16 +93,3 @@ class Checkpoints(Checkpoint):
         if self._ending:
             saved = self.folder.step(self._step)
             end_together(trainer, Terminated(f"told to end (SIGTERM), and saved as {saved}"))
-
-
-def _epoch_ends(trainer: pl.Trainer) -> bool:
-    """Whether the epoch ends with this step: there is a checkpoint then, which knows that it is over."""
-    stops = trainer.should_stop and trainer.fit_loop._can_stop_early
-    return trainer.is_last_batch or stops or trainer.global_step == trainer.max_steps
-
-
-def _validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether the trainer validates after this batch."""
-    total = trainer.check_val_every_n_epoch is None
-    number = trainer.fit_loop.total_batch_idx if total else batch_idx
-    return trainer.val_check_batch is not None and (number + 1) % trainer.val_check_batch == 0

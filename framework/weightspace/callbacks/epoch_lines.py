@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 
 from weightspace.callbacks.measured import measured
+from weightspace.runs.loops import TitledBar
 from weightspace.runs.metric_text import metric_text
 
 #: Characters of a line.
@@ -46,7 +47,7 @@ def _folded(name: str, parts: list[str]) -> str:
     return text.replace("\xa0", " ")
 
 
-class EpochBar(RichProgressBar):
+class EpochBar(TitledBar):
     """A bar of the running epoch, for terminals; the line of each epoch that is over stays above it."""
 
     def __init__(self) -> None:
@@ -71,9 +72,10 @@ class EpochBar(RichProgressBar):
         loss = metrics.get("train/loss_step", metrics.get("train/loss"))
         return {} if loss is None else {"loss": loss}
 
-    def _get_train_description(self, current_epoch: int) -> str:
+    def title(self, epoch: int) -> str:
+        """The number of the epoch, and of how many."""
         total = self.trainer.max_epochs or 0
-        return f"epoch {current_epoch + 1}{f'/{total}' if total > 0 else ''}"
+        return f"epoch {epoch + 1}{f'/{total}' if total > 0 else ''}"
 
 
 class EpochLines(ProgressBar):

@@ -16,6 +16,7 @@ from weightspace.checks import check_choice
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import skips_steps_itself
 
 CHOICES = ("stop", "skip")
 
@@ -56,7 +57,7 @@ class FiniteSteps(Callback):
     ) -> None:
         """Looks at the numbers of all batches of this step."""
         numbers = list(self._losses)
-        if getattr(trainer.precision_plugin, "scaler", None) is None:  # that of 16-mixed skips steps by itself
+        if not skips_steps_itself(trainer):
             numbers += [p.grad for p in pl_module.parameters() if p.grad is not None]
         largest = get_total_norm(numbers, float("inf"))  # one number to wait for; NaN if there is one
         if in_any_process(not bool(largest.isfinite()), pl_module.device):

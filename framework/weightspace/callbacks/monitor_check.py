@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
 
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.online_probe import METRICS, OnlineProbe
 from weightspace.errors import ConfigError
+from weightspace.runs.loops import callbacks_of
 
 #: What a user can do whose metric has only not been logged yet.
 LATER = " (--trainer.num_sanity_val_steps 0, if it is logged from the first epoch on)"
@@ -25,7 +24,7 @@ class MonitorCheck(Callback):
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises ConfigError where a metric is not among those of the validation."""
-        probed = METRICS if any(isinstance(callback, OnlineProbe) for callback in _callbacks(trainer)) else ()
+        probed = METRICS if any(isinstance(callback, OnlineProbe) for callback in callbacks_of(trainer)) else ()
         _check(trainer, pl_module, {*trainer.callback_metrics, *probed}, "in validation", LATER)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -35,7 +34,7 @@ class MonitorCheck(Callback):
 
 
 def _check(trainer: pl.Trainer, model: pl.LightningModule, logged: set[str], where: str, hint: str = "") -> None:
-    for callback in _callbacks(trainer):
+    for callback in callbacks_of(trainer):
         monitor, own = getattr(callback, "monitor", None), isinstance(callback, BestCheckpoint)
         if not isinstance(monitor, str) or not monitor.startswith("val") or monitor in logged:
             continue
@@ -47,12 +46,3 @@ def _check(trainer: pl.Trainer, model: pl.LightningModule, logged: set[str], whe
             f"monitor {monitor!r} {goal}, but {type(model).__name__} does not log it {where}: give one that it logs "
             f"{change}{hint}. Logged: {', '.join(sorted(logged)) or 'nothing'}"
         )
-
-
-def _callbacks(trainer: pl.Trainer) -> list[Callback]:
-    return list(cast(Any, trainer).callbacks)
-
-
-def is_missing_metric(error: RuntimeError) -> bool:
-    """Whether this is how EarlyStopping says, after an epoch, that its metric was not logged."""
-    return str(error).startswith("Early stopping conditioned on metric")

@@ -17,6 +17,7 @@ from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
 from weightspace.entry_points import distribution
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
 from weightspace.version import __version__
 
@@ -36,7 +37,7 @@ class Provenance(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes ``provenance.json``, if anything is to be trained."""
-        ended = any(isinstance(callback, RunEnd) and callback.finished for callback in cast(Any, trainer).callbacks)
+        ended = any(isinstance(callback, RunEnd) and callback.finished for callback in callbacks_of(trainer))
         if ended or not trainer.is_global_zero:
             return
         data = cast(Any, trainer).datamodule

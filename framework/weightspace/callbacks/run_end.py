@@ -14,6 +14,14 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import (
+    between_epochs,
+    callbacks_of,
+    epochs_done,
+    limit_of_epochs,
+    saved_epochs,
+    stopping_message,
+)
 
 #: Entry of a checkpoint: who has stopped training, and the metrics of the epoch that is over.
 KEY = "run_end"
@@ -62,9 +70,8 @@ class RunEnd(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds who has stopped training, and the metrics where an epoch is over."""
-        progress = cast(Any, trainer.fit_loop.epoch_progress.current)
-        over = progress.processed == progress.started
-        checkpoint[KEY] = {"stopped": self._stopped(trainer), "metrics": _measured(trainer) if over else None}
+        metrics = _measured(trainer) if between_epochs(trainer) else None
+        checkpoint[KEY] = {"stopped": self._stopped(trainer), "metrics": metrics}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -82,8 +89,7 @@ class RunEnd(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes ``metrics.json`` (the time is that of the last part, if the run was resumed) and ``ending.json``."""
-        progress = cast(Any, trainer.fit_loop.epoch_progress.current)
-        epochs, best = progress.processed, best_of(trainer)
+        epochs, best = epochs_done(trainer), best_of(trainer)
         extra: dict[str, float] = {"epochs": epochs}
         if best is not None and best.best_model_score is not None:
             extra[f"best {best.monitor}"] = float(best.best_model_score)
@@ -118,22 +124,18 @@ def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: C
         configured: callbacks of the configuration, with their arguments. Who has stopped training goes on if another
             one, or one with other arguments, is there now.
     """
-    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
-    epochs, step = progress["processed"], checkpoint["global_step"]
-    timers = [c for c in cast(Any, trainer).callbacks if isinstance(c, Timer) and c.time_remaining() is not None]
-    max_epochs = trainer.max_epochs
-    if max_epochs is None:  # Lightning's own rule
-        max_epochs = 1000 if trainer.max_steps == -1 and not timers else -1
+    (epochs, between), step, max_epochs = saved_epochs(checkpoint), checkpoint["global_step"], limit_of_epochs(trainer)
     if max_epochs != -1 and epochs >= max_epochs:
         return f"trainer.max_epochs is {max_epochs}"
     if trainer.max_steps != -1 and step >= trainer.max_steps:
         return f"trainer.max_steps is {trainer.max_steps}"
     may_stop = epochs >= (trainer.min_epochs or 0) and step >= (trainer.min_steps or 0)
-    if not may_stop or epochs != progress["started"]:
+    if not may_stop or not between:
         return None
-    for timer in timers:
+    for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
+        allowed = timer.time_remaining()  # nothing of it is used yet
         used = checkpoint.get("callbacks", {}).get(timer.state_key, {}).get("time_elapsed", {}).get("train", 0)
-        if used >= (timer.time_remaining() or 0):  # nothing of it is used yet
+        if allowed is not None and used >= allowed:
             return "trainer.max_time is over"
     stopped = (checkpoint.get(KEY) or {}).get("stopped")
     return stopped["reason"] if stopped and _same(stopped, configured) else None
@@ -154,8 +156,7 @@ def _measured(trainer: pl.Trainer) -> dict[str, float]:
 
 def _reason(stopper: object) -> str:
     if isinstance(stopper, EarlyStopping):
-        said = (stopper.stopping_reason_message or f"{stopper.monitor}").removesuffix(" Signaling Trainer to stop.")
-        return f"EarlyStopping: {said.rstrip('.')}"
+        return f"EarlyStopping: {stopping_message(stopper)}"
     if isinstance(stopper, Timer):
         return "trainer.max_time is over"
     return f"{type(stopper).__name__} asked to stop" if stopper is not None else "trainer.should_stop was set"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 import lightning.pytorch as pl
-from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from weightspace.runs.loops import is_started_by_lightning
 
 
 def end_together(trainer: pl.Trainer, error: Exception) -> NoReturn:
@@ -14,7 +15,6 @@ def end_together(trainer: pl.Trainer, error: Exception) -> NoReturn:
     The processes that Lightning has started itself end quietly instead, with exit code 0: at another, Lightning would
     kill the first process before it can say what happened.
     """
-    environment = getattr(trainer.strategy, "cluster_environment", None)
-    if isinstance(environment, LightningEnvironment) and not trainer.is_global_zero:
+    if is_started_by_lightning(trainer):
         raise SystemExit(0)
     raise error

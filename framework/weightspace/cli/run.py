@@ -10,13 +10,12 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
@@ -42,7 +41,6 @@ from weightspace.callbacks import (
 )
 from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.callbacks.launcher import watch_peers
-from weightspace.callbacks.monitor_check import is_missing_metric
 from weightspace.callbacks.run_end import reason_of_end
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import config_files
@@ -61,6 +59,7 @@ from weightspace.files import FULL, DiskFullError
 from weightspace.files.lock import Lock
 from weightspace.runs.checkpoint_io import guard, newest_whole, read_checkpoint
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import early_rank, is_missing_metric
 from weightspace.runs.metric_text import metric_text
 from weightspace.tasks import ContrastiveTask, Task
 from weightspace.text import PlainConsole, shown
@@ -129,7 +128,7 @@ def _load_backbones() -> None:
 def _rank() -> int:
     """Number of this process, known before there is a trainer; on other machines than the first only that it is > 0."""
     node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", 0)))
-    return int(cast(Any, rank_zero_only).rank) or node
+    return early_rank() or node
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import DeviceStatsMonitor
 from lightning.pytorch.plugins import AsyncCheckpointIO
 
 from weightspace.errors import ConfigError
+from weightspace.runs.loops import measures_processor
 
 BY_TASK = "what is trained is built from the zoo, after this callback looks at it"
 #: Class name of a callback, and why it is refused. All others of Lightning were tried, see docs/running.md.
@@ -74,10 +73,7 @@ def check_writer(writer: object) -> None:
 
 def _check_psutil(callback: Callback, accelerator: str) -> None:
     """Raises ConfigError where a callback measures the processor, and cannot."""
-    if not isinstance(callback, DeviceStatsMonitor) or callback._cpu_stats is False:
-        return
-    asked = callback._cpu_stats or accelerator == "cpu" or not torch.cuda.is_available()
-    if asked and find_spec("psutil") is None:
+    if measures_processor(callback, accelerator) and find_spec("psutil") is None:
         raise ConfigError(
             "trainer.callbacks: DeviceStatsMonitor needs psutil, which is not installed: pip install psutil, or give "
             "it cpu_stats: false"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,6 +18,7 @@ from weightspace.data.loading import LateLoader
 from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
+from weightspace.runs.loops import batches_before, callbacks_of
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
@@ -137,7 +137,7 @@ class ZooDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Puts the augmentations among the trainer's callbacks, before the checkpoints that save their state."""
         if self.trainer is not None:
-            callbacks: list[Callback] = cast(Any, self.trainer).callbacks
+            callbacks = callbacks_of(self.trainer)
             others = [c for c in callbacks if not isinstance(c, (Augmentation, PositionKeys))]
             plain = [c for c in others if not isinstance(c, Checkpoint)]
             checkpoints = [c for c in others if isinstance(c, Checkpoint)]
@@ -292,9 +292,7 @@ class ZooDataModule(pl.LightningDataModule):
 
     def _position(self) -> int:
         """How many batches of this epoch were trained on before the run was resumed."""
-        if self.trainer is None or not (self.trainer.training and self.trainer.fit_loop.restarting):
-            return 0
-        done = int(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        done = 0 if self.trainer is None else batches_before(self.trainer)
         if done and self._saved_length != self._length:
             raise ConfigError(
                 f"the checkpoint stands after batch {done} of {self._saved_length} of an epoch, which now has "

@@ -18,6 +18,7 @@ from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from weightspace.errors import ConfigError, interrupted
 from weightspace.files import write_whole
 from weightspace.files.reading import reading, refused_pickle, uninterrupted
+from weightspace.runs.loops import exchange_checkpoint_io
 
 #: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)
@@ -84,12 +85,15 @@ def guard(trainer: pl.Trainer, checked: dict[str, dict[str, Any]] | None = None)
         trainer: one that has not restored a checkpoint yet.
         checked: checkpoints that have been read already, by path or address.
     """
-    writer = trainer.strategy.checkpoint_io
-    if isinstance(writer, GuardedCheckpointIO):
-        return
-    if type(writer) is TorchCheckpointIO:  # that of a trainer without a plugin
-        writer = AtomicCheckpointIO()
-    trainer.strategy.checkpoint_io = GuardedCheckpointIO(writer, checked or {})
+
+    def guarded(writer: CheckpointIO) -> CheckpointIO:
+        if isinstance(writer, GuardedCheckpointIO):
+            return writer
+        if type(writer) is TorchCheckpointIO:  # that of a trainer without a plugin
+            writer = AtomicCheckpointIO()
+        return GuardedCheckpointIO(writer, checked or {})
+
+    exchange_checkpoint_io(trainer, guarded)
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:

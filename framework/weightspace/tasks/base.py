@@ -15,6 +15,7 @@ from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import guard, safe_content
+from weightspace.runs.loops import building, forget_metrics, has_trainer, reads_checkpoint_late
 from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.optim import Optimisation
 
@@ -118,7 +119,7 @@ class Task(pl.LightningModule, ABC):
         if self.head is None or "target" not in checkpoint:
             return
         saved, built = Target.from_json(checkpoint["target"]), self.learned
-        if saved == built or self._trainer is None:
+        if saved == built or not has_trainer(self):
             return
         data = self.data
         data.serve(saved)
@@ -128,13 +129,13 @@ class Task(pl.LightningModule, ABC):
 
     def _make_again(self, data: ZooDataModule) -> None:
         """Builds the modules for as many classes as the checkpoint has, which is read after they were built."""
-        if self.trainer.strategy.restore_checkpoint_after_setup:
+        if reads_checkpoint_late(self.trainer):
             raise ConfigError(
                 f"the checkpoint has learned {self.learned}, and {data.zoo.path} has not all of them: with "
                 f"{type(self.trainer.strategy).__name__}, which shards the model before it reads a checkpoint, it must"
             )
-        self._metric_attributes = None  # Lightning's memory of the metrics that there were
-        with self.trainer.precision_plugin.module_init_context():
+        forget_metrics(self)
+        with building(self.trainer):
             self._make(data)
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
