@@ -27,7 +27,7 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
         ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
     """
     if count < 1:
-        raise ZooError(f"--count must be at least 1, found {count}")
+        raise ZooError(f"count must be at least 1, found {count}")
     if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]

@@ -20,17 +20,10 @@ from weightspace.network import decode
 from weightspace.sources.base import Objects, Source
 from weightspace.spec import NetworkSpec
 
-#: Compiling costs 8 to 30 s; it pays from this many multiply-adds of forward passes (see benchmarks/README.md).
-COMPILE_PAYS = 1e11
 #: The widest activation of a block should stay in the second-level cache: bytes.
 BLOCK_BYTES = 1_600_000
 #: Steps between two looks at whether all networks of a block have stopped.
 CHECK_EVERY = 50
-
-
-def choose_mode(recipe: Recipe, spec: NetworkSpec, networks: int, points: int) -> str:
-    """ "compiled" where the work repays the compiler's time, else "eager". Depends on nothing but its arguments."""
-    return "compiled" if networks * recipe.steps * points * spec.num_params >= COMPILE_PAYS else "eager"
 
 
 def block_size(spec: NetworkSpec, points: int) -> int:
@@ -98,7 +91,7 @@ class BatchedFitter(Fitter):
             reason = str(error).strip().splitlines()
             raise RecipeError(
                 f"no compiler works here ({type(error).__name__}: {reason[0] if reason else ''}): "
-                "install a C++ compiler and Python's headers, or fit with --mode eager"
+                "install a C++ compiler and Python's headers, or fit in mode 'eager'"
             ) from error
         self.compile_seconds = time.perf_counter() - start
 

@@ -36,6 +36,9 @@ class ZooPlan:
         views: neural views of each training object.
         eval_views: neural views of each validation and test object.
         seed: decides which objects are drawn, and every initialisation.
+
+    Raises:
+        ZooError: a count that is no whole number, or out of range.
     """
 
     train: int
@@ -44,6 +47,17 @@ class ZooPlan:
     views: int = 1
     eval_views: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("train", 1), ("val", 0), ("test", 0), ("views", 1), ("eval_views", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < low:
+                raise ZooError(f"{name} must be a whole number of at least {low}, found {value!r}")
+        if self.seed >= 2**63 or self.networks > MOST:
+            raise ZooError(
+                f"a zoo has {MOST:,} networks at most, and a seed of 63 bits: found {self.networks:,} networks and "
+                f"seed {self.seed}"
+            )
 
     @property
     def networks(self) -> int:
@@ -59,16 +73,8 @@ class ZooPlan:
         """(n,) object, view and split of every planned network, all views of an object together.
 
         Raises:
-            ZooError: more objects than the source has, or a count out of range.
+            ZooError: more objects than the source has.
         """
-        for name, low in (("train", 1), ("val", 0), ("test", 0), ("views", 1), ("eval_views", 1), ("seed", 0)):
-            if getattr(self, name) < low:
-                raise ZooError(f"--{name} must be at least {low}, found {getattr(self, name)}")
-        if self.seed >= 2**63 or self.networks > MOST:
-            raise ZooError(
-                f"a zoo has {MOST:,} networks at most, and a seed of 63 bits: found {self.networks:,} networks and "
-                f"--seed {self.seed}"
-            )
         pools = self._draw(source)
         objects: list[np.ndarray] = []
         views: list[np.ndarray] = []
@@ -94,8 +100,8 @@ class ZooPlan:
                 " and ".join(f"{count} {name}" for count, name in sets if count) if own_val or own_test else len(source)
             )
             raise ZooError(
-                f"source {source.name!r} has {has} objects: --train {self.train} --val {self.val} "
-                f"--test {self.test} asks for more"
+                f"source {source.name!r} has {has} objects: train {self.train}, val {self.val} and "
+                f"test {self.test} ask for more"
             )
         generator = np.random.Generator(np.random.PCG64(self.seed))
         train, rest = np.split(generator.permutation(source.num_train), [self.train])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspace.entry_points import is_dotted
-from weightspace.errors import SourceError, WeightspaceError, ZooError
+from weightspace.errors import ConfigError, SourceError, WeightspaceError, ZooError
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Objects, load_source
 from weightspace.sources.base import GROUP
@@ -27,7 +27,7 @@ def told_arguments(header: ZooHeader, path: str | None = None) -> list[str]:
     }
     if not named:
         return []
-    elsewhere = " (another folder: --path)" if "path" in named else ""
+    elsewhere = " (path gives another folder)" if "path" in named else ""
     listing = ", ".join(f"{name}={shown(value)}" for name, value in named.items())
     return [f"source {header.provenance['source']['name']}, as {FILE} says: {listing}{elsewhere}"]
 
@@ -53,19 +53,44 @@ def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str
         raise ZooError(f"{zoo} does not say which source its networks were fitted to")
     name = header.provenance["source"]["name"]
     if source not in (None, name):
-        raise SourceError(f"--source {source}: the zoo at {zoo} was fitted to {name}")
+        raise SourceError(f"source {source}: the zoo at {zoo} was fitted to {name}")
     if source is None and is_dotted(GROUP, name):
         raise SourceError(
             f"the zoo at {zoo} was fitted to the source {name}, which is not imported because a file names it: "
-            f"if it is yours or can be trusted, give --source {name}"
+            f"if it is yours or can be trusted, give source {name}"
         )
     try:
         objects = load_source(name, **_arguments(header, path))
     except SourceError as error:
-        raise SourceError(f"the source of {zoo} cannot be loaded (another folder: --path): {error}") from error
+        raise SourceError(f"the source of {zoo} cannot be loaded (path gives another folder): {error}") from error
     if objects.digest != header.provenance["source"]["digest"]:
         raise SourceError(f"source {name!r} holds other objects now than those that {zoo} was fitted to")
     return objects
+
+
+def check_origin(zoo: Path, header: ZooHeader, path: str | None, source: str | None) -> None:
+    """Refuses what is said of the source of a zoo that was not fitted here.
+
+    Raises:
+        ConfigError: path or source was given, and the zoo has none.
+    """
+    if "source" not in header.provenance:
+        refuse_origin(path, source, f": {zoo} was not fitted here, and does not say to which source")
+
+
+def refuse_origin(path: str | None, source: str | None, reason: str) -> None:
+    """Refuses what is said of a source where none is looked at.
+
+    Args:
+        path, source: None where they were not given.
+        reason: how the message goes on after "has no effect".
+
+    Raises:
+        ConfigError: one of them was given.
+    """
+    for name, value in (("path", path), ("source", source)):
+        if value is not None:
+            raise ConfigError(f"{name} has no effect{reason}")
 
 
 def _arguments(header: ZooHeader, path: str | None) -> dict[str, Any]:

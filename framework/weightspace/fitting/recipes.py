@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,11 +207,11 @@ RECIPES = {
 }
 
 
-def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
-    """A named recipe, or one from a YAML file, with some fields changed.
+def load_recipe(name: str | Path | Recipe, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """A named recipe, one from a YAML file, or a given one, with some fields changed.
 
     Args:
-        name: a key of ``RECIPES``, or a path that ends in .yaml or .yml.
+        name: a key of ``RECIPES``, a path that ends in .yaml or .yml, or a recipe.
         changes: fields to replace; a changed recipe's name says so.
 
     Raises:
@@ -220,16 +220,20 @@ def load_recipe(name: str, changes: dict[str, Any] | None = None) -> Recipe:
     >>> load_recipe("dwsnets", {"steps": 300}).name
     'dwsnets, steps=300'
     """
-    if name.endswith((".yaml", ".yml")):
-        recipe = _read(Path(name))
-    elif name in RECIPES:
-        recipe = RECIPES[name]
-    else:
-        raise RecipeError(f"unknown recipe {name!r} (a path must end in .yaml): {closest(name, RECIPES)}")
+    recipe = name if isinstance(name, Recipe) else _called(str(name))
     if not changes:
         return recipe
-    label = ", ".join(f"{key}={value}" for key, value in sorted(changes.items()))
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in changes.items()}
+    label = ", ".join(f"{key}={value}" for key, value in sorted(plain.items()))
     return _build({**recipe.to_json(), "name": f"{recipe.name}, {label}", **changes}, {*(recipe.given or ()), *changes})
+
+
+def _called(name: str) -> Recipe:
+    if name.endswith((".yaml", ".yml")):
+        return _read(Path(name).expanduser())
+    if name not in RECIPES:
+        raise RecipeError(f"unknown recipe {name!r} (a path must end in .yaml): {closest(name, RECIPES)}")
+    return RECIPES[name]
 
 
 def _read(path: Path) -> Recipe:

@@ -1,21 +1,20 @@
-"""Mending a zoo some of whose shards are damaged."""
+"""Repairing a zoo some of whose shards are damaged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.fitting.choose import choose_device, choose_fitter, description
 from weightspace.fitting.job import ZooFit, ZooPlan
+from weightspace.fitting.origin import recipe_of, refuse_origin, source_of, told_arguments
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.shard import check_shard, write_shard
-
-#: Makes the job of a zoo again, from its header.
-MakeFit = Callable[[ZooHeader], ZooFit]
 
 
 def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]]:
@@ -29,37 +28,45 @@ def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]
     return found
 
 
-def repair(path: Path, make_fit: MakeFit | None) -> Iterator[str]:
-    """Fits the networks of damaged shards again, or drops them; yields a line per step.
+def repair_zoo(
+    zoo: str | Path, drop: bool = False, path: str | None = None, source: str | None = None
+) -> Iterator[str]:
+    """Fits the networks of damaged shards again, or drops them. The others are not touched.
 
     Args:
-        path: folder of a zoo, whose ``zoo.json`` is whole.
-        make_fit: makes the job again; None: drop the networks.
+        zoo: folder of a zoo, whose ``zoo.json`` is whole.
+        drop: leave these networks out instead.
+        path: folder of the source's files, if they have moved.
+        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
+
+    Yields:
+        A line per step, which is taken when the line is asked for.
 
     Raises:
-        ZooError: ``zoo.json`` is damaged, the zoo cannot be written, nothing would be left, or its networks were
-            not fitted here.
+        ConfigError: path or source, and they have no effect.
+        ZooError: ``zoo.json`` is damaged, the zoo cannot be written, nothing would be left, or its networks were not
+            fitted here.
+        SourceError: the source cannot be found, or is not that of the fit.
     """
-    lock = ZooLock(path)
-    header = ZooHeader.read(path)
+    if drop:
+        refuse_origin(path, source, " with drop, which needs no source: leave one of them out")
+    folder = Path(zoo).expanduser()
+    lock, header = ZooLock(folder), ZooHeader.read(folder)
     try:
-        (path / "shards").mkdir(exist_ok=True)
+        (folder / "shards").mkdir(exist_ok=True)
         lock.acquire()
-        damaged = damaged_shards(path, header)
+        damaged = damaged_shards(folder, header)
         for _, reason in damaged:
             yield f"damaged: {reason}"
+        entries = [entry for entry, _ in damaged]
         if not damaged:
             yield f"nothing to repair: {len(header.shards)} shards are whole"
-        elif make_fit is None:
-            yield from _drop(path, header, [entry for entry, _ in damaged])
+        elif drop:
+            yield from _drop(folder, header, entries)
         else:
-            if "source" in header.provenance:
-                _check_plan(path, header)
-            fit = make_fit(header)
-            _check_fit(path, header, fit.writer.header)
-            yield from _refit(path, header, [entry for entry, _ in damaged], fit)
+            yield from _refit(folder, header, entries, path, source)
     except OSError as error:
-        raise ZooError(f"the zoo at {path} cannot be repaired: {error.strerror or error}") from error
+        raise ZooError(f"the zoo at {folder} cannot be repaired: {error.strerror or error}") from error
     finally:
         lock.release()
 
@@ -73,7 +80,7 @@ def _check_plan(path: Path, header: ZooHeader) -> None:
     if (planned, len(numbers)) != (max(numbers) + 1,) * 2:
         raise ZooError(
             f"{path / FILE} has the plan of {planned} shards, but lists {len(numbers)} up to number {max(numbers)}: "
-            "they cannot be made again, only dropped (--drop true)"
+            "they cannot be made again, only dropped (drop)"
         )
 
 
@@ -87,11 +94,25 @@ def _check_fit(path: Path, header: ZooHeader, made: ZooHeader) -> None:
         if there != again:
             raise ZooError(
                 f"{path / FILE} lists {what} {there}, but its source and recipe make {again}: they cannot be made "
-                "again, only dropped (--drop true)"
+                "again, only dropped (drop)"
             )
 
 
-def _refit(path: Path, header: ZooHeader, damaged: list[ShardEntry], fit: ZooFit) -> Iterator[str]:
+def _refit(
+    path: Path, header: ZooHeader, damaged: list[ShardEntry], files: str | None, source: str | None
+) -> Iterator[str]:
+    made = header.provenance
+    if "source" not in made:
+        raise ZooError(f"the networks of {path} were not fitted here: import them again, or drop them (drop)")
+    _check_plan(path, header)
+    device = choose_device(made.get("device", "cpu"))
+    yield from told_arguments(header, files)
+    objects = source_of(path, header, files, source)
+    mode = made.get("mode", "eager")
+    fitter = choose_fitter(recipe_of(path, header), objects, header.rows, mode, device, mode)
+    yield description(fitter)
+    fit = ZooFit(objects, ZooPlan(**made["plan"]), fitter, path)
+    _check_fit(path, header, fit.writer.header)
     fit.fitter.compile()
     for entry in damaged:
         new = write_shard(path, entry.number, fit.shard(entry.number))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
-from weightspace.errors import ZooError
+from weightspace.errors import ConfigError, ZooError
 from weightspace.files import read_regular
-from weightspace.fitting.origin import source_of, told_arguments
+from weightspace.fitting.origin import check_origin, refuse_origin, source_of, told_arguments
 from weightspace.fitting.quality import psnr
 from weightspace.network import decode
 from weightspace.sources import Source
@@ -34,9 +34,15 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
         source: dotted path of the source, which is needed where the zoo says one.
 
     Raises:
+        ConfigError: a negative sample; path or source where no source is looked at.
         ZooError: the first check that fails, naming the file or the network.
         SourceError: the source cannot be found, or is not the given one.
     """
+    if sample < 0:
+        raise ConfigError(f"sample must be at least 0, found {sample}")
+    if not sample:
+        refuse_origin(path, source, " with sample 0, which looks at no source: leave one of them out")
+    check_origin(zoo.path, zoo.header, path, source)
     if zoo.header.to_text().encode() != read_regular(zoo.path / FILE, TEXT_LIMIT):
         raise ZooError(f"{zoo.path / FILE} was altered: its text is not what format {FORMAT} writes for its content")
     for entry in zoo.header.shards:

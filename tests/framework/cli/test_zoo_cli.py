@@ -53,7 +53,7 @@ def test_a_source_that_has_changed_is_noticed(tmp_path: Path, idx_family, capsys
     assert main([*fit, "--path", str(tmp_path / "idx"), "--set", "steps=3"]) == 0
     (tmp_path / "idx").rename(tmp_path / "moved")
     assert main(["zoo", "verify", str(tmp_path / "z")]) == 2
-    assert "another folder: --path" in capsys.readouterr().err
+    assert "path gives another folder" in capsys.readouterr().err
     assert main(["zoo", "verify", str(tmp_path / "z"), "--path", str(tmp_path / "moved")]) == 0
     labels = tmp_path / "moved" / "train-labels-idx1-ubyte"
     labels.write_bytes(labels.read_bytes()[:-1] + b"\x07")
@@ -103,13 +103,13 @@ def test_options_without_an_effect_are_refused(
     assert main(take) == 0
     fit = ["zoo", "fit", "--source", "digits", "--train", "5", "--out", str(tmp_path / "z")]
     for command, message in (
-        ([*fit, "--eval_views", "2"], "--eval_views 2 has no effect without --val and --test"),
+        ([*fit, "--eval_views", "2"], "eval_views 2 has no effect without val and test"),
         ([*take, "--seed", "3"], "--seed 3 has no effect"),
-        (["zoo", "verify", str(digits_zoo), "--sample", "-1"], "--sample must be at least 0, found -1"),
-        (["zoo", "verify", str(digits_zoo), "--sample", "0", "--path", "x"], "--path has no effect with --sample 0"),
-        (["zoo", "verify", out, "--path", "x"], f"--path has no effect: {out} was not fitted here"),
-        (["zoo", "show", out, "--path", "x", "--out", "x.png"], "--path has no effect"),
-        (["zoo", "repair", str(digits_zoo), "--drop", "true", "--path", "x"], "--path has no effect with --drop"),
+        (["zoo", "verify", str(digits_zoo), "--sample", "-1"], "sample must be at least 0, found -1"),
+        (["zoo", "verify", str(digits_zoo), "--sample", "0", "--path", "x"], "path has no effect with sample 0"),
+        (["zoo", "verify", out, "--path", "x"], f"path has no effect: {out} was not fitted here"),
+        (["zoo", "show", out, "--path", "x", "--out", "x.png"], "path has no effect"),
+        (["zoo", "repair", str(digits_zoo), "--drop", "true", "--path", "x"], "path has no effect with drop"),
     ):
         assert main(command) == 2
         assert message in " ".join(capsys.readouterr().err.split())

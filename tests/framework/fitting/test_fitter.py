@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
-from weightspace.fitting.fitter import BatchedFitter, block_size, choose_mode
+from weightspace.fitting.choose import choose_mode
+from weightspace.fitting.fitter import BatchedFitter, block_size
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import RECIPES, Recipe, load_recipe
 from weightspace.fitting.sincos import sincos

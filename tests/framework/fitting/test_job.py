@@ -217,8 +217,8 @@ def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
     ("options", "message"),
     [
         (["--train", "1700", "--val", "200"], "has 1797 objects"),
-        (["--train", "0"], "--train must be at least 1"),
-        (["--train", "5", "--views", "0"], "--views must be at least 1"),
+        (["--train", "0"], "train must be a whole number of at least 1, found 0"),
+        (["--train", "5", "--views", "0"], "views must be a whole number of at least 1"),
         (["--train", "many"], "train: expected int, found 'many'"),
         (["--train", "5", "--mode", "fast"], "expected auto, compiled or eager"),
         (["--train", "5", "--path", "x"], "it takes no arguments"),

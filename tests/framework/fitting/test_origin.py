@@ -45,9 +45,9 @@ def test_a_file_imports_nothing(zoo: Path, tmp_path: Path, capsys: pytest.Captur
         assert main(["zoo", *command]) == 2
         said = " ".join(capsys.readouterr().err.split())
         assert "is not imported because a file names it" in said
-        assert "--source own_boards.boards" in said
+        assert "give source own_boards.boards" in said
         assert main(["zoo", *command, "--source", "own_boards.others"]) == 2
-        assert "--source own_boards.others: the zoo" in " ".join(capsys.readouterr().err.split())
+        assert "source own_boards.others: the zoo" in " ".join(capsys.readouterr().err.split())
         assert not (tmp_path / "imported").exists()
         assert "own_boards" not in sys.modules
         assert main(["zoo", *command, "--source", "own_boards.boards"]) == 0
@@ -64,7 +64,7 @@ def test_a_name_that_a_distribution_offers_needs_no_word(digits_zoo: Path, capsy
     assert "was fitted to digits" in " ".join(capsys.readouterr().err.split())
     for command in (["verify", "--sample", "0"], ["repair", "--drop", "true"]):
         assert main(["zoo", command[0], str(digits_zoo), *command[1:], "--source", "digits"]) == 2
-        assert "--source has no effect with" in capsys.readouterr().err
+        assert "source has no effect with" in capsys.readouterr().err
 
 
 def test_what_a_file_lets_us_read_is_told_before_it_is_read(
@@ -74,7 +74,7 @@ def test_what_a_file_lets_us_read_is_told_before_it_is_read(
     out = tmp_path / "z"
     assert main([*FIT, "--source", "idx", "--path", str(tmp_path / "idx"), "--out", str(out)]) == 0
     show = ["show", str(out), "--out", str(tmp_path / "z.png"), "--count", "2"]
-    told = f"zoo.json says: path={tmp_path / 'idx'} (another folder: --path)"
+    told = f"zoo.json says: path={tmp_path / 'idx'} (path gives another folder)"
     for command in (["verify", str(out)], show):
         capsys.readouterr()
         assert main(["zoo", *command]) == 0
@@ -85,4 +85,4 @@ def test_what_a_file_lets_us_read_is_told_before_it_is_read(
     header.provenance["source_arguments"]["path"] = "/nowhere\x1b[2J"
     (out / FILE).write_text(header.to_text())
     assert main(["zoo", "verify", str(out)]) == 2
-    assert "zoo.json says: path=/nowhere\\x1b[2J (another" in " ".join(capsys.readouterr().out.split())
+    assert "zoo.json says: path=/nowhere\\x1b[2J (path gives another" in " ".join(capsys.readouterr().out.split())

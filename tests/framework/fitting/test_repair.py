@@ -162,7 +162,7 @@ def test_any_flipped_bit_is_found(zoo: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("plan", {"train": 60, "val": 0, "test": 0, "views": 10**12, "eval_views": 1, "seed": 0}, "has the plan of"),
+        ("plan", {"train": 60, "val": 0, "test": 0, "views": 10**12, "eval_views": 1, "seed": 0}, "networks at most"),
         (
             "plan",
             {"train": 70, "val": 10, "test": 0, "views": 1, "eval_views": 1, "seed": 0},
