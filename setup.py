@@ -11,16 +11,20 @@ CORE = [
     "omegaconf>=2.4",  # jsonargparse's "omegaconf+" mode
     "jsonargparse[omegaconf,signatures]~=4.53.0",  # cli/class_paths.py and others replace functions within it
     "numpy>=1.26",
-    "scipy>=1.11",
-    "tensorboard>=2.16",
+    "scipy>=1.11.1",  # 1.11.0 is withdrawn
+    "tensorboard>=2.16.2",  # earlier 2.16 install a nightly tensorflow
     "fsspec[http]>=2024.2",  # lightning has it too: checkpoints from addresses
     "safetensors>=0.5",
     "PyYAML>=6",
     "rich>=13",
     "matplotlib>=3.8",
 ]
-DATA = ["scikit-learn>=1.4", "requests>=2.28", "pillow>=10"]
-SHAPES = ["scikit-image>=0.22", "trimesh>=4.4"]
+DATA = [
+    "scikit-learn>=1.4",
+    "requests>=2.30",  # takes urllib3 2, which notices a connection that is closed before the end
+    "pillow>=10.3",  # earlier ones misread some pictures of 16 bits
+]
+SHAPES = ["scikit-image>=0.22", "trimesh>=4.7"]  # earlier trimesh asks for chardet where an STL file was cut
 COMPLETION = ["argcomplete>=3.5"]
 DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]
 TEST = [

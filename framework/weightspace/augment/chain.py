@@ -65,7 +65,7 @@ class AugmentationChain:
     def _step(self, position: int, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> WeightBatch:
         augmentation = self.augmentations[position]
         key = (self.seed, *moment, position, draw)
-        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
         given = batch if batch.paired == self.paired else batch.replace(paired=self.paired)
         try:
             result = augmentation(given, torch.Generator(device=batch.device).manual_seed(seed))

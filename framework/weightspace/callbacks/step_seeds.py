@@ -29,7 +29,7 @@ class StepSeeds(Callback):
     ) -> None:
         """Seeds."""
         key = (self.seed, trainer.global_step, trainer.global_rank)
-        whole, part = np.random.SeedSequence(key).generate_state(2, np.uint64)
-        torch.manual_seed(int(whole >> 1))
-        np.random.seed(int(part >> 32))
-        random.seed(int(part))
+        whole, part = np.random.SeedSequence(key).generate_state(2, np.uint64).tolist()
+        torch.manual_seed(whole >> 1)
+        np.random.seed(part >> 32)
+        random.seed(part)
