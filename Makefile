@@ -46,7 +46,7 @@ lint: .venv/installed
 # The sources are read, not imported: an environment without torch is enough, and is made in seconds.
 .venv-docs/installed: constraints.txt
 	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/pip install --quiet -c constraints.txt mkdocs-material "mkdocstrings[python]"
+	.venv-docs/bin/pip install --quiet -c constraints.txt mkdocs-material "mkdocstrings[python]" ruff
 	touch $@
 
 docs: .venv-docs/installed

@@ -26,7 +26,7 @@ DATA = [
 ]
 SHAPES = ["scikit-image>=0.22", "trimesh>=4.7"]  # earlier trimesh asks for chardet where an STL file was cut
 COMPLETION = ["argcomplete>=3.5"]
-DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]
+DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0", "ruff"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import weightspace as ws
 import yaml
 from pages import MAKE, RUN, blocks
 
@@ -137,3 +138,12 @@ def test_the_site_shows_every_page() -> None:
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     elsewhere = {"results.md", "benchmarks.md", "contributing.md", "changelog.md"}
     assert shown == pages | elsewhere
+
+
+def test_the_reference_has_every_public_name() -> None:
+    reference = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md")}
+    described = set(re.findall(r"^::: [\w.]+\.(\w+)$", "\n".join(reference.values()), flags=re.MULTILINE))
+    listed = set(re.findall(r"`ws\.(\w+)`", reference["index.md"]))
+    public = set(ws.__all__) - {"__version__"}
+    assert public <= described
+    assert public <= listed
