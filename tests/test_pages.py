@@ -94,6 +94,16 @@ def test_code_runs(page: Path, digits: Path, tmp_path: Path) -> None:
         run("pip uninstall --quiet --yes my-noise", folder)
 
 
+@pytest.mark.long
+def test_the_pictures_of_concepts_are_drawn(digits: Path, tmp_path: Path) -> None:
+    folder = clone(tmp_path / "clone")
+    shown = {name for page in PAGES for name in re.findall(r"pictures/(\w+\.png)", page.read_text(encoding="utf-8"))}
+    drawn = {"overview.png", "layers.png", "symmetries.png", "views.png", "alignment.png"}
+    shutil.rmtree(folder / "docs" / "pictures")
+    run(f"{sys.executable} docs/figures.py {digits}/digits", folder)
+    assert {path.name for path in (folder / "docs" / "pictures").iterdir()} == drawn <= shown
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
