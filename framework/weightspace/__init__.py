@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weightspace.version import __version__
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
-    from weightspace.augment import Augmentation
+    from weightspace.augment import Augmentation, augmentation
     from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
     from weightspace.batch import WeightBatch
     from weightspace.data import ZooDataModule
@@ -50,6 +50,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "ZooDataModule",
     "__version__",
     "align",
+    "augmentation",
     "canonicalise",
     "check_augmentation",
     "check_backbone",
@@ -60,7 +61,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
 
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
-    "augment": ("Augmentation",),
+    "augment": ("Augmentation", "augmentation"),
     "backbones": ("Backbone", "Canonical", "DWS", "GNN", "GraphTransformer", "MLP", "Probe", "ScaleGNN"),
     "batch": ("WeightBatch",),
     "data": ("ZooDataModule",),

@@ -2,6 +2,13 @@
 
 from weightspace.augment.base import Augmentation
 from weightspace.augment.chain import AugmentationChain
-from weightspace.augment.registry import build_augmentations, find_augmentation, list_augmentations
+from weightspace.augment.registry import augmentation, build_augmentations, find_augmentation, list_augmentations
 
-__all__ = ["Augmentation", "AugmentationChain", "build_augmentations", "find_augmentation", "list_augmentations"]
+__all__ = [
+    "Augmentation",
+    "AugmentationChain",
+    "augmentation",
+    "build_augmentations",
+    "find_augmentation",
+    "list_augmentations",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
@@ -89,12 +90,26 @@ class Augmentation(Callback, ABC):
         if self.uses_labels and target is None:
             raise AugmentationError(f"{self.name}: needs targets, and these networks have none")
 
-    def __call__(self, batch: WeightBatch, generator: torch.Generator) -> WeightBatch:
+    def __call__(
+        self, batch: WeightBatch, generator: torch.Generator | None = None, *, seed: int | None = None
+    ) -> WeightBatch:
         """Draws and applies, to each network with probability ``p``.
 
+        Args:
+            batch: B networks.
+            generator: the source of randomness, on the batch's device.
+            seed: in place of a generator; then it is also checked that the augmentation is valid for the batch.
+
         Raises:
-            AugmentationError: ``apply`` returned something of another kind than it was given.
+            AugmentationError: not valid for such networks, or ``apply`` returned something of another kind than it was
+                given.
+            TypeError: neither a generator nor a seed, or both.
         """
+        if (generator is None) == (seed is None):
+            raise TypeError(f"{self.name}: give either a generator or a seed, as in augmentation(batch, seed=0)")
+        if generator is None:
+            self.check(batch.spec, _target_kind(batch))
+            generator = torch.Generator(device=batch.device).manual_seed(cast(int, seed))
         before = versions(batch)
         changed = self.apply(batch, self.sample(batch, generator))
         if versions(batch) != before:
@@ -134,6 +149,10 @@ class Augmentation(Callback, ABC):
                 f"{self.name}: targets were {was}, apply returned {is_now}: expected classes (B,) of whole numbers, or "
                 "what soft_targets(batch) gives"
             )
+
+    def __repr__(self) -> str:
+        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r:.200}' for name in names)})"
 
     @property
     def changes_networks(self) -> bool:
@@ -176,6 +195,13 @@ class Augmentation(Callback, ABC):
                 f"{cls.__name__}: {parameter} must be a whole number in {low}..{high}, found {value!r}"
             )
         return value
+
+
+def _target_kind(batch: WeightBatch) -> str | None:
+    """What ``Augmentation.check`` calls the target of a batch."""
+    if batch.targets is None:
+        return None
+    return "value" if batch.num_classes is None else "class"
 
 
 def versions(batch: WeightBatch) -> list[int]:

@@ -51,6 +51,19 @@ def build_augmentations(entries: Sequence[Entry | Augmentation]) -> list[Augment
     return [entry if isinstance(entry, Augmentation) else _build(entry) for entry in entries]
 
 
+def augmentation(name: str, /, **parameters: Any) -> Augmentation:
+    """Builds one augmentation, to be called with a batch: ``augmentation("rotate", degrees=20)(batch, seed=0)``.
+
+    Args:
+        name: entry-point name, ``distribution:name``, or a dotted path.
+        parameters: of its constructor.
+
+    Raises:
+        AugmentationError: unknown name, or wrong parameters, see ``build_augmentations``.
+    """
+    return _build({name: parameters})
+
+
 def _build(entry: Entry) -> Augmentation:
     if isinstance(entry, str):
         name: str = entry
