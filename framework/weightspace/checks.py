@@ -33,14 +33,14 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < value < math.inf  # type: ignore[operator]
 
 
-def require(holds: bool, name: str, expected: str, value: object, error: Raises = ConfigError) -> None:
+def require(name: str, value: object, holds: bool, expected: str, error: Raises = ConfigError) -> None:
     """Raises an error that says what was expected and what was found, unless the condition holds.
 
     Args:
-        holds: the condition.
         name: of the argument: the message begins with it.
-        expected: what it must be, in words.
         value: what was given.
+        holds: the condition.
+        expected: what the value must be, in words.
         error: type of the error.
     """
     if not holds:
@@ -62,7 +62,7 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None, error:
         inside = low <= value and (high is None or value <= high)
     else:
         expected = f"a whole number, {expected}"
-    require(inside, name, expected, value, error)
+    require(name, value, inside, expected, error)
     return int(value)
 
 
@@ -99,7 +99,7 @@ def check_number(
         inside = low <= value <= high and (above is None or value > above) and (below is None or value < below)
     else:
         expected = f"a {'finite ' if finite else ''}number, {expected}".removesuffix(", ")
-    require(inside, name, expected, value, error)
+    require(name, value, inside, expected, error)
     return float(value)
 
 
@@ -115,7 +115,7 @@ def check_choice(name: str, value: T, known: Collection[T], error: Raises = Conf
     """
     words = [str(choice) for choice in known]
     expected = " or ".join(words) if len(words) <= 2 else f"one of {', '.join(words)}"
-    require(any(type(value) is type(choice) and value == choice for choice in known), name, expected, value, error)
+    require(name, value, any(type(value) is type(choice) and value == choice for choice in known), expected, error)
     return value
 
 

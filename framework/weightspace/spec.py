@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral, Real
 from reprlib import repr as short
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
+from weightspace.checks import is_number, is_whole, require
 from weightspace.errors import SpecError, closest
 
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
@@ -53,11 +53,9 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         given = tuple(self.widths) if isinstance(self.widths, (tuple, list)) else ()
-        if len(given) < 3 or not all(isinstance(w, Integral) and not isinstance(w, bool) and w >= 1 for w in given):
-            raise SpecError(
-                "widths must be at least three whole numbers >= 1 (inputs, hidden, outputs), "
-                f"found {short(self.widths)}"
-            )
+        whole = len(given) >= 3 and all(is_whole(w) and w >= 1 for w in given)
+        expected = "at least three whole numbers >= 1 (inputs, hidden, outputs)"
+        require("widths", self.widths, whole, expected, SpecError)
         widths = tuple(int(w) for w in given)
         size = sum(o * (i + 1) for i, o in pairwise(widths))
         if len(widths) > MAX_LAYERS + 1 or size > MAX_PARAMS:
@@ -71,17 +69,12 @@ class NetworkSpec:
             )
         hidden = len(widths) - 2
         omega = self.omega if isinstance(self.omega, (tuple, list)) else (self.omega,) * hidden
-        if len(omega) != hidden or not all(map(_finite, omega)) or min(omega) <= 0:
-            raise SpecError(
-                f"omega must be one number > 0 for each of {hidden} hidden layers, found {short(self.omega)}"
-            )
+        positive = len(omega) == hidden and all(_finite(o) and o > 0 for o in omega)
+        require("omega", self.omega, positive, f"one number > 0 for each of {hidden} hidden layers", SpecError)
         omega = tuple(float(o) for o in omega)
-        if not ACTIVATIONS[self.activation].has_frequency and set(omega) != {1.0}:
-            raise SpecError(
-                f"omega is for sine networks only: leave it at 1 for {self.activation!r}, found {self.omega}"
-            )
-        if not _finite(self.output_offset):
-            raise SpecError(f"output_offset must be a finite number, found {short(self.output_offset)}")
+        free = ACTIVATIONS[self.activation].has_frequency or set(omega) == {1.0}
+        require("omega", self.omega, free, f"1 for {self.activation} networks, which have no frequency", SpecError)
+        require("output_offset", self.output_offset, _finite(self.output_offset), "a finite number", SpecError)
         object.__setattr__(self, "widths", widths)
         object.__setattr__(self, "omega", omega)
         object.__setattr__(self, "output_offset", float(self.output_offset))
@@ -210,4 +203,4 @@ class NetworkSpec:
 
 def _finite(value: Any) -> bool:
     """Whether it is a number that float32 can hold."""
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(float(value)) < 3.4e38
+    return is_number(value) and -3.4e38 < value < 3.4e38

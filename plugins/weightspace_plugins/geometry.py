@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
+from weightspace.checks import require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
 
@@ -34,8 +35,8 @@ class Rotate(Augmentation):
 
     def __init__(self, degrees: float | str = 30.0, p: float = 1.0) -> None:
         super().__init__(p)
-        if isinstance(degrees, str) and degrees != "haar":
-            raise AugmentationError(f"Rotate: degrees must be in 0..180, or 'haar', found {degrees!r}")
+        haar = not isinstance(degrees, str) or degrees == "haar"
+        require("Rotate: degrees", degrees, haar, "in 0..180, or 'haar'", AugmentationError)
         self.degrees = degrees if isinstance(degrees, str) else self.in_range("degrees", degrees, 0, 180)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:

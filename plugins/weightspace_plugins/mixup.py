@@ -12,6 +12,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 from weightspace.augment import Augmentation, build_augmentations
 from weightspace.batch import WeightBatch, soft_targets
+from weightspace.checks import check_choice, require
 from weightspace.errors import AugmentationError, SpecError
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GROUPS, align, permute_neurons, resolve_group
@@ -39,10 +40,8 @@ class _MixUp(Augmentation):
     def __init__(self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1) -> None:
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
-        options = ("auto", *GROUPS)
-        if group not in options:
-            raise AugmentationError(f"{self.name}: group must be one of {', '.join(options)}, found {group!r}")
-        self.group, self.sweeps = group, self.whole("sweeps", sweeps, 1, 100)
+        self.group = check_choice(f"{self.name}: group", group, ("auto", *GROUPS), AugmentationError)
+        self.sweeps = self.whole("sweeps", sweeps, 1, 100)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError unless the activation has the group."""
@@ -175,8 +174,8 @@ class SelfMixUp(Augmentation):
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
         self.augmentations = augmentations
-        if isinstance(augmentations, (str, Mapping)) or not augmentations:
-            raise AugmentationError(f"SelfMixUp: augmentations must be a list of one or more, found {augmentations!r}")
+        listed = not isinstance(augmentations, (str, Mapping)) and bool(augmentations)
+        require("SelfMixUp: augmentations", augmentations, listed, "a list of one or more", AugmentationError)
         self.copying = build_augmentations(augmentations)
         for augmentation in self.copying:
             if augmentation.uses_labels or augmentation.mixes:

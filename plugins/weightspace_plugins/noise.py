@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
+from weightspace.checks import require
 from weightspace.errors import AugmentationError
 
 
@@ -73,8 +74,7 @@ class Dropout(Augmentation):
     def __init__(self, probability: float = 0.05, rescale: bool = False, p: float = 1.0) -> None:
         super().__init__(p)
         self.probability = self.in_range("probability", probability, 0, 1, exclude=(1,))
-        if not isinstance(rescale, bool):
-            raise AugmentationError(f"Dropout: rescale must be true or false, found {rescale!r}")
+        require("Dropout: rescale", rescale, isinstance(rescale, bool), "true or false", AugmentationError)
         self.rescale = rescale
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:

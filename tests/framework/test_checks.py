@@ -107,5 +107,5 @@ def test_several_arguments_of_a_class_are_checked_at_once() -> None:
 
 def test_a_long_value_is_shortened() -> None:
     with pytest.raises(ConfigError) as caught:
-        require(False, "name", "short", "a" * 10_000)
+        require("name", "a" * 10_000, False, "short")
     assert len(str(caught.value)) < 100

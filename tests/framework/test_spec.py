@@ -53,7 +53,7 @@ def test_json_round_trip() -> None:
         ({"widths": (2, 3, 1), "activation": "sin"}, "did you mean 'sine'"),
         ({"widths": (2, 3, 1), "omega": (1.0, 2.0)}, "each of 1 hidden"),
         ({"widths": (2, 3, 1), "omega": -1.0}, "> 0"),
-        ({"widths": (2, 3, 1), "activation": "relu", "omega": 30.0}, "sine networks only"),
+        ({"widths": (2, 3, 1), "activation": "relu", "omega": 30.0}, "omega must be 1 for relu networks"),
     ],
 )
 def test_bad_specs_say_why(arguments: dict, message: str) -> None:

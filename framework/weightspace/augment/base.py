@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch, soft_targets
+from weightspace.checks import check_whole, is_number, require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
 
@@ -177,10 +178,9 @@ class Augmentation(Callback, ABC):
         Raises:
             AugmentationError: it is not such a number; names augmentation, parameter, range and value.
         """
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not low <= value <= high or value in exclude:
-            but = "".join(f", but not {end:g}" for end in exclude)
-            raise AugmentationError(f"{cls.__name__}: {parameter} must be in {low:g}..{high:g}{but}, found {value!r}")
+        expected = f"in {low:g}..{high:g}" + "".join(f", but not {end:g}" for end in exclude)
+        holds = is_number(value) and low <= value <= high and value not in exclude
+        require(f"{cls.__name__}: {parameter}", value, holds, expected, AugmentationError)
         return float(value)
 
     @classmethod
@@ -190,11 +190,7 @@ class Augmentation(Callback, ABC):
         Raises:
             AugmentationError: it is not a whole number in low..high; names augmentation, parameter, range and value.
         """
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise AugmentationError(
-                f"{cls.__name__}: {parameter} must be a whole number in {low}..{high}, found {value!r}"
-            )
-        return value
+        return check_whole(f"{cls.__name__}: {parameter}", value, low, high, AugmentationError)
 
 
 def _target_kind(batch: WeightBatch) -> str | None:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
 from weightspace.backbones.pooling import pooling
-from weightspace.checks import check_rates, check_sizes
+from weightspace.checks import check_choice, check_rates, check_sizes
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 
@@ -145,12 +145,8 @@ class DWS(Backbone):
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
         check_sizes("DWS", hidden=hidden, layers=layers, head=head)
         check_rates("DWS", dropout=dropout)
-        for argument, value, known in (
-            ("norm", norm, ("layer", "none")),
-            ("output", output, ("vector", "weights")),
-        ):
-            if value not in known:
-                raise ConfigError(f"DWS: {argument} must be {' or '.join(map(repr, known))}, found {value!r}")
+        check_choice("DWS: norm", norm, ("layer", "none"))
+        check_choice("DWS: output", output, ("vector", "weights"))
         raw, widths = Widths.of(spec, 1), Widths.of(spec, hidden)
         self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(raw.each(), widths.each(), strict=True))
         self.layers = nn.Sequential(*(EquivariantLayer(widths, pool, norm, gate, residual) for _ in range(layers)))

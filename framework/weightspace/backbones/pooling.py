@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
-from weightspace.errors import ConfigError
+from weightspace.checks import check_choice
 
 
 class Mean(nn.Module):
@@ -49,8 +51,5 @@ def pooling(name: str, width: int) -> nn.Module:
     Raises:
         ConfigError: another name.
     """
-    if name == "attention":
-        return Attention(width)
-    if name not in ("mean", "max"):
-        raise ConfigError(f"pool must be 'mean', 'max' or 'attention', found {name!r}")
-    return Mean() if name == "mean" else Max()
+    make: dict[str, Callable[[], nn.Module]] = {"mean": Mean, "max": Max, "attention": lambda: Attention(width)}
+    return make[check_choice("pool", name, make)]()

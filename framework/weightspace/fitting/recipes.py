@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
+from weightspace.checks import check_choice, check_number, check_whole, is_number, is_whole, require
 from weightspace.errors import ConfigError, RecipeError, SpecError, closest
 from weightspace.files import read_regular
 from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
@@ -26,8 +28,13 @@ BOUNDS = {
 }
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
+
+
+def _plain(value: Any) -> Any:
+    """Lists, from YAML and JSON, as tuples, and numbers of NumPy as those of Python."""
+    return tuple(value) if isinstance(value, list) else value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
@@ -83,48 +90,44 @@ class Recipe:
     given: frozenset[str] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in FIELDS:  # lists come from YAML and JSON
-            value = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
+        for name in FIELDS:
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         if self.given is None:
             changed = (f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default)
             object.__setattr__(self, "given", frozenset(changed) & FIELDS - {"name"})
-        for name in ("output_offset", "learning_rate", "epsilon", "init_scale"):
-            self._require(name, _is_number(getattr(self, name)), "a number")
-        self._require("stop_psnr", self.stop_psnr is None or _is_number(self.stop_psnr), "a number or nothing")
-        self._require("steps", type(self.steps) is int and 1 <= self.steps <= 10**6, "a whole number >= 1, up to 10^6")
-        per_step = self.points_per_step
-        self._require("points_per_step", per_step is None or (type(per_step) is int and per_step >= 1), "a number >= 1")
-        widths = self.hidden if isinstance(self.hidden, tuple) else ()
-        self._require("hidden", bool(widths) and all(type(w) is int and w >= 1 for w in widths), "whole numbers >= 1")
-        for name in ("betas", "value_range"):
-            value = getattr(self, name)
-            pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
-            self._require(name, pair, "two numbers")
-        omegas = self.omega if isinstance(self.omega, tuple) else (self.omega,)
-        self._require("omega", all(map(_is_number, omegas)), "a number, or one per hidden layer")
+        self._check_numbers()
         for name in ("weight_init", "bias_init"):
-            value = getattr(self, name)
-            if not isinstance(value, tuple) or len(value) != 3 or any(v not in BOUNDS for v in value):
-                self._refuse(name, f"three of {sorted(BOUNDS)}")
-        self._require("init", self.init in ("per_network", "shared"), "'per_network' or 'shared'")
-        self._require("optimiser", self.optimiser == "adam", "'adam'")
-        self._require("schedule", self.schedule in ("constant", "cosine"), "'constant' or 'cosine'")
-        self._require("learning_rate", self.learning_rate > 0, "a number > 0")
-        self._require("betas", all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
-        self._require("epsilon", self.epsilon > 0, "a number > 0")
-        self._require("init_scale", self.init_scale > 0, "a number > 0")
-        low, high = self.value_range
-        self._require("value_range", high > low, "(low, high) with low < high")
+            chosen = getattr(self, name)
+            three = isinstance(chosen, tuple) and len(chosen) == 3 and all(str(bound) in BOUNDS for bound in chosen)
+            self._require(name, three, f"three of {', '.join(sorted(BOUNDS))}")
+        check_choice(*self._named("init"), ("per_network", "shared"), RecipeError)
+        check_choice(*self._named("optimiser"), ("adam",), RecipeError)
+        check_choice(*self._named("schedule"), ("constant", "cosine"), RecipeError)
         self.spec(2, 1)
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            self._refuse(name, expected)
+    def _check_numbers(self) -> None:
+        check_number(*self._named("output_offset"), error=RecipeError)
+        for name in ("init_scale", "learning_rate", "epsilon"):
+            check_number(*self._named(name), above=0, error=RecipeError)
+        if self.stop_psnr is not None:
+            check_number(*self._named("stop_psnr"), error=RecipeError)
+        check_whole(*self._named("steps"), 1, 10**6, RecipeError)
+        if self.points_per_step is not None:
+            check_whole(*self._named("points_per_step"), low=1, error=RecipeError)
+        widths = self.hidden if isinstance(self.hidden, tuple) else ()
+        self._require("hidden", bool(widths) and all(is_whole(w) and w >= 1 for w in widths), "whole numbers >= 1")
+        omegas = self.omega if isinstance(self.omega, tuple) else (self.omega,)
+        self._require("omega", all(map(is_number, omegas)), "a number, or one per hidden layer")
+        self._require("betas", _is_pair(self.betas) and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
+        ordered = _is_pair(self.value_range) and self.value_range[0] < self.value_range[1]
+        self._require("value_range", ordered, "two numbers (low, high) with low < high")
 
-    def _refuse(self, name: str, expected: str) -> None:
-        raise RecipeError(f"recipe {self.name!r}: {name} must be {expected}, found {getattr(self, name)!r}")
+    def _named(self, name: str) -> tuple[str, Any]:
+        """What messages call a field, and its value."""
+        return f"recipe {self.name!r}: {name}", getattr(self, name)
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        require(*self._named(name), holds, expected, RecipeError)
 
     def spec(self, in_dim: int, out_dim: int) -> NetworkSpec:
         """Architecture of the networks for objects with this many coordinates and channels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from weightspace.checks import check_choice
 from weightspace.errors import SourceError
 from weightspace.sources.cifar import Batch, Release, class_names, read_binary, read_python, source
 from weightspace.sources.image_source import ImageSource
@@ -23,8 +24,7 @@ def cifar100(path: str, labels: str = "fine") -> ImageSource:
     Raises:
         SourceError: a file is missing, damaged, or holds anything else; the message names it.
     """
-    if labels not in LABELS:
-        raise SourceError(f"source 'cifar100': labels must be one of {', '.join(LABELS)}, found {labels!r}")
+    check_choice("source 'cifar100': labels", labels, LABELS, SourceError)
     release = Release(path, "train", ("cifar-100-python", "cifar-100-binary"), "CIFAR-100")
 
     def read(name: str) -> Batch:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_whole
 from weightspace.errors import MissingExtraError, SourceError, closest
 from weightspace.network import evaluate
 from weightspace.sources.base import MOST_OBJECTS, Objects
@@ -124,11 +125,8 @@ def classifiers(data: str = "digits", count: int = 100_000, seed: int = 0) -> Cl
     """
     if not isinstance(data, str) or data not in DATA:
         raise SourceError(f"source 'classifiers': unknown data {data!r}: {closest(str(data), DATA)}")
-    for name, value, least, most in (("count", count, 1, MOST_OBJECTS), ("seed", seed, 0, 2**63 - 1)):
-        if type(value) is not int or not least <= value <= most:
-            raise SourceError(
-                f"source 'classifiers': {name} must be a whole number >= {least}, up to {most:,}, found {value!r}"
-            )
+    count = check_whole("source 'classifiers': count", count, 1, MOST_OBJECTS, SourceError)
+    seed = check_whole("source 'classifiers': seed", seed, 0, 2**63 - 1, SourceError)
     try:
         from sklearn import datasets
     except ImportError as error:

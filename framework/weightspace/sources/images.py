@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from weightspace.checks import check_choice, check_whole
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.files.class_folders import class_folders
 from weightspace.files.names import in_order
@@ -37,11 +38,9 @@ def images(path: str, size: int = 32, colour: str = "rgb", resize: str = "crop")
     except ImportError as error:
         raise MissingExtraError("pillow", "data", "the source 'images'") from error
     del PIL
-    for name, value, known in (("colour", colour, COLOURS), ("resize", resize, RESIZE)):
-        if value not in known:
-            raise SourceError(f"source 'images': {name} must be one of {', '.join(known)}, found {value!r}")
-    if type(size) is not int or not 2 <= size <= 4096:
-        raise SourceError(f"source 'images': size must be a whole number in 2..4096, found {size!r}")
+    check_choice("source 'images': colour", colour, COLOURS, SourceError)
+    check_choice("source 'images': resize", resize, RESIZE, SourceError)
+    size = check_whole("source 'images': size", size, 2, 4096, SourceError)
     root = Path(path).expanduser()
     found = class_folders(root, ENDINGS, "images", SourceError)
     files = [item for pool in found.pools for item in pool]

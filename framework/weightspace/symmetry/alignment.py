@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_whole
 from weightspace.errors import SpecError
 from weightspace.network import hidden_outputs
 from weightspace.symmetry.element import GroupElement, resolve_group
@@ -93,9 +94,8 @@ def _check(first: WeightBatch, second: WeightBatch, sweeps: int, restarts: int, 
         raise SpecError(f"alignment takes two batches of one dtype on one device, found {kinds}")
     if not bool(first.params.isfinite().all() and second.params.isfinite().all()):
         raise SpecError("alignment takes finite parameters, found NaN or infinity")
-    whole = isinstance(sweeps, int) and isinstance(restarts, int)
-    if not whole or sweeps < 1 or restarts < 0:
-        raise SpecError(f"sweeps must be a number >= 1 and restarts >= 0, found {sweeps} and {restarts}")
+    check_whole("sweeps", sweeps, low=1, error=SpecError)
+    check_whole("restarts", restarts, low=0, error=SpecError)
     if restarts and generator is None:
         raise SpecError("restarts are random: pass a torch.Generator")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_number
 from weightspace.errors import SpecError
 from weightspace.symmetry.element import GroupElement, resolve_group
 from weightspace.symmetry.scales import unit_scales
@@ -43,8 +44,7 @@ def canonicalise(batch: WeightBatch, group: str = "auto", tolerance: float = 1e-
 def canonical_element(batch: WeightBatch, group: str = "auto", tolerance: float = 1e-6) -> GroupElement:
     """The group element that brings each network to its canonical form: see ``canonicalise``."""
     symmetries = resolve_group(group, batch.spec)
-    if not 0 <= tolerance < 1:
-        raise SpecError(f"tolerance must be in 0..1, but not 1, found {tolerance}")
+    check_number("tolerance", tolerance, low=0, below=1, error=SpecError)
     element = GroupElement.identity(batch)
     if "scale" in symmetries:
         element = GroupElement(element.orders, scales=unit_scales(batch))

@@ -39,7 +39,7 @@ def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[
     Args:
         first, second, temperature: see ``nt_xent``.
     """
-    require(temperature > 0, "temperature", "> 0", temperature)
+    require("temperature", temperature, temperature > 0, "> 0")
     count = len(first)
     own = F.normalize(torch.stack([first, second], dim=1), dim=2)  # (n, 2, D): the rows of a pair side by side
     everyone, begin = gather(own)

@@ -283,9 +283,9 @@ def test_the_normaliser_uses_training_statistics_and_is_saved(random_batch) -> N
     ("cls", "arguments", "message"),
     [
         (DWS, {"layers": 0}, "DWS: layers must be at least 1, found 0"),
-        (DWS, {"pool": "sum"}, "pool must be 'mean', 'max' or 'attention', found 'sum'"),
-        (DWS, {"norm": "batch"}, "DWS: norm must be 'layer' or 'none', found 'batch'"),
-        (DWS, {"output": "graph"}, "DWS: output must be 'vector' or 'weights', found 'graph'"),
+        (DWS, {"pool": "sum"}, "pool must be one of mean, max, attention, found 'sum'"),
+        (DWS, {"norm": "batch"}, "DWS: norm must be layer or none, found 'batch'"),
+        (DWS, {"output": "graph"}, "DWS: output must be vector or weights, found 'graph'"),
         (DWS, {"output": "weights"}, "output 'weights' of networks 2-5-4-3 .* has 54 numbers, found out_dim 3"),
         (GNN, {"hidden": 1}, "GNN: hidden must be at least 2, found 1"),
         (GNN, {"probes": -1}, "GNN: probes must be at least 0, found -1"),

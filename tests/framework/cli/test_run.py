@@ -236,7 +236,7 @@ BAD = {
     "pairs": (["--data.positives", "augment"], "does not learn from pairs: leave data.positives out"),
     "bad argument": (
         ["--model.init_args.backbone.init_args.pool", "sum"],
-        "pool must be 'mean', 'max' or 'attention', found 'sum'",
+        "pool must be one of mean, max, attention, found 'sum'",
     ),
     "no checkpoint": (["--ckpt_path", "last"], "step-*.ckpt, found nothing"),
     "more processes than objects": (["--trainer.devices", "21"], "21 processes cannot share 20 objects"),

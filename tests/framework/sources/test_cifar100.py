@@ -76,5 +76,5 @@ def test_what_is_missing_or_damaged_is_named(spoil: Callable[[Path], object], me
 
 
 def test_other_labels_are_refused(release: Path) -> None:
-    with pytest.raises(SourceError, match="labels must be one of fine, coarse, found 'medium'"):
+    with pytest.raises(SourceError, match="labels must be fine or coarse, found 'medium'"):
         cifar100(str(release), labels="medium")

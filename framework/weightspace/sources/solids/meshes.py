@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import check_whole, require
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.files.class_folders import class_folders
 from weightspace.files.names import in_order
@@ -45,10 +46,8 @@ class MeshSource(SolidSource):
 
     def __init__(self, path: str, points: int, field: str, clamp: float, winding: bool, seed: int) -> None:
         super().__init__(points, field, clamp)
-        if type(winding) is not bool:
-            raise SourceError(f"source 'meshes': winding must be true or false, found {winding!r}")
-        if type(seed) is not int or seed < 0:
-            raise SourceError(f"source 'meshes': seed must be a whole number >= 0, found {seed!r}")
+        require("source 'meshes': winding", winding, isinstance(winding, bool), "true or false", SourceError)
+        seed = check_whole("source 'meshes': seed", seed, low=0, error=SourceError)
         self.root, self.seed = Path(path).expanduser(), seed
         options = {"points": points, "field": field, "clamp": clamp, "winding": winding, "seed": seed}
         self.arguments = {"path": str(self.root.resolve()), **options}

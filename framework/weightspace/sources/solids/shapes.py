@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import check_whole
 from weightspace.errors import SourceError
 from weightspace.sources.base import MOST_OBJECTS
 from weightspace.sources.solids.sdf import arc, box, extrude, revolve, torus
@@ -40,11 +41,8 @@ class ShapeSource(SolidSource):
 
     def __init__(self, count: int, points: int, field: str, clamp: float, seed: int) -> None:
         super().__init__(points, field, clamp)
-        for name, value, least, most in (("count", count, 1, MOST_OBJECTS), ("seed", seed, 0, 2**63 - 1)):
-            if type(value) is not int or not least <= value <= most:
-                raise SourceError(
-                    f"source 'shapes': {name} must be a whole number >= {least}, up to {most:,}, found {value!r}"
-                )
+        count = check_whole("source 'shapes': count", count, 1, MOST_OBJECTS, SourceError)
+        seed = check_whole("source 'shapes': seed", seed, 0, 2**63 - 1, SourceError)
         self.arguments = {"count": count, "points": points, "field": field, "clamp": clamp, "seed": seed}
         self.seed = seed
         self.class_names = tuple(CLASSES)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import check_choice, check_number, is_whole, require
 from weightspace.errors import SourceError
 from weightspace.sources.base import MOST_POINTS, Source
 
@@ -35,14 +36,11 @@ class SolidSource(Source):
     in_dim, out_dim = 3, 1
 
     def __init__(self, points: int, field: str, clamp: float) -> None:
-        if type(points) is not int or not 2 <= points <= MOST_POINTS or points % 2:
-            raise SourceError(
-                f"source {self.name!r}: points must be an even number >= 2, up to {MOST_POINTS:,}, found {points!r}"
-            )
-        if field not in FIELDS:
-            raise SourceError(f"source {self.name!r}: field must be one of {', '.join(FIELDS)}, found {field!r}")
-        if isinstance(clamp, bool) or not isinstance(clamp, (int, float)) or not 0 < clamp <= 2:
-            raise SourceError(f"source {self.name!r}: clamp must be a number in (0, 2], found {clamp!r}")
+        owner = f"source {self.name!r}"
+        even = is_whole(points) and 2 <= points <= MOST_POINTS and points % 2 == 0
+        require(f"{owner}: points", points, even, f"an even number in 2..{MOST_POINTS:,}", SourceError)
+        check_choice(f"{owner}: field", field, FIELDS, SourceError)
+        check_number(f"{owner}: clamp", clamp, above=0, high=2, error=SourceError)
         if field == "occupancy" and clamp != CLAMP:
             raise SourceError(f"source {self.name!r}: clamp {clamp} has no effect with field=occupancy: leave it out")
         self.field, self.clamp, self.uniform = field, clamp, points // 2
