@@ -18,7 +18,19 @@ import weightspace as ws
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ws.__file__).parent
 #: Packages with names for authors of plugins, or for everybody; all others say that they are internal.
-PUBLIC = {"augment", "backbones", "data", "distributed", "fitting", "sources", "symmetry", "tasks", "testing", "zoo"}
+PUBLIC = {
+    "augment",
+    "backbones",
+    "data",
+    "distributed",
+    "fitting",
+    "importing",
+    "sources",
+    "symmetry",
+    "tasks",
+    "testing",
+    "zoo",
+}
 INTERNAL = "Internal: may change in any release."
 
 

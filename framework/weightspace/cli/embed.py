@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from safetensors.torch import save
 
 from weightspace.backbones import Backbone
@@ -17,6 +16,7 @@ from weightspace.cli.parser import Parser
 from weightspace.entry_points import load_plugin
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
+from weightspace.progress import Display
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 
@@ -44,7 +44,11 @@ def embed_cli(arguments: list[str]) -> None:
         raise ConfigError(f"--out {out}: there is no folder {out.parent}")
     console = make_console()
     chunks = torch.arange(len(zoo)).split(CHUNK)
-    parts = [embed(encoder, zoo.batch(rows)) for rows in track(chunks, "networks", console=console, transient=True)]
+    parts = []
+    with Display(console=console).bar("embedding") as report:
+        for rows in chunks:
+            parts.append(embed(encoder, zoo.batch(rows)))
+            report(int(rows[-1]) + 1, len(zoo))
     columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "target": zoo.targets}
     metadata = {
         "encoder": json.dumps(describe_encoder(options.encoder)),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
-from weightspace.cli.zoo_exchange import export, import_
 from weightspace.cli.zoo_table import zoo_table
 from weightspace.figures.images import save_figure
 from weightspace.figures.zoo import overview_figure, zoo_figure
@@ -15,6 +15,7 @@ from weightspace.fitting import RECIPES, fit_zoo, load_recipe
 from weightspace.fitting.origin import check_origin, source_of, told_arguments
 from weightspace.fitting.repair import repair_zoo
 from weightspace.fitting.verify import verify
+from weightspace.importing import export_zoo, import_zoo
 from weightspace.zoo import Zoo
 
 console = make_console()
@@ -67,7 +68,7 @@ def fit(recipe: str, set: list[str] | None, source_set: list[str] | None, **opti
 
 
 def _import_parser() -> Parser:
-    parser = _parser(import_, "source")
+    parser = _parser(import_zoo, "source", "progress")
     parser.add_argument("source", type=str, help="folder (or .npz file) of the networks")
     return parser
 
@@ -130,10 +131,10 @@ def show(
 
 
 #: name -> (what makes the parser, what is called with the options)
-COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[..., None]]] = {
+COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[..., object]]] = {
     "fit": (_fit_parser, fit),
-    "import": (_import_parser, import_),
-    "export": (_of_zoo(export), export),
+    "import": (_import_parser, partial(import_zoo, progress=True)),
+    "export": (_of_zoo(export_zoo), partial(export_zoo, progress=True)),
     "info": (_of_zoo(info), info),
     "verify": (_of_zoo(check), check),
     "repair": (_of_zoo(repair_zoo), repair),

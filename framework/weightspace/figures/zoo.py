@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from weightspace.checks import check_whole
 from weightspace.errors import ZooError
 from weightspace.figures.images import SIDE, as_images, decoded_images, image_grid
 from weightspace.figures.solids import decoded_solids, solid_grid, true_solids
@@ -26,8 +27,7 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
     Raises:
         ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
     """
-    if count < 1:
-        raise ZooError(f"count must be at least 1, found {count}")
+    check_whole("count", count, low=1, error=ZooError)
     if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from weightspace.checks import check_choice
 from weightspace.distributed import in_any_process, rank, world_size
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting.base import Fitter
@@ -66,8 +67,7 @@ def choose_fitter(
             fitter is for.
         RecipeError: the recipe asks for something that the fitter does not use; mode "compiled" and no compiler works.
     """
-    if mode not in MODES:
-        raise ConfigError(f"mode: expected auto, compiled or eager, found {mode!r}")
+    check_choice("mode", mode, MODES)
     if isinstance(objects, ClassifierSource):
         return _for_classifiers(recipe, objects, mode, device)
     if not isinstance(objects, Source):

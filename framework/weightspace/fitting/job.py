@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import check_whole
 from weightspace.distributed import first_then_all, rank, wait_for_all, world_size
 from weightspace.errors import ZooError
 from weightspace.fitting.base import Fitted, Fitter
@@ -50,9 +51,7 @@ class ZooPlan:
 
     def __post_init__(self) -> None:
         for name, low in (("train", 1), ("val", 0), ("test", 0), ("views", 1), ("eval_views", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if type(value) is not int or value < low:
-                raise ZooError(f"{name} must be a whole number of at least {low}, found {value!r}")
+            object.__setattr__(self, name, check_whole(name, getattr(self, name), low, error=ZooError))
         if self.seed >= 2**63 or self.networks > MOST:
             raise ZooError(
                 f"a zoo has {MOST:,} networks at most, and a seed of 63 bits: found {self.networks:,} networks and "

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
-from weightspace.errors import ConfigError, ZooError
+from weightspace.checks import check_whole
+from weightspace.errors import ZooError
 from weightspace.files import read_regular
 from weightspace.fitting.origin import check_origin, refuse_origin, source_of, told_arguments
 from weightspace.fitting.quality import psnr
@@ -38,8 +39,7 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
         ZooError: the first check that fails, naming the file or the network.
         SourceError: the source cannot be found, or is not the given one.
     """
-    if sample < 0:
-        raise ConfigError(f"sample must be at least 0, found {sample}")
+    check_whole("sample", sample, low=0)
     if not sample:
         refuse_origin(path, source, " with sample 0, which looks at no source: leave one of them out")
     check_origin(zoo.path, zoo.header, path, source)

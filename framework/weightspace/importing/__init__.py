@@ -1,9 +1,11 @@
 """Bringing networks that others have fitted into a zoo, and taking them out again.
 
-Internal: may change in any release.
+Public are ``import_zoo`` and ``export_zoo``; all else may change in any release.
 """
 
+from weightspace.importing.export import export_zoo
 from weightspace.importing.formats import FORMATS
 from weightspace.importing.listing import Entry, LeftOut, Listing
+from weightspace.importing.zoo import import_zoo
 
-__all__ = ["FORMATS", "Entry", "LeftOut", "Listing"]
+__all__ = ["FORMATS", "Entry", "LeftOut", "Listing", "export_zoo", "import_zoo"]

@@ -20,16 +20,43 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from weightspace.errors import ZooError
+from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.files import hold, remove_leftover, write_whole
 from weightspace.importing.labels_table import LABELS
 from weightspace.importing.spec_file import SPEC
 from weightspace.importing.target_file import TARGET, TargetFile
+from weightspace.progress import Display
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 
 #: Rows that are in memory at once.
 BLOCK = 1024
+
+
+def export_zoo(zoo: str | Path | Zoo, out: str | Path, format: str = "folder", progress: bool | None = None) -> Path:
+    """Writes the networks of a zoo as files that anybody can read, and that can be imported again.
+
+    Args:
+        zoo: folder of the zoo, or the zoo itself.
+        out: a folder that does not exist yet, or is empty.
+        format: folder (a safetensors file per network, with labels.csv, spec.json and target.json) or numpy (arrays).
+        progress: whether to show lines and a bar; default where somebody looks: on a terminal, or in a notebook.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: an unknown format.
+        ZooError: no whole zoo, or a folder that holds something or cannot be written.
+    """
+    if format not in EXPORTS:
+        raise ConfigError(f"unknown format {format!r}: {closest(format, EXPORTS)}")
+    opened, folder = zoo if isinstance(zoo, Zoo) else Zoo(zoo), Path(out).expanduser()
+    display = Display(progress)
+    with display.bar("exporting") as report:
+        EXPORTS[format](opened, folder, lambda done: report(done, len(opened)))
+    display.say(f"{len(opened)} networks in {folder}")
+    return folder
 
 
 def export_folder(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
@@ -122,7 +149,7 @@ def whole_folder(out: Path, needed: int) -> Iterator[Path]:
         ZooError: ``out`` exists already and is not an empty folder, or cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ZooError(f"{out} exists already: choose another --out, or remove it")
+        raise ZooError(f"{out} exists already: choose another folder, or remove it")
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     lock = -1
     try:

@@ -98,9 +98,7 @@ def nfn(root: Path, prefix: str | None = None, key: str | None = None) -> Listin
             view = "0" if folder["copy"] is None else str(int(folder["copy"]) + 1)
             listing.entries.append(Entry(name, str(int(number[1])), view, folder["label"]))
     if len(prefixes) > 1:
-        raise ZooError(
-            f"{root} has folders of several prefixes: choose one by --prefix {' or '.join(sorted(prefixes))}"
-        )
+        raise ZooError(f"{root} has folders of several prefixes: choose one by prefix {' or '.join(sorted(prefixes))}")
     return listing
 
 
@@ -140,7 +138,7 @@ def folder(
         facts = _by_expression(found.files, label_regex)
     else:
         read = [(name, *class_and_split(name)) for name in found.files]
-        check_divided(root, read, ZooError, "; or give labels by --labels or --label_regex")
+        check_divided(root, read, ZooError, "; or give labels or label_regex")
         facts = {name: Row(kind or "", split) for name, kind, split in read}
     for name in found.files:
         where, row = split_of(name), facts.get(name)
@@ -189,9 +187,7 @@ def _splits_file(root: Path, given: str | None) -> Path:
     found = sorted(path for path in root.glob("*.json") if "split" in path.name)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise ZooError(
-            f"expected one JSON file with 'splits' in its name in {root}, found {names}: give it by --splits"
-        )
+        raise ZooError(f"expected one JSON file with 'splits' in its name in {root}, found {names}: give it by splits")
     return found[0]
 
 

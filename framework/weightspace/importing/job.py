@@ -93,7 +93,7 @@ class ZooImport:
         if self.strict and self.listing.left_out:
             first = self.listing.left_out[0]
             raise ZooError(
-                f"--strict: {len(self.listing.left_out)} networks do not fit, first {first.name}: {first.reason}"
+                f"strict: {len(self.listing.left_out)} networks do not fit, first {first.name}: {first.reason}"
             )
         self.writer.sizes = [len(entries) for entries in self._parts()]
         with self.writer as writer:
@@ -129,7 +129,7 @@ class ZooImport:
             except ValueError as error:
                 left_out.append({"path": entry.name, "reason": str(error)})
                 if self.strict:
-                    raise ZooError(f"--strict: {entry.name} does not fit: {error}") from error
+                    raise ZooError(f"strict: {entry.name} does not fit: {error}") from error
             if place % 256 == 255:
                 earlier = sum(map(len, self.writer.left_out.values()))
                 report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(left_out)))

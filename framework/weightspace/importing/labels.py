@@ -51,7 +51,7 @@ class Labels:
         if kind == "class" and names and unknown:
             raise ZooError(
                 f"the labels {', '.join(unknown[:10])} are none of the classes that target.json names "
-                f"({', '.join(self.names[:10])}): add them there, or give --target class to number all labels anew"
+                f"({', '.join(self.names[:10])}): add them there, or give target class to number all labels anew"
             )
 
     def target(self, entry: Entry, contents: Contents) -> list[float]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from weightspace.checks import check_whole
 from weightspace.errors import ZooError
 from weightspace.files.names import in_order, split_called
 from weightspace.files.walk import most_frequent
@@ -90,6 +91,8 @@ class Listing(ABC):
         Raises:
             ZooError: there is no network; counts that do not fit, or splits that are there already.
         """
+        for name, count in (("val", val), ("test", test), ("seed", seed)):
+            check_whole(name, count, low=0, error=ZooError)
         if not self.entries:
             left_out = [(network.name, network.reason) for network in self.left_out]
             raise ZooError(f"no network to import at {self.root}: {most_frequent(left_out + self.not_networks)}")
@@ -99,21 +102,21 @@ class Listing(ABC):
             raise ZooError(f"{self.root}: {missing} of {len(self.entries)} networks have no split")
         if (val and "val" in there) or (test and "test" in there):
             raise ZooError(
-                f"{self.root} says which networks are for test and validation: leave --val and --test out, or give the "
+                f"{self.root} says which networks are for test and validation: leave val and test out, or give the "
                 "one that it does not have"
             )
         drawn = bool(val or test)
         if seed and (self.ordered or not drawn):
             raise ZooError(
-                f"--seed {seed} has no effect: no validation or test objects are drawn at random; leave it out"
+                f"seed {seed} has no effect: no validation or test objects are drawn at random; leave it out"
             )
         if None in there or drawn:
             self._draw(val, test, seed)
 
     def _draw(self, val: int, test: int, seed: int) -> None:
         objects = list(in_order(entry.object for entry in self.entries if entry.split in (None, "train")))
-        if val < 0 or test < 0 or val + test >= len(objects):
-            raise ZooError(f"--val {val} and --test {test} leave none of {len(objects)} objects for training")
+        if val + test >= len(objects):
+            raise ZooError(f"val {val} and test {test} leave none of {len(objects)} objects for training")
         if not self.ordered:
             objects = [objects[i] for i in np.random.default_rng(seed).permutation(len(objects))]
         train = len(objects) - val - test
@@ -158,7 +161,7 @@ class Listing(ABC):
                     raise ZooError(f"{entry.name} is listed twice, {both}")
                 raise ZooError(
                     f"{other.name} and {entry.name} would be of one object, {both}: tell where the view is in the "
-                    "path, as --view_from 'view_{view}/', or --view_from none, if each network is of another object"
+                    "path by view_from, as 'view_{view}/', or 'none' if each network is of another object"
                 )
 
     @cached_property

@@ -33,7 +33,7 @@ def network_part(data: Mapping[Any, Any], key: str | None = None) -> dict[str, T
     if key is not None:
         return _called(nodes, networks, key)
     if len(networks) > 1:
-        raise NetworkError(f"holds several networks ({', '.join(networks)}): choose one by --key {networks[0]}")
+        raise NetworkError(f"holds several networks ({', '.join(networks)}): choose one by key {networks[0]}")
     found = nodes[networks[0]] if networks else max(nodes.values(), key=len, default={})
     if not found:
         raise NetworkError("expected tensors by name, found none")
@@ -49,7 +49,7 @@ def _called(nodes: dict[str, dict[str, Tensor]], networks: list[str], key: str) 
             part = {n.removeprefix(f"{begins}."): t for n, t in tensors.items() if n.startswith(f"{begins}.")}
             if part:
                 return part
-    raise NetworkError(f"holds nothing called {key!r}, as --key asks for; there are {', '.join(nodes) or 'no tensors'}")
+    raise NetworkError(f"holds nothing called {key!r}, as key asks for; there are {', '.join(nodes) or 'no tensors'}")
 
 
 def _nodes(data: Mapping[Any, Any], path: str = TOP, depth: int = DEPTH) -> Iterator[tuple[str, dict[str, Tensor]]]:

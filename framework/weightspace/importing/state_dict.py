@@ -137,7 +137,7 @@ def _load_torch(path: Path, size: int) -> Any:
 def _parts(tensors: dict[str, Tensor]) -> str:
     """Names that parts of it begin with, as a hint."""
     parts = dict.fromkeys(name.partition(".")[0] for name in tensors if name.count(".") > 1)
-    return f": choose a part of it by --key {' or '.join(parts)}" if len(parts) > 1 else ""
+    return f": choose a part of it by key {' or '.join(parts)}" if len(parts) > 1 else ""
 
 
 def _shapes(tensors: dict[str, Tensor]) -> str:

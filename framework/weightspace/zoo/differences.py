@@ -1,4 +1,4 @@
-"""In what two jobs differ, in the words of the options that a user gave."""
+"""In what two jobs differ, in the words of the arguments that a user gave."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-#: How a field of a job's part is asked for.
-OPTIONS = {
-    "plan": "--{}",
-    "recipe": "--set {}",
+#: What a field of a job's part is called; a part that is not listed comes before its field's name.
+FIELDS = {
+    "plan": "{}",
+    "recipe": "recipe field {}",
     "versions": "version of {}",
-    "spec": "--{}",
-    "imported": "--{}",
-    "source_arguments": "--source_set {}",
+    "spec": "{}",
+    "imported": "{}",
+    "source_arguments": "source argument {}",
 }
-#: The same for what has no parts.
-WORDS = {"mode": "--mode", "device": "--device", "value_range": "--value_range", "kind": "--target"}
+#: The argument that decides what a job calls otherwise.
+WORDS = {"kind": "target"}
 #: What a user rarely gives: the same networks, but for their last bits.
 CIRCUMSTANCES = {"versions", "mode", "device"}
 
@@ -30,14 +30,14 @@ def differing(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collecti
 
 
 def told(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collection[str]) -> list[str]:
-    """One line for each option in which two jobs differ.
+    """One line for each argument in which two jobs differ.
 
     Args:
         found, asked: what the provenances of both say.
         keys: what of it is their job.
 
     >>> told({"plan": {"train": 5, "seed": 0}}, {"plan": {"train": 6, "seed": 0}}, ["plan"])
-    ['--train: 5 there, 6 asked']
+    ['train: 5 there, 6 asked']
     """
     kinds = [_kind(job) for job in (found, asked)]
     if kinds[0] != kinds[1]:
@@ -55,22 +55,20 @@ def _lines(key: str, found: Mapping[str, Any], asked: Mapping[str, Any]) -> list
         names = [_name(recipe) for recipe in (then, now)]
         fields = [leaf for leaf in _leaves(then, now) if leaf[0] != "name"]
         if not fields or names[0].split(",")[0] != names[1].split(",")[0]:
-            return [_line("--recipe", *names)]
-        return [_line(OPTIONS[key].format(name), a, b) for name, a, b in fields]
-    words = OPTIONS.get(key, f"{key}.{{}}")
+            return [_line("recipe", *names)]
+        return [_line(FIELDS[key].format(name), a, b) for name, a, b in fields]
+    words = FIELDS.get(key, f"{key}.{{}}")
     return [_line(words.format(name) if name else WORDS.get(key, key), a, b) for name, a, b in _leaves(then, now)]
 
 
 def _source(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     names = [job["source"].get("name") for job in (found, asked)]
     if names[0] != names[1]:
-        return [_line("--source", *names)]
+        return [_line("source", *names)]
     # an unfinished zoo of an earlier version does not say its arguments
     leaves = _leaves(found.get("source_arguments", asked.get("source_arguments")), asked.get("source_arguments", {}))
-    lines = [
-        _line("--path" if name == "path" else OPTIONS["source_arguments"].format(name), a, b) for name, a, b in leaves
-    ]
-    return lines or [f"--source: the objects of {names[0]} are others now than they were there"]
+    lines = [_line(name if name == "path" else FIELDS["source_arguments"].format(name), a, b) for name, a, b in leaves]
+    return lines or [f"source: the objects of {names[0]} are others now than they were there"]
 
 
 def _kind(job: Mapping[str, Any]) -> str:

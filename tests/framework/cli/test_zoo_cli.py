@@ -104,7 +104,7 @@ def test_options_without_an_effect_are_refused(
     fit = ["zoo", "fit", "--source", "digits", "--train", "5", "--out", str(tmp_path / "z")]
     for command, message in (
         ([*fit, "--eval_views", "2"], "eval_views 2 has no effect without val and test"),
-        ([*take, "--seed", "3"], "--seed 3 has no effect"),
+        ([*take, "--seed", "3"], "seed 3 has no effect"),
         (["zoo", "verify", str(digits_zoo), "--sample", "-1"], "sample must be at least 0, found -1"),
         (["zoo", "verify", str(digits_zoo), "--sample", "0", "--path", "x"], "path has no effect with sample 0"),
         (["zoo", "verify", out, "--path", "x"], f"path has no effect: {out} was not fitted here"),
@@ -122,7 +122,7 @@ def test_another_import_is_refused_in_words(
     assert main(["zoo", "export", str(digits_zoo), "--out", str(files), "--format", "numpy"]) == 0
     assert main([*take, "--format", "numpy"]) == 0
     assert main([*take, "--format", "numpy", "--value_range", "[-1, 1]"]) == 2
-    assert "another job:\n  --value_range: [0.0, 1.0] there, [-1.0, 1.0] asked\n" in capsys.readouterr().err
+    assert "another job:\n  value_range: [0.0, 1.0] there, [-1.0, 1.0] asked\n" in capsys.readouterr().err
     np.save(files / "object.npy", np.load(files / "object.npy") + 5000)
     assert main([*take, "--format", "numpy"]) == 2
     assert "another job:\n  files: other networks, labels or splits than then\n" in capsys.readouterr().err

@@ -52,14 +52,14 @@ def test_progress_counts_networks(tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"viws": 2}, "did you mean 'views'"),
         ({"recipe": "sirem"}, "unknown recipe 'sirem'"),
         ({"steps": 2.5}, "steps must be a whole number"),
-        ({"train": 2.5}, "train must be a whole number of at least 1, found 2.5"),
+        ({"train": 2.5}, "train must be a whole number, at least 1, found 2.5"),
         ({"train": 2000}, "has 1797 objects: train 2000, val 0 and test 0 ask for more"),
         ({"eval_views": 2}, "eval_views 2 has no effect"),
         ({"source": "digit"}, "did you mean 'digits'"),
         ({"path": "x"}, "it takes no arguments"),
         ({"source": load_source("digits"), "source_arguments": {"size": 3}}, "size: of no effect"),
         ({"device": "abacus"}, "device 'abacus' cannot be used here"),
-        ({"mode": "fast"}, "expected auto, compiled or eager"),
+        ({"mode": "fast"}, "mode must be one of auto, compiled, eager"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words_of_python(

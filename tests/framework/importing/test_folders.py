@@ -56,8 +56,8 @@ def test_the_split_that_is_not_there_is_drawn(tmp_path: Path, save_networks: Cal
     ("names", "options", "message"),
     [
         (["train/cat/0.pth", "dog/1.pth"], [], "dog/1.pth is in no folder of a split (train, val, test)"),
-        (["train/0.pth", "test/1.pth"], [], "or give labels by --labels or --label_regex"),
-        (["train/cat/0.pth", "test/cat/1.pth"], ["--test", "1"], "leave --val and --test out"),
+        (["train/0.pth", "test/1.pth"], [], "or give labels or label_regex"),
+        (["train/cat/0.pth", "test/cat/1.pth"], ["--test", "1"], "leave val and test out"),
         (["a.txt", ".b.pth"], [], "no network to import"),
     ],
 )

@@ -117,7 +117,7 @@ def test_one_view_layout_read_as_many_is_told(tmp_path: Path, capsys: pytest.Cap
     paths = [f"mnist_{item}/net.pth" for item in range(4)]
     (root / "splits.json").write_text(json.dumps({"train": {"path": paths, "label": [0, 1, 0, 1]}}))
     assert main(["zoo", "import", str(root), "--format", "dwsnets", "--out", str(tmp_path / "z")]) == 2
-    assert "--view_from none" in capsys.readouterr().err
+    assert "view_from, as 'view_{view}/', or 'none'" in capsys.readouterr().err
     assert not (tmp_path / "z").exists()
 
 
@@ -175,7 +175,7 @@ def test_strict_makes_it_an_error(tree: Path, tmp_path: Path, capsys: pytest.Cap
     damage(tree, tmp_path / "trap")
     command = ["zoo", "import", str(tree), "--format", "dwsnets", "--strict", "true", "--out", str(tmp_path / "z")]
     assert main(command) == 2
-    assert "--strict: 1 networks do not fit, first /home/somebody/data/inrs/1/shoe_1/net.pth" in capsys.readouterr().err
+    assert "strict: 1 networks do not fit, first /home/somebody/data/inrs/1/shoe_1/net.pth" in capsys.readouterr().err
     save(as_published(siren(11)), tree / "1/shoe_1/net.pth")
     assert main(command) == 2
     assert "0/shoe_0/net.pth does not fit: another architecture" in capsys.readouterr().err
@@ -255,7 +255,7 @@ def test_nfn_of_several_prefixes(nfn_tree: Path, tmp_path: Path, capsys: pytest.
     save({}, nfn_tree / "elsewhere.pth")
     command = ["zoo", "import", str(nfn_tree), "--format", "nfn", "--out", str(tmp_path / "z")]
     assert main(command) == 2
-    assert "choose one by --prefix randinit or test" in capsys.readouterr().err
+    assert "choose one by prefix randinit or test" in capsys.readouterr().err
     assert main([*command, "--prefix", "randinit"]) == 0
     assert len(Zoo(tmp_path / "z")) == 15
 
@@ -394,13 +394,13 @@ def test_export_overwrites_nothing(digits_zoo: Path, tmp_path: Path, capsys: pyt
     [
         (["--format", "dwsnet"], "did you mean 'dwsnets'"),
         (["--format", "nfn", "--splits", "x.json"], "splits: an option of dwsnets, not of nfn"),
-        (["--format", "dwsnets", "--val", "3"], "leave --val and --test out"),
+        (["--format", "dwsnets", "--val", "3"], "leave val and test out"),
         (["--format", "dwsnets", "--view_from", "view/"], "a pattern with one {view}"),
         (
             ["--format", "dwsnets", "--splits", "none.json"],
             "none.json should be the splits, {split: paths}, and cannot be read",
         ),
-        (["--format", "folder"], "activation: weights do not tell it"),
+        (["--format", "folder"], "weights do not tell it: give sine (with omega), tanh or relu"),
         (["--format", "folder", "--activation", "sine", "--test", "50"], "leave none of 12 objects"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "("], "not a regular expression"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "a"], "no group for the label"),

@@ -59,7 +59,7 @@ def test_training_checkpoints(tmp_path: Path, network: Network, prefix: str, aro
 
 def test_of_several_networks_one_is_chosen(tmp_path: Path, network: Network) -> None:
     both = {"model": network(0), "model_ema": network(1), "epoch": 3}
-    with pytest.raises(ValueError, match=r"several networks \(model, model_ema\): choose one by --key model"):
+    with pytest.raises(ValueError, match=r"several networks \(model, model_ema\): choose one by key model"):
         read(tmp_path, both)
     assert same(read(tmp_path, both, "model_ema"), network(1))
     mixed = {**network(0), "ema": {"shadow": network(1)}}
@@ -71,7 +71,7 @@ def test_of_several_networks_one_is_chosen(tmp_path: Path, network: Network) -> 
 
 def test_of_a_module_with_several_parts_one_is_chosen(tmp_path: Path, network: Network) -> None:
     state = {**named("net.", network(0)), **named("teacher.", network(1)), "loss.weight": torch.ones(3)}
-    with pytest.raises(ValueError, match="--key net or teacher or loss|--key net or teacher"):
+    with pytest.raises(ValueError, match="by key net or teacher"):
         read(tmp_path, {"state_dict": state})
     for key in ("teacher", "state_dict.teacher"):
         assert same(read(tmp_path, {"state_dict": state, "callbacks": {}}, key), network(1))

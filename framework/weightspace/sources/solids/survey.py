@@ -8,9 +8,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.progress import track
-
 from weightspace.files import JSON_LIMIT, read_regular, write_whole
+from weightspace.progress import Display
 from weightspace.sources.cache import cache_folder
 from weightspace.sources.solids.mesh_file import leak, parse_mesh, read_file
 from weightspace.text import PlainConsole
@@ -56,10 +55,12 @@ def survey(root: Path, files: list[Path]) -> list[Finding]:
     console = PlainConsole(stderr=True)
     if len(new) >= MANY:
         console.print(f"looking at {len(new):,} mesh files; what is found is remembered in {memory}")
-    rows = track(new.items(), "looking", console=console, disable=not console.is_terminal or len(new) < MANY)
+    display = Display(show=console.is_terminal and len(new) >= MANY, console=console)
     try:
-        for name, file in rows:
-            known[name] = _look(file)
+        with display.bar("looking", "files") as report:
+            for number, (name, file) in enumerate(new.items(), start=1):
+                known[name] = _look(file)
+                report(number, len(new))
     finally:  # also of a survey that was stopped
         if new:
             _remember(memory, {name: known[name] for name in names if name in known})

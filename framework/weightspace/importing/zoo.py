@@ -1,0 +1,153 @@
+"""Making a zoo of networks that others have fitted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from weightspace.checks import check_number
+from weightspace.errors import ConfigError, ZooError, closest
+from weightspace.importing import job
+from weightspace.importing.arrays import ArrayListing
+from weightspace.importing.formats import FORMATS, Format
+from weightspace.importing.job import ZooImport, common_widths
+from weightspace.importing.listing import Listing
+from weightspace.importing.spec_file import SPEC, read_spec
+from weightspace.importing.target_file import TargetFile, read_target
+from weightspace.progress import Display
+from weightspace.spec import NetworkSpec
+from weightspace.zoo import Zoo
+from weightspace.zoo.header import FILE, ZooHeader
+
+
+def import_zoo(
+    source: str | Path,
+    out: str | Path,
+    *,
+    format: str,
+    splits: str | Path | None = None,
+    view_from: str | None = None,
+    prefix: str | None = None,
+    labels: str | Path | None = None,
+    label_regex: str | None = None,
+    key: str | None = None,
+    spec: str | Path | None = None,
+    activation: str | None = None,
+    omega: float | Sequence[float] | None = None,
+    output_offset: float | None = None,
+    value_range: Sequence[float] | None = None,
+    target: str | None = None,
+    val: int = 0,
+    test: int = 0,
+    seed: int = 0,
+    strict: bool = False,
+    progress: bool | None = None,
+) -> Zoo:
+    """Brings networks that others have fitted into a zoo. An import that was cut goes on when it is run again.
+
+    Args:
+        source: folder (or .npz file) of the networks.
+        out: folder of the zoo.
+        format: dwsnets, nfn, folder or numpy.
+        splits: JSON file with the paths of each split, for dwsnets.
+        view_from: where the view is in a path, as 'view_{view}/', or none: for dwsnets (default '{view}/') and folder.
+        prefix: of the folders, for nfn.
+        labels: CSV with the columns path, label and perhaps object, view, split, for folder.
+        label_regex: regular expression for the path, whose first group is the label, for folder.
+        key: where the network is in files that hold more, as model_ema, or state_dict.net in a checkpoint; "." for the
+            file itself. Not for numpy.
+        spec: JSON file with the architecture, for numpy.
+        activation: sine, tanh or relu; dwsnets and nfn have sine.
+        omega: frequency of sine layers (30 if not given), or one for each hidden layer.
+        output_offset: constant that the networks add to their output; dwsnets has 0.5.
+        value_range: what 0 and 1 of the objects are in the outputs; nfn has [-1, 1].
+        target: class, or value for numbers; default what target.json beside the networks says (exports have one), else
+            class.
+        val: validation objects, where the files name no splits.
+        test: test objects, where the files name no splits.
+        seed: of the choice of these objects.
+        strict: make a network that does not fit an error.
+        progress: whether to show lines and a bar; default where somebody looks: on a terminal, or in a notebook.
+
+    Raises:
+        ConfigError: an argument that is wrong, missing, or not of this format.
+        ZooError: files that cannot be understood, or a folder that cannot be written or holds another zoo.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format {format!r}: {closest(format, FORMATS)}")
+    if target not in (None, "class", "value"):
+        raise ConfigError(f"target: expected class or value, found {target!r}")
+    chosen, root, display = FORMATS[format], Path(source).expanduser(), Display(progress)
+    if not root.exists():
+        raise ZooError(f"there is nothing at {root} to import")
+    given = {"splits": splits, "view_from": view_from, "prefix": prefix, "labels": labels, "label_regex": label_regex,
+             "key": key, "spec": spec}  # fmt: skip
+    listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
+    listing.divide(val, test, seed)
+    known = _known_target(chosen, root, target)
+    listing.settle(known.kind)
+    network = _architecture(listing, chosen, activation, omega, output_offset)
+    display.say(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
+    limits = [check_number("value_range", end) for end in value_range or known.value_range or chosen.value_range]
+    facts = {"imported": {"format": format}, "value_range": limits} | ({} if key is None else {"key": key})
+    notes = {"import_path": str(root.resolve())}
+    run = ZooImport(listing, network, out, known.kind, facts, notes, strict, known.names)
+    finished = (run.writer.path / FILE).exists()
+    header = _run(run, display)
+    if finished:
+        display.say("finished already: nothing to do")
+    display.list_left_out([*listing.not_networks, *((item["path"], item["reason"]) for item in header.left_out)])
+    display.say(f"zoo of {header.rows} networks at {out}")
+    return Zoo(out, check=finished)  # an import has checked what it has not written itself
+
+
+def _options(format: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options, all of which the format must take."""
+    for name in given:
+        takers = [key for key, each in FORMATS.items() if name in inspect.signature(each.make).parameters]
+        if format not in takers:
+            raise ConfigError(f"{name}: an option of {' and '.join(takers)}, not of {format}")
+    return given
+
+
+def _known_target(chosen: Format, root: Path, kind: str | None) -> TargetFile:
+    """Kind and names of the targets, and the value range: as asked, or as an export's ``target.json`` says."""
+    known = read_target(root if root.is_dir() else root.parent) if kind is None and chosen.exported else None
+    return known or TargetFile(kind or "class", ())
+
+
+def _architecture(
+    listing: Listing,
+    chosen: Format,
+    activation: str | None,
+    omega: float | Sequence[float] | None,
+    output_offset: float | None,
+) -> NetworkSpec:
+    """From a file where there is one, else found out, as far as it can be."""
+    facts = (activation, omega, output_offset)
+    if isinstance(listing, ArrayListing) or (chosen.activation is None and (listing.root / SPEC).is_file()):
+        if any(fact is not None for fact in facts):
+            raise ConfigError(f"activation, omega and output_offset are in {SPEC}: leave them out")
+        return listing.spec if isinstance(listing, ArrayListing) else read_spec(listing.root / SPEC)
+    name = activation or chosen.activation
+    if name is None:
+        raise ConfigError("activation is missing, and weights do not tell it: give sine (with omega), tanh or relu")
+    frequency = 1.0 if name != "sine" and omega is None else chosen.omega if omega is None else omega
+    frequencies = tuple(frequency) if isinstance(frequency, Sequence) else frequency
+    offset = chosen.output_offset if output_offset is None else output_offset
+    return NetworkSpec(common_widths(listing), name, frequencies, offset)
+
+
+def _run(run: ZooImport, display: Display) -> ZooHeader:
+    with display.bar("importing") as report:
+
+        def show(state: job.Progress) -> None:
+            report(state.done, state.total, f"{state.left_out} left out" if state.left_out else "")
+
+        try:
+            return run.run(show)
+        except KeyboardInterrupt:
+            kept = f"stopped: whole shards in {run.writer.path} are kept, run it again to go on"
+            raise KeyboardInterrupt(kept) from None
