@@ -53,6 +53,7 @@ def blocks(page: Path) -> list[Block]:
 def run_page(page: Path) -> None:
     """Runs the blocks of a page in order, in the current folder. Its Python blocks share their names."""
     module = sys.modules["page"] = types.ModuleType("page")  # classes of a page can be pickled
+    sys.path.insert(0, "")  # modules that it writes can be imported
     for block in blocks(page):
         if block.reason or block.language not in (*RUN, "toml"):
             continue
@@ -65,7 +66,8 @@ def run_page(page: Path) -> None:
             subprocess.run(["bash", "-euo", "pipefail", "-c", MAKE.sub("", block.text)], check=True)
         elif block.language == "yaml":  # part of a configuration: whether it is one
             Path("part.yaml").write_text(block.text, encoding="utf-8")
-            command = ["weightspace", "fit", "-c", "experiments/quickstart.yaml", "-c", "part.yaml", "--print_config"]
+            options = ["-c", "experiments/quickstart.yaml", "-c", "part.yaml", "--print_config"]
+            command = [sys.executable, "-m", "weightspace", "fit", *options]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
