@@ -172,7 +172,7 @@ def _backbone_class(name: str) -> Callable[..., Backbone]:
     known = {dotted(cls): cls for cls in _subclasses(Backbone)}  # type: ignore[type-abstract]
     found_at = [path for path, cls in known.items() if name in (path, name_of(cls))]
     found_at = found_at or [path for path, cls in known.items() if means(name, cls)]
-    how = "name the class yourself: load_encoder(path, classes=[...]), weightspace embed --backbone DOTTED.PATH"
+    how = "name the class yourself: load_backbone(path, classes=[...]), or backbone: DOTTED.PATH for weightspace embed"
     if not found_at:
         raise ConfigError(
             f"the backbone {name!r} is not installed, nor imported, which a file has no say in: {how}. "

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
 from weightspace.augment.registry import GROUP, parameters_of
+from weightspace.checks import check_whole
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.entry_points import origin
@@ -84,8 +85,7 @@ def _figure(options: Namespace) -> Figure | None:
     if options.zoo is None:
         return None
     for name, (low, high) in LIMITS.items():
-        if not low <= options[name] <= high:
-            raise ConfigError(f"--{name} must be in {low}..{high}, found {options[name]}")
+        check_whole(f"--{name}", options[name], low, high)
     if not options.out.endswith(".png"):
         raise ConfigError(f"--out: pictures are PNG files, expected a name that ends in .png, found {options.out!r}")
     zoo = Zoo(options.zoo)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weightspace.checks import require
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
 from weightspace.distributed import gather
@@ -55,8 +56,9 @@ def write_predictions(path: Path, found: dict[str, Tensor], data: ZooDataModule,
     target, rows = data.target, data.rows_of(found["object"], found["view"])
     true, classes = data.targets_of(rows), "probability" in found
     result = found["probability" if classes else "prediction"]
-    if top_k is not None and not (classes and 1 <= top_k <= len(target.names)):
-        raise ConfigError(f"top_k must be in 1..{len(target.names)}, and of classes, found {top_k}")
+    if top_k is not None:
+        known = classes and 1 <= top_k <= len(target.names)
+        require("top_k", top_k, known, f"in 1..{len(target.names)}, and of classes")
     lines = _class_lines(result, true, target, top_k) if classes else _value_lines(result, true, target)
     text = io.StringIO()
     writer = csv.writer(text)

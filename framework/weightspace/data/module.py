@@ -91,7 +91,7 @@ class ZooDataModule(pl.LightningDataModule):
         if positives not in (None, "augment") and not self._views(self._train).min() > 1:
             raise ConfigError(
                 f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
-                f"n_views {n_views}) has objects with one: fit it with --views 2 or more, or take positives: augment"
+                f"n_views {n_views}) has objects with one: fit it with views=2 or more, or take positives: augment"
             )
 
     @property
@@ -185,7 +185,7 @@ class ZooDataModule(pl.LightningDataModule):
         """
         rows = self.zoo.rows("test", first_view_only=True)
         if not len(rows):
-            raise ConfigError(f"{self.zoo.path} has no test objects: fit it with --test N")
+            raise ConfigError(f"{self.zoo.path} has no test objects: fit it with some, for instance test=100")
         tests = [rows] + ([self._internal] if len(self._internal) else [])
         return [self._loader(r, self.eval_batch_size) for r in tests]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from weightspace.activations import ACTIVATIONS
 from weightspace.checks import check_choice
 from weightspace.distributed import in_any_process, rank, world_size
 from weightspace.errors import ConfigError, RecipeError
@@ -79,8 +80,10 @@ def _for_classifiers(recipe: Recipe, objects: ClassifierSource, mode: str, devic
     spec = recipe.spec(objects.in_dim, objects.out_dim)
     if mode == "compiled":
         raise ConfigError("mode: classifiers are trained eagerly, take mode 'eager' or 'auto'")
-    if spec.activation == "sine":
-        raise ConfigError(f"recipe {recipe.name!r} makes sine networks: classifiers need the recipe 'classifier'")
+    if ACTIVATIONS[spec.activation].has_frequency:
+        raise ConfigError(
+            f"recipe {recipe.name!r} makes {spec.activation} networks: classifiers need the recipe 'classifier'"
+        )
     return ClassifierFitter(recipe, spec, device)
 
 

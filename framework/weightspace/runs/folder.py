@@ -83,15 +83,15 @@ class RunFolder:
         if self.holds_run:
             state = "a finished" if self.metrics_file.exists() else "an unfinished"
             raise ConfigError(
-                f"{self.path} holds {state} run: go on with --ckpt_path last, replace it with "
-                "--overwrite true, or choose another --seed_everything or --experiment"
+                f"{self.path} holds {state} run: go on with ckpt_path=last, replace it with "
+                "overwrite=true, or choose another seed_everything or experiment"
             )
 
     def lock(self) -> Lock:
         """The right to train in this folder, which one process has at a time: a lock on its file ``.lock``."""
         busy = ConfigError(
-            f"another process is training in {self.path}: wait for it, stop it, or choose another --seed_everything or "
-            "--experiment"
+            f"another process is training in {self.path}: wait for it, stop it, or choose another seed_everything or "
+            "experiment"
         )
         return Lock(self.path / LOCK, busy)
 

@@ -101,11 +101,11 @@ class ContrastiveTask(Task):
                 "ContrastiveTask needs other networks in a batch: data.batch_size must be at least 2, "
                 f"found {data.batch_size}"
             )
-        for split, option in (("train", "--train"), ("val", "--val")):
+        for split in ("train", "val"):
             if data.count_objects(split) == 1:
                 raise ConfigError(
                     f"ContrastiveTask needs other networks in a batch, and {data.zoo.path} has one object for {split}: "
-                    f"fit it with {option} 2 or more"
+                    f"fit it with {split}=2 or more"
                 )
         if self.norm == "batch" and trainer.world_size > 1 and trainer.strategy.root_device.type != "cuda":
             raise ConfigError(

@@ -81,7 +81,7 @@ class RegressionTask(Task):
         if len(rows) and (data.zoo.targets[rows] == data.zoo.targets[rows[0]]).all(0).any():
             raise ConfigError(
                 f"the validation objects of {data.zoo.path} ({len(rows)}) have one target, which leaves no variance "
-                "for R2 to explain: fit it with more of them (--val N), or with none"
+                "for R2 to explain: fit it with more of them (val=100), or with none"
             )
 
     @property

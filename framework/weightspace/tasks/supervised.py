@@ -94,7 +94,7 @@ class SupervisedTask(Task):
         if len(data.class_names) < 2:
             raise ConfigError(
                 f"{type(self).__name__} needs two classes or more, and {data.zoo.path} has one, {data.class_names[0]!r}"
-                ". A model that has learned it among others can be tested on it (--ckpt_path)"
+                ". A model that has learned it among others can be tested on it (ckpt_path)"
             )
 
     def build(self, data: ZooDataModule, classes: int) -> nn.Module:

@@ -113,7 +113,7 @@ def write_plugin(name: str, out: Path, kind: str = "augmentation") -> list[Path]
         raise ConfigError(f"unknown kind of plugin {kind!r}: {closest(kind, KINDS)}")
     check_name(name, kind)
     if out.exists():
-        raise ConfigError(f"{out} exists: choose another name, or another folder with --out")
+        raise ConfigError(f"{out} exists: choose another name, or another folder (out)")
     files = render(name, kind)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

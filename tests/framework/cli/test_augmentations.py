@@ -62,7 +62,7 @@ def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
         (["rotate", "--set", "angle=9"], "its parameters: degrees=30.0, p=1.0"),
         (["positive_scale", "--zoo", "ZOO", "--out", "OUT"], "valid for relu networks only"),
         (["rotate", "--zoo", "ZOO", "--out", "OUT", "--count", "0"], "--count must be in 1..32, found 0"),
-        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--seed", "-1"], "--seed must be in 0..4294967295, found -1"),
+        (["rotate", "--zoo", "ZOO", "--out", "OUT", "--seed", "-1"], "--seed must be in 0..4,294,967,295, found -1"),
         (["rotate", "--zoo", "ZOO", "--out", "x.jpg"], "expected a name that ends in .png, found 'x.jpg'"),
         (["rotate", "--zoo", "no/where", "--out", "OUT"], "no/where"),
     ],

@@ -66,8 +66,8 @@ PAIRS = {"positives": "augment", "augmentations": ["gaussian_noise"]}
     ("counts", "names", "task", "data", "message"),
     [
         ((9, 3, 0), ["only"], "SupervisedTask", {}, "needs two classes or more, and small has one, 'only'"),
-        ((1, 3, 0), None, "ContrastiveTask", PAIRS, "has one object for train: fit it with --train 2 or more"),
-        ((9, 1, 0), None, "ContrastiveTask", PAIRS, "has one object for val: fit it with --val 2 or more"),
+        ((1, 3, 0), None, "ContrastiveTask", PAIRS, "has one object for train: fit it with train=2 or more"),
+        ((9, 1, 0), None, "ContrastiveTask", PAIRS, "has one object for val: fit it with val=2 or more"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(

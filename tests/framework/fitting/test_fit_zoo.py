@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from folders import contents
 from weightspace.cli.main import main
 from weightspace.errors import WeightspaceError
 from weightspace.fitting import fit_zoo, load_recipe
@@ -17,10 +18,6 @@ from weightspace.sources import load_source
 from weightspace.zoo import Zoo
 
 SIREN: dict[str, Any] = {"recipe": "siren", "steps": 3, "hidden": (4, 4)}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_python_and_the_command_line_make_the_same_bytes(

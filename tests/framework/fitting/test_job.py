@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import contents
 from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.errors import ZooError
@@ -27,10 +28,6 @@ SIZES = ["--train", "500", "--val", "50", "--test", "50"]
 
 def fit(out: Path, *options: str) -> int:
     return main([*FIT, *options, "--out", str(out)])
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import contents
 from weightspace.cli.main import main
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting import job
@@ -33,10 +34,6 @@ def three_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def zoo(three_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(job, "SHARD_ROWS", 25)
     return Path(shutil.copytree(three_shards, tmp_path / "moved"))
-
-
-def contents(zoo: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(zoo)): path.read_bytes() for path in sorted(zoo.rglob("*")) if path.is_file()}
 
 
 def flip(path: Path, bit: int) -> None:

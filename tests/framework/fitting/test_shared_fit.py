@@ -12,16 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from folders import contents
 from warm import warm_ranks
 from weightspace.cli.main import main
 
 FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--train", "700", "--val", "20", "--test", "20"]
 FIT += ["--views", "2", "--mode", "eager", "--set", "hidden=[8, 8]"]  # 1,440 networks: six shards
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def start(processes: int, *options: str, fit: list[str] = FIT) -> subprocess.Popen[str]:

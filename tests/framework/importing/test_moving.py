@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folders import contents
 from PIL import Image
 from weightspace.cli.main import main
 from weightspace.fitting import job as fitting
@@ -48,10 +49,6 @@ def check_moving(command: Callable[[Path], list[str]], root: Path, monkeypatch: 
     assert contents(away / "half") == contents(away / "whole")
     assert str(home) not in (away / "half/zoo.json").read_text()
     return Zoo(away / "half")
-
-
-def contents(zoo: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(zoo)): path.read_bytes() for path in sorted(zoo.rglob("*")) if path.is_file()}
 
 
 def pictures(root: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_zoo_of_classifiers(classifier_zoo: Path, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "siren"], "classifiers need --recipe classifier"),
+        (["--recipe", "siren"], "classifiers need the recipe 'classifier'"),
         (["--recipe", "classifier", "--mode", "compiled"], "classifiers are trained eagerly"),
         (["--recipe", "classifier", "--source_set", "data=iriss"], "did you mean 'iris'"),
     ],
