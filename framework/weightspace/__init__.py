@@ -88,8 +88,16 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'weightspace' has no attribute {name!r}: {closest(name, __all__)}")
     found = getattr(import_module(f"weightspace.{_HOME_OF[name]}"), name)
     globals()[name] = found
+    import_module("weightspace.zoo").Zoo.picture = _draw  # with any name, since functions give zoos, too
     return found
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _draw(zoo: Zoo) -> bytes | None:
+    """The picture of a zoo in a notebook; what draws is imported with the first one."""
+    from weightspace.figures.notebook import notebook_picture
+
+    return notebook_picture(zoo)

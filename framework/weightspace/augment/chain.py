@@ -37,6 +37,9 @@ class AugmentationChain:
         self.seed, self.paired = seed, paired
         self._replayed = False
 
+    def __repr__(self) -> str:
+        return f"AugmentationChain({list(self.augmentations)}, seed={self.seed})"
+
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError if an augmentation is not valid for such networks.
 

@@ -46,8 +46,10 @@ def build_augmentations(entries: Sequence[Entry | Augmentation]) -> list[Augment
 
     Raises:
         AugmentationError: unknown name (with the known ones and the closest match), wrong arguments (with the
-            signature), or a malformed entry.
+            signature), a malformed entry, or no list of entries.
     """
+    if isinstance(entries, (str, Mapping, Augmentation)):
+        raise AugmentationError(f"augmentations must be a list, found {entries!r}: write [{entries!r}]")
     return [entry if isinstance(entry, Augmentation) else _build(entry) for entry in entries]
 
 

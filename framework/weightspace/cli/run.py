@@ -43,6 +43,7 @@ from weightspace.callbacks.best_checkpoint import check_names
 from weightspace.callbacks.launcher import watch_peers
 from weightspace.callbacks.run_end import reason_of_end
 from weightspace.cli.console import make_console
+from weightspace.cli.data_options import serve_zoo
 from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
 from weightspace.cli.predictions import joined, write_predictions
@@ -51,7 +52,6 @@ from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, sa
 from weightspace.cli.trainer_options import check_trainer, check_writer
 from weightspace.cli.work import check_work
 from weightspace.constructed import check_constructed, constructing
-from weightspace.data import ZooDataModule
 from weightspace.data.loading import dead_worker
 from weightspace.entry_points import choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
@@ -181,7 +181,7 @@ class RunCLI(LightningCLI):
         super().__init__(
             model_class=pl.LightningModule,
             trainer_class=RunTrainer,
-            datamodule_class=ZooDataModule,
+            datamodule_class=serve_zoo,
             subclass_mode_model=True,
             parser_class=RunParser,
             trainer_defaults={

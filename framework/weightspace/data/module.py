@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
+from weightspace.augment.registry import Entry
 from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
@@ -31,7 +34,7 @@ class ZooDataModule(pl.LightningDataModule):
     Splits are by object, as the zoo has them. Validation and test use each object's first view, and no augmentation.
 
     Args:
-        zoo: folder of the zoo.
+        zoo: folder of a zoo, or the zoo.
         batch_size: networks per training batch and process, >= 1.
         eval_batch_size: networks per validation, test and prediction batch.
         n_views: use only the first views of each training object; None: all.
@@ -40,7 +43,7 @@ class ZooDataModule(pl.LightningDataModule):
         positives: None, or what makes the pairs of contrastive training. Each goes through the chain with draws of its
             own: "augment" (a network and itself), "views" (two neural views of an object), "both" (one or the other, at
             random). An epoch then visits every object once, and validation has pairs, too.
-        augmentations: names, or {name: {parameter: value}}, in order.
+        augmentations: names, {name: {parameter: value}}, or instances, in order.
         seed: of the order of batches, the augmentations and the label subset, >= 0. None: that of the run
             (``seed_everything``) on the command line, 0 in Python.
         num_workers: loader processes; 0 is fastest for zoos in memory.
@@ -55,14 +58,14 @@ class ZooDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        zoo: str,
+        zoo: str | Path | Zoo,
         batch_size: int = 64,
         eval_batch_size: int = 512,
         n_views: int | None = None,
         label_fraction: float = 1.0,
         internal_test: bool = False,
         positives: str | None = None,
-        augmentations: list[str | dict[str, Any]] | None = None,
+        augmentations: Sequence[Entry | Augmentation] | None = None,
         seed: int | None = None,
         num_workers: int = 0,
         memory_gb: float = 4.0,
@@ -74,7 +77,7 @@ class ZooDataModule(pl.LightningDataModule):
         for name, value in {"seed": seed, "num_workers": num_workers}.items():
             check_whole(f"data.{name}", value, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
-        self.zoo = Zoo(zoo)
+        self.zoo = zoo if isinstance(zoo, Zoo) else Zoo(zoo)
         #: which networks ``predict_dataloader`` serves
         self.predict_split = "test"
         self.serve(None)
@@ -93,6 +96,17 @@ class ZooDataModule(pl.LightningDataModule):
                 f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
                 f"n_views {n_views}) has objects with one: fit it with views=2 or more, or take positives: augment"
             )
+
+    def __repr__(self) -> str:
+        pairs = "" if self.positives is None else f" of pairs ({self.positives})"
+        used = ", ".join(map(repr, self.chain.augmentations)) or "none"
+        return (
+            f"{type(self).__name__} of {self.zoo.path}: {len(self._train):,} training networks {self.spec}\n"
+            f"  batches{pairs}: {self.batch_size}, seed {self.seed}\n  augmentations: {used}"
+        )
+
+    def __str__(self) -> str:
+        return repr(self)  # Lightning's own would read all networks
 
     @property
     def spec(self) -> NetworkSpec:

@@ -21,6 +21,8 @@ from weightspace.text import figure_text
 
 #: Pixels along a picture of a network whose object's size is not known.
 SIDE = 64
+#: Pixels per inch of a figure.
+DPI = 120
 
 
 def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = None) -> Figure:
@@ -54,6 +56,23 @@ def decoded_images(batch: WeightBatch, side: int, value_range: tuple[float, floa
     return images if batch.spec.out_dim in (1, 3) else images[:, :1]
 
 
+def drawn(figure: Figure) -> NDArray[np.uint8]:
+    """Draws a figure; its pixels (H, W, 4) with alpha."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():  # names in scripts that the font has not
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """The pixels (H, W, 4) of a figure as a PNG file's content."""
+    content = io.BytesIO()
+    imsave(content, pixels, format="png", dpi=DPI)
+    return content.getvalue()
+
+
 def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
     """Draws a figure, writes it as a PNG, and returns its pixels (H, W, 4) with alpha; makes the folder.
 
@@ -63,17 +82,10 @@ def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
     target = Path(path)
     if target.suffix != ".png":
         raise ZooError(f"pictures are PNG files: expected a name that ends in .png, found {str(path)!r}")
-    figure.set_dpi(120)
-    canvas = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():  # names in scripts that the font has not
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())
-    content = io.BytesIO()
-    imsave(content, pixels, format="png", dpi=120)
+    pixels = drawn(figure)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content.getbuffer())
+        write_whole(target, png(pixels))
     except OSError as error:
         raise ZooError(f"the picture {target} cannot be written: {error.strerror or error}") from error
     return pixels

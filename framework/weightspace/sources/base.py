@@ -13,6 +13,7 @@ from torch import Tensor
 from weightspace.constructed import check_constructed
 from weightspace.entry_points import choices, gives, load_plugin
 from weightspace.errors import SourceError
+from weightspace.text import listed, shown
 
 GROUP = "weightspace.sources"
 #: Objects, and points of each, that a source can be asked for: more are a mistake, or a file's claim.
@@ -50,6 +51,14 @@ class Objects(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def __repr__(self) -> str:
+        kind, names = ("classes", self.class_names) if self.class_names else ("targets", self.target_names)
+        return (
+            f"{type(self).__name__} {self.name!r}: {len(self):,} objects "
+            f"({self.num_train:,} train, {self.num_val:,} val, {self.num_test:,} test); "
+            f"{self.in_dim} -> {self.out_dim}; {kind}: {listed([shown(name, 40) for name in names], most=10)}"
+        )
 
     @property
     def num_test(self) -> int:

@@ -16,7 +16,7 @@ from weightspace.network import grid
 from weightspace.sources.base import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSource(Source):
     """Labelled images of one size.
 

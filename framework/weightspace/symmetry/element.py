@@ -16,7 +16,7 @@ from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shif
 Parts = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupElement:
     """One symmetry of each network of a batch: permutation first, then sign, then phase or scale.
 
@@ -42,6 +42,12 @@ class GroupElement:
     signs: Parts | None = None
     phases: Parts | None = None
     scales: Parts | None = None
+
+    def __repr__(self) -> str:
+        given = {"sign": self.signs, "phase": self.phases, "scale": self.scales}
+        parts = ["permutation", *(name for name, part in given.items() if part is not None)]
+        count, widths = len(self.orders[0]) if self.orders else 0, ", ".join(str(o.shape[1]) for o in self.orders)
+        return f"GroupElement({count} networks, {'+'.join(parts)} of {widths} hidden neurons)"
 
     @classmethod
     def identity(cls, batch: WeightBatch) -> GroupElement:

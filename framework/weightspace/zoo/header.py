@@ -51,9 +51,9 @@ class ZooHeader:
     spec: NetworkSpec
     target: dict[str, Any]
     quality: list[str]
-    provenance: dict[str, Any]
-    shards: list[ShardEntry]
-    left_out: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, Any] = field(repr=False)
+    shards: list[ShardEntry] = field(repr=False)
+    left_out: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
     def rows(self) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import ClassVar, overload
 
 import numpy as np
 import torch
@@ -36,6 +37,9 @@ class Zoo:
         ZooError: no zoo, an unfinished or altered one, or a shard that is missing, truncated, altered or foreign, or
             has networks that are not finite, or labels that are no classes.
     """
+
+    #: Draws what notebooks show beside the text, as PNG. The front door of the package sets it: zoos know no figures.
+    picture: ClassVar[Callable[[Zoo], bytes | None] | None] = None
 
     def __init__(self, path: str | Path, check: bool = True) -> None:
         self.path = Path(path).expanduser()
@@ -69,6 +73,10 @@ class Zoo:
     def __repr__(self) -> str:
         sizes = torch.bincount(self.splits, minlength=len(SPLITS)).tolist()
         return overview(self.path, self.header, dict(zip(SPLITS, sizes, strict=True)))
+
+    def _repr_png_(self) -> bytes | None:
+        draw = type(self).picture
+        return None if draw is None else draw(self)
 
     def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool]]:
         # another process maps the files itself: their pages are shared, not sent

@@ -6,6 +6,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import pytest
 import torch
+import weightspace as ws
 from torch import nn
 from weightspace.augment import Augmentation
 from weightspace.data import ZooDataModule
@@ -320,3 +321,15 @@ def test_rows_that_are_not_there(many_shards: Path) -> None:
     for row in (-1, 220):
         with pytest.raises(IndexError, match=r"has rows 0\.\.219"):
             Zoo(many_shards).params(torch.tensor([row]))
+
+
+def test_a_zoo_and_augmentations_may_be_objects(zoo: Zoo) -> None:
+    flip = ws.augmentation("sign_flip")
+    data = ZooDataModule(zoo, augmentations=[flip, "permute", {"mixup_aligned": {"alpha": 0.5}}])
+    assert data.zoo is zoo
+    assert data.chain.augmentations[0] is flip
+    assert [type(a).__name__ for a in data.chain.augmentations] == ["SignFlip", "Permute", "MixUpAligned"]
+    assert str(data) == repr(data)
+    assert "180 training networks 2-8-8-1 sine" in repr(data)
+    with pytest.raises(AugmentationError, match=r"must be a list, found 'sign_flip': write \['sign_flip'\]"):
+        ZooDataModule(zoo, augmentations="sign_flip")
