@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
     from weightspace.batch import WeightBatch
     from weightspace.data import ZooDataModule
+    from weightspace.fitting import fit_zoo
+    from weightspace.importing import export_zoo, import_zoo
     from weightspace.network import evaluate
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
@@ -57,6 +59,9 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "check_source",
     "check_task",
     "evaluate",
+    "export_zoo",
+    "fit_zoo",
+    "import_zoo",
 ]
 
 #: Public names by the package or module, below this one, that they are imported from.
@@ -65,6 +70,8 @@ _HOMES = {
     "backbones": ("Backbone", "Canonical", "DWS", "GNN", "GraphTransformer", "MLP", "Probe", "ScaleGNN"),
     "batch": ("WeightBatch",),
     "data": ("ZooDataModule",),
+    "fitting": ("fit_zoo",),
+    "importing": ("export_zoo", "import_zoo"),
     "network": ("evaluate",),
     "sources": ("Source",),
     "spec": ("NetworkSpec",),
