@@ -57,7 +57,7 @@ class Objects(ABC):
         return (
             f"{type(self).__name__} {self.name!r}: {len(self):,} objects "
             f"({self.num_train:,} train, {self.num_val:,} val, {self.num_test:,} test); "
-            f"{self.in_dim} -> {self.out_dim}; {kind}: {listed([shown(name, 40) for name in names], most=10)}"
+            f"inputs {self.in_dim}, outputs {self.out_dim}; {kind}: {listed([shown(name, 40) for name in names], most=10)}"
         )
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import weightspace as ws
 from weightspace.figures.notebook import notebook_picture
-from weightspace.zoo import Zoo
+from weightspace.zoo import Zoo, ZooWriter
+from weightspace.zoo.header import ZooHeader
 
 
 def test_the_front_door_has_notebooks_draw_networks(digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +22,12 @@ def test_the_front_door_has_notebooks_draw_networks(digits_zoo: Path, monkeypatc
     assert zoo._repr_png_() is None, "without the front door there is the text alone"
 
 
-def test_networks_that_cannot_be_drawn_are_text_alone(classifier_zoo: Path) -> None:
-    assert ws.Zoo(classifier_zoo)._repr_png_() is None
+def test_networks_that_cannot_be_drawn_are_text_alone(tmp_path: Path) -> None:
+    spec = ws.NetworkSpec((4, 3, 1), "relu")
+    columns = {name: torch.zeros(2, dtype=torch.int64) for name in ("target", "object", "view")}
+    with ZooWriter(tmp_path, {}, ZooHeader(spec, {"kind": "class", "names": ["one"]}, [], {}, [])) as writer:
+        params = {"params": torch.ones(2, spec.num_params), "quality": torch.zeros(2, 0)}
+        writer.write({**columns, **params, "split": torch.zeros(2, dtype=torch.uint8)}, [])
+        writer.finish()
+    assert ws.Zoo(tmp_path)._repr_png_() is None
+    assert "4-3-1 relu" in repr(ws.Zoo(tmp_path))
