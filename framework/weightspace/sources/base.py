@@ -54,10 +54,11 @@ class Objects(ABC):
 
     def __repr__(self) -> str:
         kind, names = ("classes", self.class_names) if self.class_names else ("targets", self.target_names)
+        known = listed([shown(name, 40) for name in names], most=10)
         return (
             f"{type(self).__name__} {self.name!r}: {len(self):,} objects "
             f"({self.num_train:,} train, {self.num_val:,} val, {self.num_test:,} test); "
-            f"inputs {self.in_dim}, outputs {self.out_dim}; {kind}: {listed([shown(name, 40) for name in names], most=10)}"
+            f"inputs {self.in_dim}, outputs {self.out_dim}; {kind}: {known}"
         )
 
     @property
