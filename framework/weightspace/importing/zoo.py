@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weightspace.checks import check_number
+from weightspace.activations import ACTIVATIONS
+from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.importing import job
 from weightspace.importing.arrays import ArrayListing
@@ -77,8 +78,8 @@ def import_zoo(
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, FORMATS)}")
-    if target not in (None, "class", "value"):
-        raise ConfigError(f"target: expected class or value, found {target!r}")
+    if target is not None:
+        check_choice("target", target, ("class", "value"))
     chosen, root, display = FORMATS[format], Path(source).expanduser(), Display(progress)
     if not root.exists():
         raise ZooError(f"there is nothing at {root} to import")
@@ -133,8 +134,10 @@ def _architecture(
         return listing.spec if isinstance(listing, ArrayListing) else read_spec(listing.root / SPEC)
     name = activation or chosen.activation
     if name is None:
-        raise ConfigError("activation is missing, and weights do not tell it: give sine (with omega), tanh or relu")
-    frequency = 1.0 if name != "sine" and omega is None else chosen.omega if omega is None else omega
+        names = [f"{name} (with omega)" if each.has_frequency else name for name, each in ACTIVATIONS.items()]
+        raise ConfigError(f"activation is missing, and weights do not tell it: give one of {', '.join(names)}")
+    has_frequency = name in ACTIVATIONS and ACTIVATIONS[name].has_frequency
+    frequency = omega if omega is not None else chosen.omega if has_frequency else 1.0
     frequencies = tuple(frequency) if isinstance(frequency, Sequence) else frequency
     offset = chosen.output_offset if output_offset is None else output_offset
     return NetworkSpec(common_widths(listing), name, frequencies, offset)

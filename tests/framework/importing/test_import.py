@@ -400,7 +400,7 @@ def test_export_overwrites_nothing(digits_zoo: Path, tmp_path: Path, capsys: pyt
             ["--format", "dwsnets", "--splits", "none.json"],
             "none.json should be the splits, {split: paths}, and cannot be read",
         ),
-        (["--format", "folder"], "weights do not tell it: give sine (with omega), tanh or relu"),
+        (["--format", "folder"], "weights do not tell it: give one of sine (with omega), tanh, relu"),
         (["--format", "folder", "--activation", "sine", "--test", "50"], "leave none of 12 objects"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "("], "not a regular expression"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "a"], "no group for the label"),

@@ -37,7 +37,7 @@ def test_python_and_the_command_line_make_the_same_files(
         ({"format": "nmpy"}, "did you mean 'numpy'"),
         ({"source": "/nowhere"}, "there is nothing at /nowhere to import"),
         ({"labels": "table.csv"}, "labels: an option of folder, not of numpy"),
-        ({"target": "classes"}, "target: expected class or value"),
+        ({"target": "classes"}, "target must be class or value"),
         ({"test": 3.5}, "test must be a whole number, at least 0, found 3.5"),
         ({"test": 3}, "leave val and test out"),
         ({"seed": 3}, "seed 3 has no effect"),

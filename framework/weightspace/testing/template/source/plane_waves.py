@@ -8,6 +8,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from weightspace.checks import check_whole
 from weightspace.errors import SourceError
 from weightspace.sources import Source
 
@@ -30,8 +31,7 @@ class PlaneWaves(Source):
         limits = {"count": (1, 1_000_000), "directions": (1, 180), "size": (2, 1000), "seed": (0, 2**63 - 1)}
         self.arguments = {"count": count, "directions": directions, "size": size, "seed": seed}
         for name, (low, high) in limits.items():
-            if not low <= self.arguments[name] <= high:
-                raise SourceError(f"{self.name}: {name} must be in {low}..{high}, found {self.arguments[name]}")
+            check_whole(f"{self.name}: {name}", self.arguments[name], low, high, SourceError)
         self.num_train = count  # there are no validation and test sets of its own: they are drawn from these
         self.targets = np.arange(count, dtype=np.int64) % directions
         self.class_names = tuple(f"{180 * k / directions:g} degrees" for k in range(directions))
