@@ -24,13 +24,17 @@ def is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def is_number(value: object) -> bool:
-    """Whether it is a finite real number, of Python or NumPy; True and False are not.
+def is_number(value: object, finite: bool = True) -> bool:
+    """Whether it is a real number, of Python or NumPy, not NaN, and not infinite where it has to be finite.
+
+    True and False are not.
 
     >>> is_number(3), is_number(0.5), is_number(float("nan")), is_number("3"), is_number(True)
     (True, True, False, False, False)
     """
-    return isinstance(value, Real) and not isinstance(value, bool) and -math.inf < value < math.inf  # type: ignore[operator]
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return -math.inf < value < math.inf or (not finite and abs(value) == math.inf)  # type: ignore[operator]
 
 
 def require(name: str, value: object, holds: bool, expected: str, error: Raises = ConfigError) -> None:
@@ -95,7 +99,7 @@ def check_number(
     weightspace.errors.ConfigError: dropout must be in [0, 1), found 1.5
     """
     expected, inside = _in_words(low, high, above, below), False
-    if is_number(value) or (not finite and value in (-math.inf, math.inf)):
+    if is_number(value, finite):
         inside = low <= value <= high and (above is None or value > above) and (below is None or value < below)
     else:
         expected = f"a {'finite ' if finite else ''}number, {expected}".removesuffix(", ")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from weightspace.augment import Augmentation
 from weightspace.checks import check_choice, check_number, check_rates, check_sizes, check_whole, require
 from weightspace.errors import AugmentationError, ConfigError, RecipeError
 
@@ -94,6 +95,15 @@ def test_a_choice_names_what_is_known(value, known, message: str) -> None:
         check_choice("x", value, known)
     assert str(caught.value) == message
     assert check_choice("x", next(iter(known)), known) == next(iter(known))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, 1, math.nan, math.inf, "0.5", None, True, np.True_])
+def test_authors_of_augmentations_have_the_same_checks(value) -> None:
+    with pytest.raises(AugmentationError, match=r"^Augmentation: scale must be in 0..1, but not 1, found "):
+        Augmentation.in_range("scale", value, 0, 1, exclude=(1,))
+    with pytest.raises(AugmentationError, match=r"^Augmentation: count must be .*in 2..1,000, found "):
+        Augmentation.whole("count", value, 2, 1_000)
+    assert Augmentation.in_range("scale", math.inf, 0, math.inf) == math.inf
 
 
 def test_several_arguments_of_a_class_are_checked_at_once() -> None:

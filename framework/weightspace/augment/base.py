@@ -179,7 +179,7 @@ class Augmentation(Callback, ABC):
             AugmentationError: it is not such a number; names augmentation, parameter, range and value.
         """
         expected = f"in {low:g}..{high:g}" + "".join(f", but not {end:g}" for end in exclude)
-        holds = is_number(value) and low <= value <= high and value not in exclude
+        holds = is_number(value, finite=False) and low <= value <= high and value not in exclude
         require(f"{cls.__name__}: {parameter}", value, holds, expected, AugmentationError)
         return float(value)
 

@@ -166,7 +166,7 @@ def test_any_flipped_bit_is_found(zoo: Path, file: str) -> None:
             "has the plan of 4 shards",
         ),
         ("recipe", {"hidden": [5, 4], "steps": 9}, "its source and recipe make 2-5-4-1 sine"),
-        ("recipe", {"hidden": [4, 4], "steps": 10**12}, "steps must be a whole number"),
+        ("recipe", {"hidden": [4, 4], "steps": 10**12}, "steps must be in 1..1,000,000"),
         ("device", "meta", "device 'meta' cannot be used here"),
     ],
 )
