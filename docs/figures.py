@@ -12,7 +12,6 @@ import torch
 import weightspace as ws
 from torch import Tensor
 from torch.nn.functional import interpolate
-from weightspace.augment import AugmentationChain, build_augmentations
 from weightspace.figures.images import image_grid, save_figure
 from weightspace.sources import load_source
 
@@ -34,7 +33,7 @@ def second_layer(batch: ws.WeightBatch) -> Tensor:
 
 def augmented(batch: ws.WeightBatch, name: str, **arguments: float) -> ws.WeightBatch:
     """The batch after one augmentation."""
-    return AugmentationChain(build_augmentations([{name: arguments}]), seed=3)(batch)
+    return ws.augmentation(name, **arguments)(batch, seed=3)
 
 
 def objects(batch: ws.WeightBatch) -> Tensor:
