@@ -68,7 +68,7 @@ def load_encoder(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Ba
     if names := _names(description, classes):
         description, tensors = _renamed(description, names), _renamed_states(tensors, names)
     try:
-        encoder = _factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
+        encoder = described_factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
     except (SpecError, TypeError) as error:
         raise ConfigError(f"encoder {path}: {description['class']} cannot be built as described: {error}") from error
     _put(path, tensors, encoder)
@@ -153,10 +153,11 @@ def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> Non
         raise ConfigError(f"the encoder {path} does not fit: {' '.join(str(error).split())}") from error
 
 
-def _factory(description: dict[str, Any]) -> Callable[[NetworkSpec, int], Backbone]:
+def described_factory(description: dict[str, Any]) -> Callable[[NetworkSpec, int], Backbone]:
     """The class with its arguments; arguments that are backbones become factories in turn."""
     arguments = {
-        name: _factory(value) if is_description(value) else value for name, value in description["arguments"].items()
+        name: described_factory(value) if is_description(value) else value
+        for name, value in description["arguments"].items()
     }
     made: Callable[[NetworkSpec, int], Backbone] = partial(_backbone_class(description["class"]), **arguments)
     return made

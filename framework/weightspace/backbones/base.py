@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.naming import means, name_of
+from weightspace.backbones.partial import BackbonePartial
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_sizes
-from weightspace.constructed import check_constructed, constructing
 from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
 
@@ -65,6 +65,18 @@ class Backbone(nn.Module, ABC):
         self.spec, self.out_dim = spec, out_dim
         if normaliser is not None:
             self.normaliser = normaliser
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> BackbonePartial:
+        """This class with its arguments, without an architecture: a task takes that from its data.
+
+        Args:
+            arguments: all that the constructor takes, but spec and out_dim.
+
+        Raises:
+            ConfigError: an argument that the constructor does not take, or one that it needs is missing.
+        """
+        return BackbonePartial(cls, arguments)
 
     def forward(self, batch: WeightBatch) -> Tensor:
         """(B, out_dim).
@@ -172,25 +184,6 @@ def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
             f"{type(backbone).__name__}: arguments must be numbers, text, or lists and dicts of them, so that they can "
             f"be saved, found {argument} = {value!r}"
         ) from error
-
-
-def build_backbone(make: Callable[[NetworkSpec, int], Backbone], spec: NetworkSpec, out_dim: int) -> Backbone:
-    """What a class of backbones, or a function that makes one, gives for these networks.
-
-    Args:
-        make: the class, with its arguments.
-        spec: architecture of the networks.
-        out_dim: length of the result.
-
-    Raises:
-        ConfigError: it gives something else, or its constructor does not call that of its base.
-    """
-    with constructing(ConfigError):
-        made = make(spec, out_dim)
-    if not isinstance(made, Backbone):
-        raise ConfigError(f"backbone: expected a Backbone, found {type(made).__name__}")
-    check_constructed(made, ConfigError)
-    return made
 
 
 class Normaliser(nn.Module):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, build_backbone, perceptron
+from weightspace.backbones.base import Backbone, perceptron
+from weightspace.backbones.factory import build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 

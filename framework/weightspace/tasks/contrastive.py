@@ -10,15 +10,15 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, build_backbone
+from weightspace.backbones.factory import BackboneFactory
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
+from weightspace.runs.loops import has_trainer
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import Task
 from weightspace.tasks.losses import embedding_std, nt_xent_and_own, positive_distance, uniformity
-from weightspace.tasks.optim import Optimisation
 
 NORMS = ("layer", "batch", "none")
 
@@ -38,58 +38,53 @@ class ContrastiveTask(Task):
         layers: linear layers of the projector, 2 or 3.
         norm: of the projector: "layer" (for each network by itself), "batch", or "none".
         temperature: > 0.
-        learning_rate: peak of AdamW's rate.
-        weight_decay: AdamW's, on matrices only.
-        warmup: part of all steps with a rising rate, before the cosine.
-        compile: run the encoder through ``torch.compile``.
+        options: of every ``Task``: optimiser, schedule, ``compile``.
 
     Raises:
         ConfigError: a value out of range.
     """
 
+    pairs = True
     monitor = "val/loss"
     monitor_mode = "min"
     artefact_name = "encoder"
 
     def __init__(
         self,
-        backbone: Callable[[NetworkSpec, int], Backbone],
+        backbone: BackboneFactory,
+        *,
         embedding: int = 128,
         projection: int = 64,
         hidden: int = 256,
         layers: int = 2,
         norm: str = "layer",
         temperature: float = 0.2,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        warmup: float = 0.1,
-        compile: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(Optimisation(learning_rate, weight_decay, warmup))
+        super().__init__(backbone, **options)
         check_sizes("ContrastiveTask", embedding=embedding, projection=projection, hidden=hidden)
         check_choice("ContrastiveTask: layers", layers, (2, 3))
         check_choice("ContrastiveTask: norm", norm, NORMS)
         check_number("ContrastiveTask: temperature", temperature, above=0)
-        self.make_backbone, self.embedding, self.temperature = backbone, embedding, temperature
-        self.norm, self.compile_backbone = norm, compile
+        self.embedding, self.temperature, self.norm = embedding, temperature, norm
         self.widths = [embedding, *[hidden] * (layers - 1), projection]
 
-    def make(self, data: ZooDataModule) -> None:
+    @property
+    def out_dim(self) -> int:
+        """Length of the embedding."""
+        return self.embedding
+
+    def build(self, spec: NetworkSpec) -> None:
         """Builds encoder and projector."""
-        self.backbone = build_backbone(self.make_backbone, data.spec, self.embedding)
-        self.backbone.fit_normaliser(data.training_batch())
+        super().build(spec)
         # here, and not in the constructor: in several processes Lightning seeds once more in between
         self.projector = _projector(self.widths, self.norm)
-        if self.norm == "batch" and self.trainer.world_size > 1:
+        if self.norm == "batch" and has_trainer(self) and self.trainer.world_size > 1:
             self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
-        if self.compile_backbone:
-            self.backbone.compile()
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError where the data has no pairs, a batch no negatives, or its statistics cannot be shared."""
         super().check(data, trainer)
-        if data.positives is None:
-            raise ConfigError("ContrastiveTask learns from pairs: set data.positives to augment, views or both")
         if data.positives != "views" and not any(a.changes_networks for a in data.chain.augmentations):
             raise ConfigError(
                 f"data.positives {data.positives} makes pairs of a network and itself, and data.augmentations has "
@@ -112,16 +107,6 @@ class ContrastiveTask(Task):
                 "ContrastiveTask: norm 'batch' in several processes needs GPUs: torch's SyncBatchNorm takes no CPU "
                 "tensors, and statistics of each process by itself are not those of the batch. Take norm: layer"
             )
-
-    @property
-    def encoder(self) -> Backbone:
-        """The backbone, without the projector."""
-        return self.backbone
-
-    def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, embedding)."""
-        embeddings: Tensor = self.backbone(batch)
-        return embeddings
 
     def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
         """NT-Xent of one batch of pairs."""

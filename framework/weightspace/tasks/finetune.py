@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as pl
-from torch import nn
 
 from weightspace.backbones.artefact import load_weights
-from weightspace.backbones.base import Backbone, build_backbone
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.classifier import EncoderClassifier
+from weightspace.backbones.factory import BackboneFactory, BuiltBackbone, backbone_factory, build_backbone
 from weightspace.checks import check_choice, check_number, check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
-from weightspace.spec import NetworkSpec
+from weightspace.tasks.optim import Role
 from weightspace.tasks.supervised import SupervisedTask
 
 MODES = ("full", "frozen", "linear")
@@ -32,7 +32,7 @@ class FineTuneTask(SupervisedTask):
         embedding: length of the encoder's result: that of pretraining.
         mode: "full", "frozen" or "linear".
         encoder_rate: rate of a pretrained encoder as a part of ``learning_rate``, in (0, 1].
-        learning_rate, weight_decay, warmup, label_smoothing, compile: see ``SupervisedTask``.
+        options: of ``SupervisedTask``: optimiser, schedule, ``label_smoothing``, ``compile``.
 
     Raises:
         ConfigError: a value out of range.
@@ -40,23 +40,27 @@ class FineTuneTask(SupervisedTask):
 
     def __init__(
         self,
-        backbone: Callable[[NetworkSpec, int], Backbone],
+        backbone: BackboneFactory,
+        *,
         encoder: str | None = None,
         embedding: int = 128,
         mode: str = "full",
         encoder_rate: float = 0.3,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        warmup: float = 0.1,
-        label_smoothing: float = 0.0,
-        compile: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(backbone, learning_rate, weight_decay, warmup, label_smoothing, compile)
+        whole = partial(EncoderClassifier, encoder=backbone, embedding=embedding, mode=mode)
+        super().__init__(whole, **options)
         check_sizes("FineTuneTask", embedding=embedding)
         check_choice("FineTuneTask: mode", mode, MODES)
         if mode != "full" and encoder is None:
             raise ConfigError(f"FineTuneTask: mode {mode} trains no encoder: give it a pretrained one (encoder: PATH)")
         check_number("FineTuneTask: encoder_rate", encoder_rate, above=0, high=1)
+        self.make_encoder = backbone_factory(backbone, "FineTuneTask: backbone")
+        if isinstance(self.make_encoder, BuiltBackbone):
+            raise ConfigError(
+                "FineTuneTask: backbone should be a class with its arguments, DWS.partial(...); a pretrained encoder "
+                "is given by its file (encoder: PATH)"
+            )
         self.path, self.embedding, self.mode = encoder, embedding, mode
         self.encoder_rate = encoder_rate if encoder is not None else 1.0
 
@@ -64,27 +68,20 @@ class FineTuneTask(SupervisedTask):
         """Raises ConfigError where the encoder is of other networks, another class or other arguments."""
         super().check(data, trainer)
         if self.path is not None:
-            load_weights(self.path, build_backbone(self.make_backbone, data.spec, self.embedding))
+            load_weights(self.path, build_backbone(self.make_encoder, data.spec, self.embedding))
 
-    def build(self, data: ZooDataModule, classes: int) -> nn.Module:
-        """Encoder and classifier."""
-        network = EncoderClassifier(data.spec, classes, self.make_backbone, self.embedding, self.mode)
+    def prepare(self, data: ZooDataModule) -> None:
+        """Puts the pretrained weights into the encoder, or sets its statistics."""
         if self.path is None:
-            network.fit_normaliser(data.training_batch())
+            super().prepare(data)
         else:
-            load_weights(self.path, network.encoder)
-        return network
+            load_weights(self.path, self.encoder)
 
     @property
     def encoder(self) -> Backbone:
         """The encoder, without the classifier."""
         return cast(EncoderClassifier, self.backbone).encoder
 
-    def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine; the pretrained encoder's rate is lower."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        slow = {id(parameter) for parameter in self.encoder.parameters()}
-        optimiser, schedule = self.optimisation.build(
-            self, steps, lambda parameter: ("encoder_", self.encoder_rate) if id(parameter) in slow else ("", 1.0)
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "rate"}}
+    def role(self, name: str) -> Role:
+        """The pretrained encoder's rate is lower."""
+        return ("encoder", self.encoder_rate) if name.startswith("backbone.encoder.") else ("", 1.0)

@@ -1,67 +1,133 @@
-"""The optimiser and schedule that all tasks share."""
+"""The optimiser and schedule of a task: AdamW with warm-up and cosine, or those that are given."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from weightspace.checks import check_number
+from weightspace.checks import check_choice, check_number
+from weightspace.errors import ConfigError
+
+#: Lightning's types of the same names, whose module takes a tenth of a second to import.
+OptimizerCallable = Callable[[Iterable[Any]], Optimizer]
+LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
+#: Group of a parameter ("" is that of most), and its part of the learning rate.
+Role = tuple[str, float]
+#: When a scheduler of one's own is stepped.
+INTERVALS = ("epoch", "step")
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """AdamW, linear warm-up, then a cosine to zero at the last step.
+    """How parameters are optimised. By default AdamW, linear warm-up, then a cosine to zero at the last step.
 
     Args:
-        learning_rate: the peak, > 0.
-        weight_decay: >= 0; biases, norms and other vectors have none.
-        warmup: part of all steps in [0, 1).
+        learning_rate: the peak of AdamW's, > 0.
+        weight_decay: AdamW's, >= 0; biases, norms and other vectors have none.
+        warmup: part of all steps in [0, 1), before the cosine.
+        optimizer: another one in AdamW's place, made from the parameters; with a learning rate of its own.
+        scheduler: another schedule in the place of warm-up and cosine, made from the optimiser.
+        scheduler_interval: whether the ``scheduler`` is stepped after each "epoch" or "step".
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value out of range, or one that an optimiser or schedule of one's own would ignore.
     """
 
-    learning_rate: float
-    weight_decay: float
-    warmup: float
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    optimizer: OptimizerCallable | None = None
+    scheduler: LRSchedulerCallable | None = None
+    scheduler_interval: str = "epoch"
 
     def __post_init__(self) -> None:
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("weight_decay", self.weight_decay, low=0)
         check_number("warmup", self.warmup, low=0, below=1)
+        check_choice("scheduler_interval", self.scheduler_interval, INTERVALS)
+        if self.optimizer is not None:
+            self._refuse_ignored("optimizer", "AdamW's", "learning_rate", "weight_decay")
+        if self.scheduler is not None:
+            self._refuse_ignored("scheduler", "of the schedule with a cosine", "warmup")
+        elif self.scheduler_interval != "epoch":
+            raise ConfigError(
+                "scheduler_interval is that of a scheduler, and none is given: warm-up and cosine change with each step"
+            )
 
-    def build(
-        self, module: nn.Module, steps: int, role: Callable[[nn.Parameter], tuple[str, float]] = lambda _: ("", 1.0)
-    ) -> tuple[AdamW, LambdaLR]:
-        """Optimiser of the module's parameters, in groups named "weights" and "vectors", and a schedule over the steps.
+    def _refuse_ignored(self, given: str, whose: str, *names: str) -> None:
+        """Refuses values other than the default, which a saved configuration has as well."""
+        defaults = {field.name: field.default for field in fields(self)}
+        ignored = [f"{name} ({getattr(self, name)})" for name in names if getattr(self, name) != defaults[name]]
+        if ignored:
+            raise ConfigError(
+                f"{' and '.join(ignored)} would be ignored, being {whose}: the {given} that is given has its own "
+                f"arguments. Leave out one or the other"
+            )
+
+    def configure(
+        self,
+        module: nn.Module,
+        steps: Callable[[], int],
+        monitor: str,
+        mode: str,
+        role: Callable[[str], Role] = lambda _: ("", 1.0),
+    ) -> dict[str, Any]:
+        """Optimiser and schedule, in the form that ``configure_optimizers`` returns.
 
         Args:
-            module: whose parameters.
-            steps: of the whole run.
-            role: of a parameter: what its group's name begins with ("encoder_"), and its part of the learning rate,
-                which is the same for all with this beginning.
+            module: whose parameters that need a gradient are optimised.
+            steps: counts those of the whole run, which warm-up and cosine need.
+            monitor: the metric that a ``ReduceLROnPlateau`` without one of its own looks at.
+            mode: whether "max" or "min" of it is better.
+            role: group and part of the learning rate of a parameter, by its name; the part is the same within a group.
+
+        Raises:
+            ConfigError: the optimiser or scheduler that was given is none, or would lose the parts.
         """
-        groups: dict[tuple[str, bool], dict[str, Any]] = {}
-        for parameter in module.parameters():
+        optimiser = self.build_optimiser(module, role)
+        if self.scheduler is None:
+            total = steps()
+            schedule = LambdaLR(optimiser, lambda step: self.factor(step, total))
+            how = {"scheduler": schedule, "interval": "step", "name": "rate"}
+        else:
+            how = self._own_schedule(optimiser, self.scheduler, monitor, mode)
+        return {"optimizer": optimiser, "lr_scheduler": how}
+
+    def build_optimiser(self, module: nn.Module, role: Callable[[str], Role]) -> Optimizer:
+        """AdamW, whose groups are named "weights" and "vectors", or the optimiser that is given; see ``configure``."""
+        own = self.optimizer is not None
+        members: dict[tuple[Role, bool], list[nn.Parameter]] = {}
+        for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                (prefix, part), matrix = role(parameter), parameter.ndim >= 2
-                group = {
-                    "name": f"{prefix}{'weights' if matrix else 'vectors'}",
-                    "params": [],
-                    "weight_decay": self.weight_decay if matrix else 0.0,
-                    "lr": part * self.learning_rate,
-                }
-                groups.setdefault((prefix, matrix), group)["params"].append(parameter)
-        optimiser = AdamW(list(groups.values()), fused=True)
-        names = [group["name"] for group in groups.values()]
+                members.setdefault((role(name), parameter.ndim >= 2 and not own), []).append(parameter)
+        if self.optimizer is not None:
+            return _own_optimiser(self.optimizer, {which: parameters for (which, _), parameters in members.items()})
+        groups: list[dict[str, Any]] = []
+        for ((prefix, part), matrix), parameters in members.items():
+            name = f"{prefix}_{'weights' if matrix else 'vectors'}".lstrip("_")
+            rates = {"weight_decay": self.weight_decay if matrix else 0.0, "lr": part * self.learning_rate}
+            groups.append({"name": name, "params": parameters, **rates})
+        optimiser = AdamW(groups, fused=True)
+        names = [group["name"] for group in groups]
         optimiser.register_load_state_dict_post_hook(lambda loaded: _name(loaded, names))
-        return optimiser, LambdaLR(optimiser, lambda step: self.factor(step, steps))
+        return optimiser
+
+    def _own_schedule(self, optimiser: Optimizer, make: LRSchedulerCallable, monitor: str, mode: str) -> dict[str, Any]:
+        before = _base_rates(optimiser)
+        schedule: Any = make(optimiser)
+        if not callable(getattr(schedule, "step", None)) or not hasattr(schedule, "state_dict"):
+            raise ConfigError(f"scheduler: expected a learning rate scheduler, found a {type(schedule).__name__}")
+        _check_proportions(before, _base_rates(optimiser), type(schedule).__name__)
+        own = getattr(schedule, "monitor", None)  # that of Lightning's ReduceLROnPlateau
+        if own is None and getattr(schedule, "mode", mode) != mode:
+            raise ConfigError(f"{type(schedule).__name__}: of {monitor} {mode} is better, found mode {schedule.mode!r}")
+        return {"scheduler": schedule, "interval": self.scheduler_interval, "name": "rate", "monitor": own or monitor}
 
     def factor(self, step: int, steps: int) -> float:
         """Part of the peak rate at a step.
@@ -74,6 +140,34 @@ class Optimisation:
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _own_optimiser(make: OptimizerCallable, members: dict[Role, list[nn.Parameter]]) -> Optimizer:
+    """The optimiser that is given, whose learning rate is multiplied by each group's part of it."""
+    groups = [{"name": name or "head", "params": parameters} for (name, _), parameters in members.items()]
+    optimiser: Any = make(groups if len(groups) > 1 else groups[0]["params"])
+    if not isinstance(optimiser, Optimizer):
+        raise ConfigError(f"optimizer: expected a torch optimizer, found a {type(optimiser).__name__}")
+    for group, (_, part) in zip(optimiser.param_groups, members, strict=True):
+        if part != 1.0:
+            group["lr"] = part * group["lr"]
+    return optimiser
+
+
+def _base_rates(optimiser: Optimizer) -> list[float]:
+    """Learning rates of the groups, before a schedule."""
+    return [float(group.get("initial_lr", group.get("lr", 1.0))) for group in optimiser.param_groups]
+
+
+def _check_proportions(before: list[float], after: list[float], schedule: str) -> None:
+    """Raises ConfigError where a schedule gives all groups one rate that had rates of their own."""
+    for a, b in zip(after, before, strict=True):
+        if abs(a * before[0] - b * after[0]) > 1e-6 * abs(b * after[0]):
+            raise ConfigError(
+                f"{schedule} sets the learning rates by itself ({', '.join(f'{r:g}' for r in after)}), and groups of "
+                f"parameters would lose their own ({', '.join(f'{r:g}' for r in before)}): take a scheduler that "
+                "scales them, or one rate for all (encoder_rate: 1)"
+            )
 
 
 def _name(optimiser: Optimizer, names: list[str]) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.regression import KendallRankCorrCoef, MeanSquaredError, R2Score
 
-from weightspace.backbones.base import Backbone, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
-from weightspace.distributed import share
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
-from weightspace.tasks.base import Task
-from weightspace.tasks.optim import Optimisation
-from weightspace.tasks.supervised import TEST_NAMES
+from weightspace.tasks.base import TEST_NAMES, Task
+from weightspace.tasks.learned import compared, targets_of
 
 
 class RegressionTask(Task):
@@ -27,56 +23,38 @@ class RegressionTask(Task):
 
     Logs ``train/loss`` and ``val/loss``, in units of the training targets' variance, and for validation and test ``r2``
     (share of the variance that is explained), ``kendall`` (Kendall's tau b: whether the order is right) and ``mse`` in
-    the targets' own units. With several targets, r2 and kendall are means over them.
-
-    Args:
-        backbone: class of the network, with its arguments; the zoo gives it the architecture and number of targets.
-        learning_rate: peak of AdamW's rate.
-        weight_decay: AdamW's, on matrices only.
-        warmup: part of all steps with a rising rate, before the cosine.
-        compile: run the backbone through ``torch.compile``.
+    the targets' own units. With several targets, r2 and kendall are means over them. The arguments are those of every
+    ``Task``.
     """
 
     head = "value"
     monitor = "val/r2"
 
-    def __init__(
-        self,
-        backbone: Callable[[NetworkSpec, int], Backbone],
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        warmup: float = 0.1,
-        compile: bool = False,
-    ) -> None:
-        super().__init__(Optimisation(learning_rate, weight_decay, warmup))
-        self.make_backbone, self.compile_backbone = backbone, compile
+    mean: Tensor
+    deviation: Tensor
 
-    def make(self, data: ZooDataModule) -> None:
-        """Builds backbone and metrics."""
-        batch = data.training_batch()
-        targets = _targets(batch)
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", targets.mean(0))
-        self.register_buffer("deviation", targets.std(0, correction=0).clamp(min=1e-8))
-        count = targets.shape[1]
-        self.backbone = build_backbone(self.make_backbone, data.spec, count)
-        self.backbone.fit_normaliser(batch)
-        if self.compile_backbone:
-            self.backbone.compile()
-        metrics = MetricCollection(
-            {"r2": R2Score(), "kendall": KendallRankCorrCoef(num_outputs=count), "mse": MeanSquaredError()}
-        )
-        self.val_metrics = metrics.clone()
-        self.test_metrics = nn.ModuleList(metrics.clone() for _ in TEST_NAMES)
+    def build(self, spec: NetworkSpec) -> None:
+        """Builds the backbone, and the targets' mean and deviation."""
+        self.register_buffer("mean", torch.zeros(self.out_dim))
+        self.register_buffer("deviation", torch.ones(self.out_dim))
+        super().build(spec)
+
+    def prepare(self, data: ZooDataModule) -> None:
+        """Sets the statistics of the training networks and of their targets."""
+        super().prepare(data)
+        targets = targets_of(data.training_batch())
+        self.mean.copy_(targets.mean(0))
+        self.deviation.copy_(targets.std(0, correction=0).clamp(min=1e-8))
+
+    def metrics(self, stage: str) -> dict[str, Metric]:
+        """R2, Kendall's tau and the squared error, of all but training."""
+        if stage == "train":
+            return {}
+        return {"r2": R2Score(), "kendall": KendallRankCorrCoef(num_outputs=self.out_dim), "mse": MeanSquaredError()}
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the data has pairs, or classes."""
+        """Raises ConfigError where the data has pairs, or classes, or nothing to explain in validation."""
         super().check(data, trainer)
-        if data.positives is not None:
-            raise ConfigError("RegressionTask does not learn from pairs: leave data.positives out")
-        if data.class_names is not None:
-            raise ConfigError(f"RegressionTask predicts numbers, but {data.zoo.path} has classes: take SupervisedTask")
         rows = data.zoo.rows("val", first_view_only=True)
         if len(rows) and (data.zoo.targets[rows] == data.zoo.targets[rows[0]]).all(0).any():
             raise ConfigError(
@@ -93,66 +71,40 @@ class RegressionTask(Task):
 
     def forward(self, batch: WeightBatch) -> Tensor:
         """(B, T) predictions in the targets' units."""
-        standardised: Tensor = self.backbone(batch)
-        return standardised * self.deviation + self.mean
+        return super().forward(batch) * self.deviation + self.mean
 
-    def _loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        return ((predicted - targets.to(predicted.dtype)) / self.deviation).square().mean()
-
-    def training_step(self, batch: WeightBatch, batch_idx: int) -> Tensor:
-        """Mean squared error of one batch, in variances."""
-        loss = self._loss(self(batch), _targets(batch))
-        self.log_training_loss(loss, len(batch))
-        return loss * share(len(batch), loss)
-
-    def validation_step(self, batch: WeightBatch, batch_idx: int) -> None:
-        """Loss and metrics of one batch of validation networks."""
-        predicted, batch = self.measured(batch)
-        self.log_means({"val/loss": self._loss(predicted, _targets(batch))}, len(batch))
-        _update(self.val_metrics, predicted, batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of all validation networks."""
-        self._log(self.val_metrics, "val")
+    def loss(self, results: Tensor, batch: WeightBatch) -> Tensor:
+        """Mean squared error, in variances."""
+        return ((results - targets_of(batch).to(results.dtype)) / self.deviation).square().mean()
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Metrics of one batch of the external or internal test."""
-        _update(cast(MetricCollection, self.test_metrics[dataloader_idx]), *self.measured(batch))
+        self.measure(TEST_NAMES[dataloader_idx], *self.measured(batch))
+
+    def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
+        """Updates the metrics, which are logged once all networks are known: some are of two or more."""
+        for metric in self.metrics_of(stage).values():
+            metric.update(*compared(results, batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics of all validation networks."""
+        self._log("val")
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of all test networks."""
-        for name, metrics in zip(TEST_NAMES, self.test_metrics, strict=True):
-            self._log(cast(MetricCollection, metrics), name)
+        for stage in TEST_NAMES:
+            self._log(stage)
 
-    def _log(self, metrics: MetricCollection, name: str) -> None:
-        first = cast(R2Score, metrics["r2"])
-        if not first.update_called:
-            metrics.reset()
-            return
-        if not first.total:  # all were left out
-            values = {str(key): first.total.new_tensor(float("nan"), dtype=torch.float32) for key in metrics}
-        elif first.total < 2:  # which has no variance to explain, and no order
-            values = {"mse": metrics["mse"].compute()}
-        else:
-            values = metrics.compute()
-        for key, value in values.items():
-            self.log(f"{name}/{key}", value.float().mean(), prog_bar=name == "val" and key == "r2")
-        metrics.reset()
-
-    def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Tensor]:
-        """Object, view and prediction of each network."""
-        assert batch.objects is not None
-        assert batch.views is not None
-        return {"object": batch.objects, "view": batch.views, "prediction": self(batch)}
-
-
-def _targets(batch: WeightBatch) -> Tensor:
-    assert batch.targets is not None, "the zoo store always has targets"
-    return batch.targets
-
-
-def _update(metrics: MetricCollection, predicted: Tensor, batch: WeightBatch) -> None:
-    targets = _targets(batch).to(predicted.dtype)
-    if targets.shape[1] == 1:  # Kendall's tau takes vectors where there is one target
-        predicted, targets = predicted.squeeze(1), targets.squeeze(1)
-    metrics.update(predicted, targets)
+    def _log(self, stage: str) -> None:
+        metrics = self.metrics_of(stage)
+        first = cast(R2Score, metrics[f"{stage}/r2"])
+        if first.update_called:
+            if not first.total:  # all were left out
+                values = {name: first.total.new_tensor(float("nan"), dtype=torch.float32) for name in metrics}
+            elif first.total < 2:  # which has no variance to explain, and no order
+                values = {f"{stage}/mse": metrics[f"{stage}/mse"].compute()}
+            else:
+                values = {name: metric.compute() for name, metric in metrics.items()}
+            for name, value in values.items():
+                self.log(name, value.float().mean(), prog_bar=name == self.monitor)
+        self.reset(stage)

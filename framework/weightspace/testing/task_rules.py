@@ -20,8 +20,8 @@ from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, soft_targets
 from weightspace.data import ZooDataModule
 from weightspace.tasks import Task
+from weightspace.tasks.base import TEST_NAMES
 from weightspace.tasks.prediction import check_prediction
-from weightspace.tasks.supervised import TEST_NAMES
 from weightspace.testing.check import Rule
 
 #: Of training.

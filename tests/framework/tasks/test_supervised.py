@@ -68,7 +68,8 @@ def test_parameters_without_a_shape_are_refused(digits_zoo: Path, tmp_path: Path
 
 
 def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
-    optimiser, schedule = Optimisation(0.1, 0.5, 0.2).build(torch.nn.Linear(3, 2), steps=10)
+    made = Optimisation(0.1, 0.5, 0.2).configure(torch.nn.Linear(3, 2), lambda: 10, "val/loss", "min")
+    optimiser, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
     assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
     assert [(len(g["params"]), g["weight_decay"]) for g in optimiser.param_groups] == [(1, 0.5), (1, 0.0)]
     rates = []
@@ -82,7 +83,7 @@ def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
 
 
 def test_groups_have_names_after_a_state_without_names_is_loaded() -> None:
-    optimiser, _ = Optimisation(0.1, 0.5, 0.2).build(torch.nn.Linear(3, 2), steps=10)
+    optimiser = Optimisation(0.1, 0.5, 0.2).build_optimiser(torch.nn.Linear(3, 2), lambda _: ("", 1.0))
     state = optimiser.state_dict()
     for group in state["param_groups"]:
         del group["name"]

@@ -43,11 +43,12 @@ EDITS = {
         ("count", "number"),
     ],
     "task": [
-        ("learning_rate: float = 2e-3", "rate: float = 1e-2"),
-        ("learning_rate", "rate"),
-        ("warmup: float = 0.1,", "warmup: float = 0.5,\n        sharpness: float = 3.0,"),
-        ("        self.make_backbone = backbone", "        self.make_backbone, self.sharpness = backbone, sharpness"),
-        ("return logits", "return logits * self.sharpness"),
+        (
+            "    def build(self",
+            "    def __init__(self, backbone, *, sharpness: float = 3.0, **options) -> None:\n"
+            "        super().__init__(backbone, **options)\n        self.sharpness = sharpness\n\n    def build(self",
+        ),
+        ("F.cross_entropy(results", "F.cross_entropy(results * self.sharpness"),
     ],
 }
 

@@ -38,8 +38,8 @@ class Elsewhere(SupervisedTask):
 
 
 class Forgetful(SupervisedTask):
-    def make(self, data) -> None:
-        super().make(data)
+    def build(self, spec) -> None:
+        super().build(spec)
         self.register_buffer("offset", torch.tensor(random.random()), persistent=False)
 
     def forward(self, batch):

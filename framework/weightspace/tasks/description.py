@@ -1,0 +1,147 @@
+"""What a checkpoint says of its task, so that it can be built again without its zoo, and without unpickling."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import torch
+from torch import nn
+
+from weightspace.backbones.artefact import described_factory
+from weightspace.backbones.base import Backbone
+from weightspace.backbones.naming import dotted
+from weightspace.data.targets import Target
+from weightspace.errors import ConfigError, SpecError
+from weightspace.runs.checkpoint_io import read_checkpoint
+from weightspace.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from weightspace.tasks.module import ZooModule
+
+#: Key of a checkpoint.
+KEY = "task"
+#: Arguments without which a task can be built, though not trained.
+_OF_TRAINING = ("optimizer", "scheduler")
+
+
+def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Arguments of a call, by name, without the first, which is the object.
+
+    Raises:
+        TypeError: the constructor does not take them.
+    """
+    signature = inspect.signature(constructor)
+    _, *names = signature.parameters
+    found = signature.bind(*args, **kwargs).arguments
+    given = {name: found[name] for name in names if name in found}
+    for name in names:
+        if name in given and signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            given |= given.pop(name)
+    return given
+
+
+def describe(task: ZooModule) -> dict[str, Any]:
+    """Class and arguments of a task and of its backbone, and the architecture of its networks, as plain data.
+
+    Arguments that are no plain data (functions, optimisers) are named alone, as "omitted".
+    """
+    arguments: dict[str, Any] = {}
+    omitted: list[str] = []
+    for name, value in task._arguments.items():
+        try:
+            arguments[name] = json.loads(json.dumps(value))
+        except (TypeError, ValueError):
+            omitted.append(name)
+    described: dict[str, Any] = {"class": dotted(type(task)), "arguments": arguments, "omitted": omitted}
+    backbone = getattr(task, "encoder", None)
+    if "backbone" in omitted and isinstance(backbone, Backbone):
+        described["backbone"] = backbone.description()
+        omitted.remove("backbone")
+    if task.built_for is not None:
+        described["spec"] = task.built_for.to_json()
+    return described
+
+
+def restore(kind: type[ZooModule], path: Any, device: Any, strict: bool, given: dict[str, Any]) -> ZooModule:
+    """The task that a checkpoint is of, with its weights, in evaluation mode.
+
+    Args:
+        kind: the class that is expected, or one that it is derived from.
+        path: file or address of the checkpoint.
+        device: where the task is to be; None: on the CPU.
+        strict: whether the weights must be those that the task has, by name.
+        given: arguments in the place of those that were saved.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, is of another class, or needs an argument that it does not hold.
+    """
+    checkpoint = read_checkpoint(path, device or "cpu")
+    described = checkpoint.get(KEY)
+    if not isinstance(described, dict) or "spec" not in described:
+        raise ConfigError(
+            f"{path} does not say which task it is of, as checkpoints of before and of other tasks: train it again, go "
+            "on with it in a trainer (ckpt_path), or load the backbone's file that its run has left"
+        )
+    cls = _found_class(kind, described["class"], path)
+    try:
+        task = cls(**_arguments(described, given, path))
+        target = checkpoint.get("target")
+        task.make_modules(
+            NetworkSpec.from_json(described["spec"]), None if target is None else Target.from_json(target)
+        )
+        task.on_load_checkpoint(checkpoint)
+        _load(task, checkpoint["state_dict"], strict)
+    except (TypeError, RuntimeError, SpecError) as error:
+        raise ConfigError(f"{path} cannot be loaded as {cls.__name__}: {' '.join(str(error).split())}") from error
+    return task.to(device or "cpu").eval()
+
+
+def _found_class(kind: type[ZooModule], saved: str, path: Any) -> type[ZooModule]:
+    """The class of this name among the expected one and those derived from it: a file imports nothing."""
+    classes = [kind, *_derived(kind)]
+    name = saved.rpartition(".")[2]
+    found = [cls for cls in classes if dotted(cls) == saved] or [cls for cls in classes if cls.__name__ == name]
+    if not found:
+        raise ConfigError(
+            f"{path} is of a {name}, and {kind.__name__} was expected: {name}.load_from_checkpoint loads it, once its "
+            f"class ({saved}) has been imported"
+        )
+    return found[0]
+
+
+def _derived(kind: type[ZooModule]) -> list[type[ZooModule]]:
+    direct = kind.__subclasses__()
+    return [*direct, *(deeper for child in direct for deeper in _derived(child))]
+
+
+def _arguments(described: dict[str, Any], given: dict[str, Any], path: Any) -> dict[str, Any]:
+    arguments = {**described["arguments"], **given}
+    if "backbone" in described and "backbone" not in given:
+        arguments["backbone"] = described_factory(described["backbone"])
+    for name in described["omitted"]:
+        if name in _OF_TRAINING:
+            arguments.setdefault(name, partial(_refuse_training, name, str(path)))
+        elif name not in given:
+            raise ConfigError(
+                f"{path} does not hold the argument {name}, which is no plain data: give it, "
+                f"load_from_checkpoint(path, {name}=...)"
+            )
+    return arguments
+
+
+def _refuse_training(name: str, path: str, *_: Any) -> NoReturn:
+    raise ConfigError(
+        f"the {name} with which {path} was trained is not in it: to go on, load_from_checkpoint(path, {name}=...)"
+    )
+
+
+def _load(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool) -> None:
+    """Takes the weights, in the precision in which they were trained."""
+    floats = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
+    if floats:
+        task.to(floats[0])
+    task.load_state_dict(weights, strict=strict)

@@ -1,0 +1,57 @@
+"""What a task with a head compares: results and targets, of classes or of numbers; and from which data it can learn."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from weightspace.batch import WeightBatch
+from weightspace.data import ZooDataModule
+from weightspace.errors import ConfigError
+
+
+def targets_of(batch: WeightBatch) -> Tensor:
+    """The targets of a batch that a data module serves."""
+    assert batch.targets is not None, "the zoo store always has targets"
+    return batch.targets
+
+
+def compared(results: Tensor, batch: WeightBatch) -> tuple[Tensor, Tensor]:
+    """Results and targets as metrics take them.
+
+    Returns:
+        (B, K) logits and (B,) classes, the likelier one where targets are mixed; or predictions and targets, (B, T) in
+        one precision, and (B,) where there is one target.
+    """
+    targets = targets_of(batch)
+    if batch.num_classes is not None:
+        return results, targets.argmax(1) if targets.ndim == 2 else targets
+    targets = targets.to(results.dtype)
+    return (results.squeeze(1), targets.squeeze(1)) if targets.shape[1] == 1 else (results, targets)
+
+
+def check_learnable(data: ZooDataModule, task: str, head: str | None, pairs: bool) -> None:
+    """Raises ConfigError where the data has pairs and the task takes none, or the reverse, or another kind of target.
+
+    Args:
+        data: of the zoo.
+        task: the task's name, for messages.
+        head: "class", "value" or None: what it predicts.
+        pairs: whether it learns from pairs.
+    """
+    if pairs and data.positives is None:
+        raise ConfigError(f"{task} learns from pairs: set data.positives to augment, views or both")
+    if data.positives is not None and not pairs:
+        raise ConfigError(f"{task} does not learn from pairs: leave data.positives out")
+    if head == "class" and data.class_names is None:
+        raise ConfigError(f"{task} classifies, but {data.zoo.path} has no classes")
+    if head == "value" and data.class_names is not None:
+        raise ConfigError(f"{task} predicts numbers, but {data.zoo.path} has classes: take SupervisedTask")
+
+
+def check_classes(data: ZooDataModule, task: str) -> None:
+    """Raises ConfigError where the data serves one class, which there is nothing to tell from."""
+    if data.class_names is not None and len(data.class_names) < 2:
+        raise ConfigError(
+            f"{task} needs two classes or more, and {data.zoo.path} has one, {data.class_names[0]!r}"
+            ". A model that has learned it among others can be tested on it (ckpt_path)"
+        )
