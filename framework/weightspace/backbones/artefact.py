@@ -18,11 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weightspace.backbones import Backbone
-from weightspace.backbones.base import as_state, from_state, is_description
+from weightspace.backbones.base import Backbone, as_state, from_state, is_description
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.backbones.naming import GROUP, dotted, means, name_of
-from weightspace.batch import WeightBatch
 from weightspace.entry_points import choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
 from weightspace.files import read_regular, write_whole
@@ -33,6 +31,8 @@ from weightspace.version import __version__
 FORMAT = "2"
 #: The format before, whose files have no digest.
 UNSEALED_FORMAT = "1"
+#: Ending of the file's name.
+ENDING = ".safetensors"
 #: Bytes that an artefact may have.
 LIMIT = 4 * 2**30
 #: What a description holds.
@@ -53,11 +53,11 @@ def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | N
     write_whole(Path(path), seal(encoder.state_dict(), {"format": FORMAT, **texts}))
 
 
-def load_encoder(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:
+def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:
     """Builds the backbone that the artefact describes, with its weights, in evaluation mode.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a run, of which the best epoch is taken.
         classes: of your own, to be taken where the file has one of such a name, in whichever module it was. Classes
             that distributions offer, and those that have been imported, are found without.
 
@@ -84,24 +84,6 @@ def load_weights(path: str | Path, encoder: Backbone) -> None:
     _put(path, _read(path)[1], encoder)
 
 
-@torch.no_grad()
-def embed(encoder: Backbone, batch: WeightBatch, chunk: int = 512) -> Tensor:
-    """(B, out_dim) embeddings on the CPU, in evaluation mode; the encoder is left as it was.
-
-    Args:
-        encoder: on any device.
-        batch: networks of its architecture.
-        chunk: networks at a time.
-    """
-    training, device = encoder.training, next(encoder.parameters()).device
-    encoder.eval()
-    try:
-        parts = [batch.select(rows).to(device) for rows in torch.arange(len(batch)).split(chunk)]
-        return torch.cat([encoder(part).float().cpu() for part in parts])
-    finally:
-        encoder.train(training)
-
-
 def describe_encoder(path: str | Path) -> dict[str, Any]:
     """What the artefact says of itself: "class", "spec", "out_dim", "arguments", and "target" where it has a head.
 
@@ -111,10 +93,27 @@ def describe_encoder(path: str | Path) -> dict[str, Any]:
     return _read(path)[0]
 
 
+def backbone_file(path: str | Path) -> Path:
+    """The file that a path means: itself, or that of the best epoch in a run's folder, or else of the last.
+
+    Raises:
+        ConfigError: there is none in the folder, or several.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    files = sorted(path.glob(f"*{ENDING}"))
+    found = [file for file in files if file.name.endswith(f"_best{ENDING}")] or files
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or f"no *{ENDING}"
+        raise ConfigError(f"encoder {path}: expected one file of a backbone in this folder of a run, found {names}")
+    return found[0]
+
+
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Description and weights, once everything that can be checked has been."""
     try:
-        tensors, texts = unseal(read_regular(Path(path), LIMIT))
+        tensors, texts = unseal(read_regular(backbone_file(path), LIMIT))
     except FileNotFoundError as error:
         raise ConfigError(
             f"encoder {path}: there is no such file; training writes one into its run's folder"

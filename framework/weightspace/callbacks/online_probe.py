@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from weightspace.backbones.artefact import embed
+from weightspace.backbones.embedding import embed
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_sizes
 from weightspace.data import ZooDataModule

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 
 from weightspace.backbones import Backbone
-from weightspace.backbones.artefact import describe_encoder, embed, load_encoder
+from weightspace.backbones.artefact import describe_encoder, load_backbone
+from weightspace.backbones.embedding import embed, write_embeddings
 from weightspace.backbones.naming import GROUP
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.entry_points import load_plugin
 from weightspace.errors import ConfigError
-from weightspace.files import write_whole
 from weightspace.progress import Display
 from weightspace.zoo import Zoo
-from weightspace.zoo.header import SPLITS
 
 #: Networks that are read and embedded at a time.
 CHUNK = 4_096
@@ -32,12 +29,14 @@ def embed_cli(arguments: list[str]) -> None:
         ZooError: no whole zoo.
     """
     parser = Parser(prog="weightspace embed", description="Writes a zoo's embeddings by a pretrained encoder.")
-    parser.add_argument("--encoder", type=str, required=True, help="encoder.safetensors of a pretraining run")
+    parser.add_argument(
+        "--encoder", type=str, required=True, help="encoder.safetensors of a pretraining run, or the run's folder"
+    )
     parser.add_argument("--backbone", type=str, help="dotted path of its class, where no distribution offers that")
     parser.add_argument("--zoo", type=str, required=True, help="folder of the zoo")
     parser.add_argument("--out", type=str, required=True, help="safetensors file to write")
     options = parser.parse_args(arguments)
-    encoder, zoo, out = load_encoder(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
+    encoder, zoo, out = load_backbone(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
     if encoder.spec != zoo.spec:
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
@@ -49,18 +48,7 @@ def embed_cli(arguments: list[str]) -> None:
         for rows in chunks:
             parts.append(embed(encoder, zoo.batch(rows)))
             report(int(rows[-1]) + 1, len(zoo))
-    columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "target": zoo.targets}
-    metadata = {
-        "encoder": json.dumps(describe_encoder(options.encoder)),
-        "zoo": zoo.digest,
-        "splits": json.dumps(SPLITS),
-        "class_names": json.dumps(zoo.class_names),
-    }
-    content = save({"embedding": torch.cat(parts), **{k: v.contiguous() for k, v in columns.items()}}, metadata)
-    try:
-        write_whole(out, content)
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error
+    write_embeddings(out, torch.cat(parts), zoo, describe_encoder(options.encoder))
     console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
 
 

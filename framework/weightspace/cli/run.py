@@ -46,7 +46,6 @@ from weightspace.cli.console import make_console
 from weightspace.cli.data_options import serve_zoo
 from weightspace.cli.experiment import config_files
 from weightspace.cli.interpolation import unresolved
-from weightspace.cli.predictions import joined, write_predictions
 from weightspace.cli.run_parser import RunParser
 from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer, check_writer
@@ -62,6 +61,8 @@ from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import early_rank, is_missing_metric
 from weightspace.runs.metric_text import metric_text
 from weightspace.tasks import ContrastiveTask, Task
+from weightspace.tasks.prediction import joined
+from weightspace.tasks.prediction_table import write_predictions
 from weightspace.text import PlainConsole, shown
 
 #: Facts of Lightning that a user of this command line cannot act on.
@@ -411,14 +412,15 @@ class RunCLI(LightningCLI):
     def predict(self, **arguments: Any) -> None:
         """Writes ``predictions.csv`` into the run's folder: one line per network, with its true target."""
         task, data, options = type(self.model).__name__, self.datamodule, self.config_init["predict"]
-        if type(self.model).predict_step is pl.LightningModule.predict_step:
+        steps = (pl.LightningModule.predict_step, Task.predict_step)
+        if getattr(self.model, "head", None) is None and type(self.model).predict_step in steps:
             raise ConfigError(
                 f"predict writes classes or numbers, and {task} has no predict_step: "
                 "weightspace embed --encoder E --zoo Z --out F writes embeddings"
             )
         data.predict_split = options["split"]
         returned = self.trainer.predict(**arguments)
-        found = joined(returned, task, len(data.target.names), self.trainer.strategy.root_device)
+        found = joined(returned, task, data.target, self.trainer.strategy.root_device)
         if self.trainer.is_global_zero:
             path = self.folder.path / "predictions.csv"
             write_predictions(path, found, data, options["top_k"])

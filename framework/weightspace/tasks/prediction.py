@@ -1,26 +1,185 @@
-"""What a task predicts of a batch: a table, so that commands can write it."""
+"""What a task predicts of networks: classes with their probabilities, or numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from weightspace.backbones.embedding import Networks, batches_of
+from weightspace.data.targets import Target
+from weightspace.distributed import gather
 from weightspace.errors import ConfigError
+from weightspace.runs.folder import RunFolder
+from weightspace.tasks.base import Task
 
 KINDS = ("probability", "prediction")
 EXPECTED = (
     'a dict of tensors with "object" (B,), "view" (B,) and "probability" (B, K) of the classes or "prediction" (B, T)'
 )
+#: Networks that a repr lists.
+LISTED = 5
 
 
-def check_prediction(returned: Any, task: str, names: int) -> str:
+@dataclass(frozen=True, repr=False)
+class Predictions:
+    """What a head says of n networks.
+
+    Attributes:
+        target: kind and names of what it predicts.
+        result: (n, K) probabilities of the classes, or (n, T) numbers, on the CPU.
+        objects, views: (n,) of the networks, or None where they are not known.
+    """
+
+    target: Target
+    result: Tensor
+    objects: Tensor | None = None
+    views: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.result)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the K classes in the order of ``probabilities``; None: of numbers."""
+        return list(self.target.names) if self.target.kind == "class" else None
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(n, K), of the classes.
+
+        Raises:
+            ConfigError: the task predicts numbers.
+        """
+        return self._of("class", "values")
+
+    @property
+    def names(self) -> list[str]:
+        """Name of the likeliest class of each network.
+
+        Raises:
+            ConfigError: the task predicts numbers.
+        """
+        return [self.target.names[number] for number in self.probabilities.argmax(1).tolist()]
+
+    @property
+    def values(self) -> Tensor:
+        """(n, T), in the units of the targets.
+
+        Raises:
+            ConfigError: the task predicts classes.
+        """
+        return self._of("value", "names and probabilities")
+
+    def _of(self, kind: str, others: str) -> Tensor:
+        if self.target.kind != kind:
+            raise ConfigError(f"these are predictions of {self.target}: they have {others}")
+        return self.result
+
+    def __repr__(self) -> str:
+        if self.target.kind == "class":
+            shares = self.probabilities.amax(1)[:LISTED].tolist()
+            items = [f"{name} ({share:.0%})" for name, share in zip(self.names[:LISTED], shares, strict=True)]
+        else:
+            items = [", ".join(f"{value:.4g}" for value in row) for row in self.result[:LISTED].tolist()]
+        more = f", and {len(self) - LISTED} more" if len(self) > LISTED else ""
+        return f"Predictions of {len(self)} networks: {'; '.join(items)}{more}"
+
+
+@torch.no_grad()
+def predict(
+    task: Task | str | Path, networks: Networks, split: str | None = None, batch_size: int = 512
+) -> Predictions:
+    """Predictions of a trained task, in evaluation mode; the task is left as it was.
+
+    Args:
+        task: with a head; or the checkpoint of one, or the folder of its run, of which the best epoch is taken.
+        networks: of its architecture: a zoo, a split of one, or a batch.
+        split: of a zoo: "train", "val", "test" or "internal"; None: all its networks.
+        batch_size: networks at a time, >= 1.
+
+    Raises:
+        ConfigError: no checkpoint, one that cannot be loaded, a task that has no head or was not trained.
+        SpecError: networks of another architecture, or a split of what is no zoo.
+        ZooError: an unknown split.
+    """
+    task = task if isinstance(task, Task) else load_task(task)
+    name = type(task).__name__
+    if task.head is None:
+        raise ConfigError(
+            f"{name} has no head, so that it predicts nothing: embed(task.encoder, networks) gives vectors"
+        )
+    if task.learned is None:
+        raise ConfigError(f"{name} was not trained yet: fit it, or give a checkpoint or the folder of a run")
+    training = task.training
+    task.eval()
+    try:
+        parts = batches_of(networks, split, batch_size)
+        returned = [task.predict_step(part.to(task.device), number) for number, part in enumerate(parts)]
+    finally:
+        task.train(training)
+    return joined(returned, name, task.learned, placed=False)
+
+
+def load_task(path: str | Path) -> Task:
+    """The task of a checkpoint, or of a run's folder: of the best epoch, or where none was measured, of the last.
+
+    Raises:
+        ConfigError: there is none, or it cannot be loaded.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = RunFolder(path)
+        best = folder.checkpoints / "best.ckpt"
+        found = [best] if best.is_file() else folder.steps()
+        if not found:
+            raise ConfigError(f"{path} holds no checkpoint of a run: expected {best}")
+        path = found[-1]
+    return Task.load_from_checkpoint(path)
+
+
+def joined(
+    returned: Any, task: str, target: Target, device: torch.device | str = "cpu", placed: bool = True
+) -> Predictions:
+    """All that ``predict_step`` returned, in all processes.
+
+    Args:
+        returned: a list of what it returned, batch by batch.
+        task: the task's name, for messages.
+        target: kind and names of what it predicts.
+        device: of the run, through which the processes talk.
+        placed: whether objects and views of the networks are known.
+
+    Raises:
+        ConfigError: it is not what predictions are.
+    """
+    batches = returned if isinstance(returned, list) else []
+    kinds = [check_prediction(batch, task, len(target.names), placed) for batch in batches]
+    if not batches:
+        raise ConfigError(f"{task}.predict_step has returned nothing: it should return {EXPECTED}")
+    if (kinds[0] == "probability") != (target.kind == "class"):
+        raise ConfigError(f"{task}.predict_step should return {EXPECTED}, found {kinds[0]} of {target}")
+
+    def whole(name: str) -> Tensor | None:
+        parts = [batch.get(name) for batch in batches]
+        return gather(torch.cat(parts).to(device))[0].cpu() if isinstance(parts[0], Tensor) else None
+
+    result = whole(kinds[0])
+    assert result is not None
+    return Predictions(target, result, whole("object"), whole("view"))
+
+
+def check_prediction(returned: Any, task: str, names: int, placed: bool = True) -> str:
     """Which of ``KINDS`` a ``predict_step`` has returned.
 
     Args:
         returned: of one batch.
         task: the task's name, for messages.
         names: how many classes or numbers the target has.
+        placed: whether objects and views of the networks are known.
 
     Raises:
         ConfigError: it is not what predictions are.
@@ -31,7 +190,8 @@ def check_prediction(returned: Any, task: str, names: int) -> str:
     'probability'
     """
     kinds = [kind for kind in KINDS if isinstance(returned, dict) and kind in returned]
-    tensors = [returned.get(name) for name in ("object", "view", *kinds)] if kinds else []
+    columns = ("object", "view") if placed else ()
+    tensors = [returned.get(name) for name in (*columns, *kinds)] if kinds else []
     if len(kinds) != 1 or not all(isinstance(tensor, Tensor) for tensor in tensors):
         raise ConfigError(f"{task}.predict_step should return {EXPECTED}, found {_described(returned)}")
     *identity, result = tensors

@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
-from weightspace.backbones.artefact import describe_encoder, embed, load_encoder, load_weights, save_encoder
+from weightspace.backbones.artefact import describe_encoder, load_backbone, load_weights, save_encoder
+from weightspace.backbones.embedding import embed
 from weightspace.cli.main import main
 from weightspace.entry_points import plugins
 from weightspace.errors import ConfigError
@@ -39,7 +40,7 @@ def test_an_encoder_comes_back_as_it_was(name: str, random_batch, tmp_path: Path
     encoder.fit_normaliser(batch)
     encoder.eval()
     save_encoder(tmp_path / "e.safetensors", encoder)
-    loaded = load_encoder(tmp_path / "e.safetensors")
+    loaded = load_backbone(tmp_path / "e.safetensors")
     assert type(loaded) is type(encoder)
     assert not loaded.training
     assert loaded.description() == encoder.description()
@@ -90,19 +91,19 @@ def test_dropout_may_differ(random_batch, tmp_path: Path) -> None:
 
 def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
-        load_encoder(tmp_path / "none.safetensors")
+        load_backbone(tmp_path / "none.safetensors")
     path = tmp_path / "x.safetensors"
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(ConfigError, match="not an encoder artefact"):
-        load_encoder(path)
+        load_backbone(path)
     whole = saved(random_batch(), tmp_path)
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ConfigError, match="is damaged: it is cut, or no safetensors file"):
-        load_encoder(path)
+        load_backbone(path)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="cannot be read: is a fifo"):
-        load_encoder(tmp_path / "fifo")
+        load_backbone(tmp_path / "fifo")
 
 
 def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
@@ -113,14 +114,13 @@ def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
         altered[place // 8] ^= 1 << place % 8
         path.write_bytes(altered)
         with pytest.raises(ConfigError, match="is damaged|not an encoder artefact"):
-            load_encoder(path)
+            load_backbone(path)
 
 
 def test_the_same_encoder_is_the_same_bytes_in_every_process(random_batch, tmp_path: Path) -> None:
     path = saved(random_batch(), tmp_path)
-    again = (
-        "import sys; from weightspace.backbones.artefact import *; save_encoder(sys.argv[2], load_encoder(sys.argv[1]))"
-    )
+    imports = "import sys; from weightspace.backbones.artefact import *"
+    again = f"{imports}; save_encoder(sys.argv[2], load_backbone(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", again, str(path), str(tmp_path / "again.safetensors")], check=True)
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
@@ -131,9 +131,9 @@ def test_encoders_without_a_digest_are_those_of_the_format_before(random_batch, 
     del texts["digest"]
     save_file(tensors, path, texts)
     with pytest.raises(ConfigError, match="is damaged: it has no digest"):
-        load_encoder(path)
+        load_backbone(path)
     save_file(tensors, path, {**texts, "format": "1"})
-    assert torch.equal(load_encoder(path).state_dict()["head.0.weight"], tensors["head.0.weight"])
+    assert torch.equal(load_backbone(path).state_dict()["head.0.weight"], tensors["head.0.weight"])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_descriptions_that_fit_nothing_are_refused(changes: dict, message: str, 
     path = saved(random_batch(), tmp_path)
     rewrite(path, changes)
     with pytest.raises(ConfigError, match=message):
-        load_encoder(path)
+        load_backbone(path)
 
 
 def rewrite(path: Path, changes: dict) -> None:
@@ -166,10 +166,10 @@ class Elsewhere(DWS):
 def test_a_class_that_is_not_installed_is_named(random_batch, tmp_path: Path) -> None:
     path = tmp_path / "e.safetensors"
     save_encoder(path, Elsewhere(random_batch().spec, 6))
-    assert isinstance(load_encoder(path), Elsewhere)  # it has been imported
+    assert isinstance(load_backbone(path), Elsewhere)  # it has been imported
     rewrite(path, {"class": "Nowherels"})
     with pytest.raises(ConfigError, match="'Nowherels' is not installed"):
-        load_encoder(path)
+        load_backbone(path)
 
 
 class Opaque(Backbone):
@@ -210,7 +210,7 @@ def test_classes_of_one_name_are_told_apart(module, random_batch, tmp_path: Path
     spec, path = random_batch().spec, tmp_path / "e.safetensors"
     for cls in (one, other):
         save_encoder(path, Canonical(spec, 6, partial(cls, hidden=4)))
-        assert type(load_encoder(path).backbone) is cls
+        assert type(load_backbone(path).backbone) is cls
     with pytest.raises(ConfigError, match=r"one_net.Net.*other_net.Net"):
         load_weights(path, Canonical(spec, 6, partial(one, hidden=4)))
     save_encoder(path, other(spec, 6, hidden=4))
@@ -224,9 +224,9 @@ def test_a_file_has_nothing_imported(module, random_batch, tmp_path: Path) -> No
     module("never_net")
     within = {"class": "never_net.Net", "arguments": {"hidden": 4}}
     rewrite(path, {"arguments": {"backbone": within, "group": "auto"}})
-    message = r"'never_net.Net' is not installed, nor imported, .*: load_encoder\(path, classes=\[...\]\)"
+    message = r"'never_net.Net' is not installed, nor imported, .*: load_backbone\(path, classes=\[...\]\)"
     with pytest.raises(ConfigError, match=message):
-        load_encoder(path)
+        load_backbone(path)
     assert "never_net" not in sys.modules
 
 
@@ -235,7 +235,7 @@ def test_a_class_that_has_moved_is_named_by_the_user(module, random_batch, tmp_p
     path, spec = tmp_path / "e.safetensors", random_batch().spec
     save_encoder(path, Canonical(spec, 6, partial(import_module("old_net").Net, hidden=4)))
     new = import_module("new_net").Net
-    loaded = load_encoder(path, classes=[new])
+    loaded = load_backbone(path, classes=[new])
     assert type(loaded.backbone) is new
     save_encoder(path, loaded)
     load_weights(path, Canonical(spec, 6, partial(new, hidden=4)))
@@ -253,14 +253,14 @@ def test_names_alone_are_those_of_files_of_before(module, random_batch, tmp_path
     state = {**json.loads(bytes(tensors["_extra_state"].tolist())), **before}
     tensors["_extra_state"] = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
     path.write_bytes(seal(tensors, texts))
-    assert type(load_encoder(path)) is first
+    assert type(load_backbone(path)) is first
     load_weights(path, first(spec, 6, hidden=4))
     second = import_module("second_net").Lone
     with pytest.raises(
-        ConfigError, match=r"'Lone' may be .*first_net.Lone.*second_net.Lone.*name the class yourself: load_encoder"
+        ConfigError, match=r"'Lone' may be .*first_net.Lone.*second_net.Lone.*name the class yourself: load_backbone"
     ):
-        load_encoder(path)
-    assert type(load_encoder(path, classes=[second])) is second
+        load_backbone(path)
+    assert type(load_backbone(path, classes=[second])) is second
 
 
 def test_two_distributions_offer_one_name(module, random_batch, tmp_path: Path) -> None:
@@ -275,12 +275,12 @@ def test_two_distributions_offer_one_name(module, random_batch, tmp_path: Path) 
         for cls, name in ((import_module("their_net").Net, "their-net:MLP"), (MLP, "weightspace:MLP")):
             save_encoder(path, cls(spec, 6, hidden=4))
             assert describe_encoder(path)["class"] == name
-            assert type(load_encoder(path)) is cls
+            assert type(load_backbone(path)) is cls
     finally:
         (metadata / "entry_points.txt").unlink()
         plugins.cache_clear()
     load_weights(path, MLP(spec, 6, hidden=4))  # ours alone has the name again
-    assert type(load_encoder(path)) is MLP
+    assert type(load_backbone(path)) is MLP
 
 
 def test_embedding_by_a_class_of_the_user(module, zoo: Zoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import yaml
-from weightspace.backbones.artefact import load_encoder
+from weightspace.backbones.artefact import load_backbone
 from weightspace.callbacks import BestCheckpoint
 from weightspace.cli.main import main
 from weightspace.runs.checkpoint_io import read_checkpoint
@@ -94,7 +94,7 @@ def test_the_best_ones_are_kept(fit: list[str], capsys: pytest.CaptureFixture[st
 
 def best_file_is_the_best(folder: RunFolder) -> bool:
     best = read_checkpoint(folder.checkpoint("best"))["state_dict"]
-    file = load_encoder(folder.path / "backbone_best.safetensors").state_dict()
+    file = load_backbone(folder.path / "backbone_best.safetensors").state_dict()
     return all(torch.equal(best[f"backbone.{name}"], tensor) for name, tensor in file.items())
 
 

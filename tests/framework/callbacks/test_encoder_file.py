@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from weightspace.backbones import DWS, MLP
-from weightspace.backbones.artefact import describe_encoder, load_encoder
+from weightspace.backbones.artefact import describe_encoder, load_backbone
 from weightspace.callbacks import EncoderFile
 from weightspace.data import ZooDataModule
 from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask
@@ -42,7 +42,7 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
     name = "encoder" if kind == "contrastive" else "backbone"
     (path,) = tmp_path.glob("*.safetensors")
     assert path.name == f"{name}.safetensors"
-    batch, loaded = data.validation_batch(), load_encoder(path)
+    batch, loaded = data.validation_batch(), load_backbone(path)
     with torch.no_grad():
         found, expected = loaded(batch), task.eval()(batch)
         target = describe_encoder(path).get("target")
@@ -69,5 +69,5 @@ def test_the_best_of_a_plain_trainer_is_that_of_its_checkpoint(digits_zoo: Path,
     )  # fmt: skip
     run.fit(task, datamodule=ZooDataModule(str(digits_zoo)))
     expected = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-    file = load_encoder(tmp_path / "backbone_best.safetensors").state_dict()
+    file = load_backbone(tmp_path / "backbone_best.safetensors").state_dict()
     assert all(torch.equal(expected[f"backbone.{name}"], tensor) for name, tensor in file.items())

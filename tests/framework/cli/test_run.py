@@ -16,7 +16,8 @@ import yaml
 from safetensors.torch import load_file
 from warm import WarmCommand
 from weightspace.backbones import DWS
-from weightspace.backbones.artefact import embed, load_encoder, save_encoder
+from weightspace.backbones.artefact import load_backbone, save_encoder
+from weightspace.backbones.embedding import embed
 from weightspace.cli.main import main
 from weightspace.cli.run import QUIET, RunCLI
 from weightspace.data import ZooDataModule
@@ -477,7 +478,7 @@ def test_pretraining_leaves_an_encoder_that_embeds_and_is_finetuned(
     embeddings, zoo = load_file("e.safetensors"), Zoo(digits_zoo)
     assert embeddings["embedding"].shape == (len(zoo), 8)
     assert torch.equal(embeddings["object"], zoo.objects)
-    assert torch.equal(embeddings["embedding"], embed(load_encoder(encoder), zoo.batch(torch.arange(len(zoo)))))
+    assert torch.equal(embeddings["embedding"], embed(load_backbone(encoder), zoo.batch(torch.arange(len(zoo)))))
     capsys.readouterr()
     assert main(["embed", "--encoder", "none", "--zoo", str(digits_zoo), "--out", "f.safetensors"]) == 2
     assert "there is no such file" in capsys.readouterr().err

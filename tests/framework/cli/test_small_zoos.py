@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 from torch.nn import functional as F
-from weightspace.backbones.artefact import embed, load_encoder
+from weightspace.backbones.artefact import load_backbone
+from weightspace.backbones.embedding import embed
 from weightspace.callbacks.online_probe import probe
 from weightspace.cli.main import main
 from weightspace.zoo import Zoo, ZooWriter
@@ -151,7 +152,7 @@ def test_a_network_whose_result_is_not_finite_is_left_out_of_the_metrics_and_cou
     first, *others = zoo.rows("val").tolist()
     assert f"(object {int(zoo.objects[first])} view 0)" in " ".join(capsys.readouterr().err.split())
     batch = zoo.batch(torch.tensor(others))
-    logits = embed(load_encoder("runs/x/0/backbone.safetensors"), batch)
+    logits = embed(load_backbone("runs/x/0/backbone.safetensors"), batch)
     metrics = json.loads(Path("runs/x/0/metrics.json").read_text())["fit"]
     assert metrics["val/left_out"] == 1
     assert metrics["val/loss"] == pytest.approx(float(F.cross_entropy(logits, batch.targets)), rel=1e-4)

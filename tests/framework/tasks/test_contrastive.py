@@ -6,7 +6,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from weightspace.backbones import DWS
-from weightspace.backbones.artefact import embed, save_encoder
+from weightspace.backbones.artefact import save_encoder
+from weightspace.backbones.embedding import embed
 from weightspace.callbacks.online_probe import probe
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError

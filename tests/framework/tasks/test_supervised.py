@@ -13,7 +13,6 @@ from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.figures.augmentation import chain_figure
 from weightspace.tasks import SupervisedTask
-from weightspace.tasks.optim import Optimisation
 from weightspace.zoo import Zoo
 
 pytestmark = pytest.mark.filterwarnings(
@@ -65,30 +64,6 @@ def test_parameters_without_a_shape_are_refused(digits_zoo: Path, tmp_path: Path
     message = r"SupervisedTask: backbone.more.weight, backbone.more.bias have no shape .* nn.Linear in the place of"
     with pytest.raises(ConfigError, match=message):
         trainer(tmp_path, epochs=1).fit(SupervisedTask(Lazy), datamodule=ZooDataModule(str(digits_zoo)))
-
-
-def test_vectors_are_not_decayed_and_the_rate_warms_up_and_falls() -> None:
-    made = Optimisation(0.1, 0.5, 0.2).configure(torch.nn.Linear(3, 2), lambda: 10, "val/loss", "min")
-    optimiser, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
-    assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
-    assert [(len(g["params"]), g["weight_decay"]) for g in optimiser.param_groups] == [(1, 0.5), (1, 0.0)]
-    rates = []
-    for _ in range(10):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    assert rates[:3] == pytest.approx([0.05, 0.1, 0.1])
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert optimiser.param_groups[0]["lr"] == pytest.approx(0)
-
-
-def test_groups_have_names_after_a_state_without_names_is_loaded() -> None:
-    optimiser = Optimisation(0.1, 0.5, 0.2).build_optimiser(torch.nn.Linear(3, 2), lambda _: ("", 1.0))
-    state = optimiser.state_dict()
-    for group in state["param_groups"]:
-        del group["name"]
-    optimiser.load_state_dict(state)
-    assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
 
 
 def test_mixed_classes_are_told_in_the_picture_of_a_chain(zoo: Zoo) -> None:

@@ -8,54 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from weightspace.checks import require
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
-from weightspace.distributed import gather
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
-from weightspace.tasks.prediction import EXPECTED, check_prediction
+from weightspace.tasks.prediction import Predictions
 from weightspace.text import cell
 
 
-def joined(returned: Any, task: str, names: int, device: torch.device) -> dict[str, Tensor]:
-    """All that ``predict_step`` returned, in all processes, on the CPU: "object", "view" and the result.
-
-    Args:
-        returned: a list of what it returned, batch by batch.
-        task: the task's name, for messages.
-        names: how many classes or numbers there are.
-        device: of the run, through which the processes talk.
-
-    Raises:
-        ConfigError: it is not what predictions are.
-    """
-    batches = returned if isinstance(returned, list) else []
-    kinds = [check_prediction(batch, task, names) for batch in batches]
-    if not batches:
-        raise ConfigError(f"{task}.predict_step has returned nothing: it should return {EXPECTED}")
-    whole = {name: torch.cat([batch[name] for batch in batches]) for name in ("object", "view", kinds[0])}
-    return {name: gather(tensor.to(device))[0].cpu() for name, tensor in whole.items()}
-
-
-def write_predictions(path: Path, found: dict[str, Tensor], data: ZooDataModule, top_k: int | None = None) -> None:
+def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k: int | None = None) -> None:
     """Writes one line per network, in the order of objects and views.
 
     Args:
         path: the CSV file.
-        found: see ``joined``.
+        found: what a task predicts of networks whose objects and views are known.
         data: of the networks, which knows their true targets.
         top_k: the so many likeliest classes with their probabilities, instead of the probabilities of all.
 
     Raises:
         ConfigError: a network that the zoo does not have, or ``top_k`` out of range.
     """
-    target, rows = data.target, data.rows_of(found["object"], found["view"])
-    true, classes = data.targets_of(rows), "probability" in found
-    result = found["probability" if classes else "prediction"]
+    assert found.objects is not None
+    assert found.views is not None
+    target, true = data.target, data.targets_of(data.rows_of(found.objects, found.views))
+    result, classes = found.result, target.kind == "class"
     if top_k is not None:
         known = classes and 1 <= top_k <= len(target.names)
         require("top_k", top_k, known, f"in 1..{len(target.names)}, and of classes")
@@ -65,8 +44,8 @@ def write_predictions(path: Path, found: dict[str, Tensor], data: ZooDataModule,
     header = next(lines)
     writer.writerow(["object", "view", *map(cell, header)])
     lines = list(lines)
-    for number in np.lexsort((found["view"].numpy(), found["object"].numpy())):
-        writer.writerow([int(found["object"][number]), int(found["view"][number]), *map(cell, lines[number])])
+    for number in np.lexsort((found.views.numpy(), found.objects.numpy())):
+        writer.writerow([int(found.objects[number]), int(found.views[number]), *map(cell, lines[number])])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.getvalue().encode())
 

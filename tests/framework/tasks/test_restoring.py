@@ -1,0 +1,135 @@
+"""What a notebook does with a trained task: load it without its zoo, predict, embed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.optim import SGD
+from weightspace.backbones import DWS, MLP, Canonical, embed, load_backbone
+from weightspace.callbacks import EncoderFile
+from weightspace.data import ZooDataModule
+from weightspace.errors import ConfigError, SpecError
+from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
+from weightspace.zoo import Zoo
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging")
+SMALL = MLP.partial(hidden=4, layers=1)
+
+
+class Own(SupervisedTask):
+    """With arguments of its own, one of which no file can hold."""
+
+    def __init__(self, backbone: Any, *, sharpness: float, function: Any = None, **options: Any) -> None:
+        super().__init__(backbone, **options)
+        self.sharpness = sharpness
+
+
+MAKE: dict[str, Callable[[], Task]] = {
+    "supervised": lambda: SupervisedTask(Canonical.partial(backbone=SMALL), label_smoothing=0.1, optimizer=SGD),
+    "finetune": lambda: FineTuneTask(partial(DWS, hidden=4, layers=1, dropout=0.5), embedding=6),
+    "regression": lambda: RegressionTask(lambda spec, k: MLP(spec, k, hidden=4)),
+    "contrastive": lambda: ContrastiveTask(SMALL, embedding=6, projection=4, hidden=5, layers=3),
+    "own": lambda: Own(SMALL, sharpness=2.0, function=print),
+}
+
+
+def trained(task: Task, zoo: Path, run: Path, **data: Any) -> Path:
+    """A checkpoint of a step of training by a plain trainer, and the files of a run beside it."""
+    trainer = pl.Trainer(
+        max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, limit_val_batches=0, callbacks=[EncoderFile(run)],
+    )  # fmt: skip
+    trainer.fit(task, ZooDataModule(str(zoo), **data))
+    trainer.save_checkpoint(run / "checkpoints" / "best.ckpt")
+    return run / "checkpoints" / "best.ckpt"
+
+
+@pytest.mark.parametrize("name", list(MAKE))
+def test_a_checkpoint_is_enough(name: str, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:
+    path = classifier_zoo if name == "regression" else digits_zoo
+    zoo, task = Zoo(path), MAKE[name]()
+    checkpoint = trained(task, path, tmp_path, **({"positives": "views"} if name == "contrastive" else {}))
+    given = {"function": len} if name == "own" else {}
+    again = type(task).load_from_checkpoint(checkpoint, **given)
+    batch = zoo["test"][:5]
+    assert not again.training
+    assert torch.equal(again(batch), task.eval()(batch))
+    assert again.class_names == (zoo.class_names if task.head else None)
+    backbone = load_backbone(tmp_path)
+    assert torch.equal(embed(backbone, batch), embed(again.backbone, batch))
+    assert type(Task.load_from_checkpoint(checkpoint, **given)) is type(task)
+    if name == "own":
+        with pytest.raises(ConfigError, match=r"does not hold the argument function, .*\(path, function=...\)"):
+            Own.load_from_checkpoint(checkpoint)
+    if name == "supervised":
+        with pytest.raises(
+            ConfigError, match=r"the optimizer with which .* was trained is not in it: .*optimizer=...\)"
+        ):
+            trained(again, path, tmp_path)
+        (tmp_path / "on").mkdir()
+        again = SupervisedTask.load_from_checkpoint(checkpoint, optimizer=None)
+        trained(again, path, tmp_path / "on")
+        assert again.training, "a trainer would leave it in evaluation mode"
+    if task.head is None:
+        with pytest.raises(ConfigError, match="ContrastiveTask has no head, so that it predicts nothing"):
+            predict(again, batch)
+        with pytest.raises(ConfigError, match="is of a ContrastiveTask, and SupervisedTask was expected"):
+            SupervisedTask.load_from_checkpoint(checkpoint)
+
+
+def test_classes_are_predicted_by_name(digits_zoo: Path, tmp_path: Path) -> None:
+    zoo, task = Zoo(digits_zoo), SupervisedTask(SMALL)
+    with pytest.raises(ConfigError, match="SupervisedTask was not trained yet"):
+        predict(task, zoo)
+    checkpoint = trained(task, digits_zoo, tmp_path)
+    found = predict(tmp_path, zoo, "test", batch_size=7)
+    batch = zoo["test"][:]
+    torch.testing.assert_close(found.probabilities, task.eval()(batch).softmax(1).detach())
+    assert found.names == [zoo.class_names[k] for k in found.probabilities.argmax(1)]
+    assert torch.equal(found.objects, batch.objects)
+    assert predict(checkpoint, batch.replace(objects=None, views=None)).names == found.names
+    assert repr(found).startswith(f"Predictions of {len(batch)} networks: {found.names[0]} (")
+    assert repr(found).endswith("and 15 more")
+    with pytest.raises(ConfigError, match="they have names and probabilities"):
+        _ = found.values
+    with pytest.raises(SpecError, match="only a zoo has splits, found a WeightBatch"):
+        predict(task, batch, "test")
+    with pytest.raises(ConfigError, match=r"holds no checkpoint of a run: expected .*best.ckpt"):
+        predict(digits_zoo, zoo)
+
+
+def test_numbers_are_predicted_in_their_units(classifier_zoo: Path, tmp_path: Path) -> None:
+    zoo, task = Zoo(classifier_zoo), RegressionTask(SMALL)
+    trained(task, classifier_zoo, tmp_path)
+    found = predict(task, zoo["val"])
+    assert torch.equal(found.values, task.eval()(zoo["val"][:]))
+    assert found.class_names is None
+    assert repr(found).startswith("Predictions of 20 networks: ")
+    with pytest.raises(ConfigError, match="they have values"):
+        _ = found.probabilities
+
+
+def test_a_zoo_is_embedded_in_parts_and_the_backbone_stays_as_it_was(digits_zoo: Path) -> None:
+    zoo = Zoo(digits_zoo)
+    backbone = DWS(zoo.spec, 6, hidden=4, layers=1, dropout=0.5)
+    features = embed(backbone, zoo, batch_size=33)
+    assert backbone.training
+    assert features.shape == (len(zoo), 6)
+    assert not features.requires_grad
+    torch.testing.assert_close(embed(backbone, zoo, "val"), features[zoo.rows("val")])
+    torch.testing.assert_close(embed(backbone, zoo["val"]), backbone.eval()(zoo["val"][:]).detach())
+
+
+def test_a_folder_without_one_backbone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected one file of a backbone in this folder of a run, found no"):
+        load_backbone(tmp_path)
+    (tmp_path / "a.safetensors").touch()
+    (tmp_path / "b.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"found a.safetensors, b.safetensors"):
+        load_backbone(tmp_path)
