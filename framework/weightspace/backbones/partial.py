@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from weightspace.backbones.base import Backbone
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,7 +22,7 @@ class BackbonePartial:
         ConfigError: an argument that the constructor does not take, or one that it needs is missing.
     """
 
-    cls: type[Backbone]
+    cls: type[Any]  # a backbone's, whose module imports this one
     arguments: dict[str, Any]
 
     def __post_init__(self) -> None:
@@ -33,16 +30,21 @@ class BackbonePartial:
         try:
             signature.bind(None, None, None, **self.arguments)  # self, spec and out_dim come first
         except TypeError as error:
-            _, *parameters = signature.parameters.values()
             raise ConfigError(
-                f"{self!r}: {error}; {self.cls.__name__}({', '.join(map(str, parameters))}), of which spec and out_dim "
-                "come from the data"
+                f"{self!r}: {error}; {self.cls.__name__}({_parameters(signature)}), of which spec and out_dim come "
+                "from the data"
             ) from error
 
-    def __call__(self, spec: NetworkSpec, out_dim: int) -> Backbone:
+    def __call__(self, spec: NetworkSpec, out_dim: int) -> Any:
         """The backbone for networks of this architecture, with a result of this length."""
         return self.cls(spec, out_dim, **self.arguments)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{self.cls.__name__}.partial({arguments})"
+
+
+def _parameters(signature: inspect.Signature) -> str:
+    """Parameters after the first, with their defaults: "spec, out_dim, hidden=16"."""
+    _, *parameters = signature.parameters.values()
+    return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)

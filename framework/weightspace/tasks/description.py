@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -15,12 +16,9 @@ from weightspace.backbones.artefact import described_factory
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.naming import dotted
 from weightspace.data.targets import Target
-from weightspace.errors import ConfigError, SpecError
+from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from weightspace.tasks.module import ZooModule
 
 #: Key of a checkpoint.
 KEY = "task"
@@ -44,63 +42,97 @@ def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any)
     return given
 
 
-def describe(task: ZooModule) -> dict[str, Any]:
+def describe(
+    task: object, given: dict[str, Any], backbone: Backbone | None, spec: NetworkSpec | None
+) -> dict[str, Any]:
     """Class and arguments of a task and of its backbone, and the architecture of its networks, as plain data.
 
     Arguments that are no plain data (functions, optimisers) are named alone, as "omitted".
+
+    Args:
+        task: of which the class is taken.
+        given: its arguments, by name.
+        backbone: what the argument of this name has made.
+        spec: of the networks that it was built for.
     """
     arguments: dict[str, Any] = {}
     omitted: list[str] = []
-    for name, value in task._arguments.items():
+    for name, value in given.items():
         try:
             arguments[name] = json.loads(json.dumps(value))
         except (TypeError, ValueError):
             omitted.append(name)
     described: dict[str, Any] = {"class": dotted(type(task)), "arguments": arguments, "omitted": omitted}
-    backbone = getattr(task, "encoder", None)
-    if "backbone" in omitted and isinstance(backbone, Backbone):
+    if "backbone" in omitted and backbone is not None:
         described["backbone"] = backbone.description()
         omitted.remove("backbone")
-    if task.built_for is not None:
-        described["spec"] = task.built_for.to_json()
+    if spec is not None:
+        described["spec"] = spec.to_json()
     return described
 
 
-def restore(kind: type[ZooModule], path: Any, device: Any, strict: bool, given: dict[str, Any]) -> ZooModule:
-    """The task that a checkpoint is of, with its weights, in evaluation mode.
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint says of its task.
 
-    Args:
-        kind: the class that is expected, or one that it is derived from.
-        path: file or address of the checkpoint.
-        device: where the task is to be; None: on the CPU.
-        strict: whether the weights must be those that the task has, by name.
-        given: arguments in the place of those that were saved.
+    Attributes:
+        checkpoint: all that it holds.
+        cls: class of the task.
+        arguments: of its constructor.
+        spec: architecture of the networks that it was built for.
+        target: what its head has learned.
+    """
+
+    checkpoint: dict[str, Any]
+    cls: type[Any]
+    arguments: dict[str, Any]
+    spec: NetworkSpec
+    target: Target | None
+
+    @classmethod
+    def read(cls, kind: type, path: Any, device: Any, given: dict[str, Any]) -> Saved:
+        """Reads a checkpoint.
+
+        Args:
+            kind: the class that is expected, or one that it is derived from.
+            path: file or address of the checkpoint.
+            device: where the weights are to be.
+            given: arguments in the place of those that were saved.
+
+        Raises:
+            ConfigError: it cannot be read, is of another class, or needs an argument that it does not hold.
+        """
+        checkpoint = read_checkpoint(path, device)
+        described = checkpoint.get(KEY)
+        if not isinstance(described, dict) or "spec" not in described:
+            raise ConfigError(
+                f"{path} does not say which task it is of, as checkpoints of earlier versions: give it to a trainer "
+                "with the task (ckpt_path), or load the backbone's file that its run has left"
+            )
+        target = checkpoint.get("target")
+        return cls(
+            checkpoint,
+            _found_class(kind, described["class"], path),
+            _arguments(described, given, path),
+            NetworkSpec.from_json(described["spec"]),
+            None if target is None else Target.from_json(target),
+        )
+
+
+def load_weights(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool) -> None:
+    """Takes the weights, in the precision in which they were trained.
 
     Raises:
-        ConfigError: the checkpoint cannot be read, is of another class, or needs an argument that it does not hold.
+        RuntimeError: they are not those that the task has, by name and shape.
+        SpecError: they are of another backbone.
     """
-    checkpoint = read_checkpoint(path, device or "cpu")
-    described = checkpoint.get(KEY)
-    if not isinstance(described, dict) or "spec" not in described:
-        raise ConfigError(
-            f"{path} does not say which task it is of, as checkpoints of before and of other tasks: train it again, go "
-            "on with it in a trainer (ckpt_path), or load the backbone's file that its run has left"
-        )
-    cls = _found_class(kind, described["class"], path)
-    try:
-        task = cls(**_arguments(described, given, path))
-        target = checkpoint.get("target")
-        task.make_modules(
-            NetworkSpec.from_json(described["spec"]), None if target is None else Target.from_json(target)
-        )
-        task.on_load_checkpoint(checkpoint)
-        _load(task, checkpoint["state_dict"], strict)
-    except (TypeError, RuntimeError, SpecError) as error:
-        raise ConfigError(f"{path} cannot be loaded as {cls.__name__}: {' '.join(str(error).split())}") from error
-    return task.to(device or "cpu").eval()
+    floats = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
+    if floats:
+        task.to(floats[0])
+    task.load_state_dict(weights, strict=strict)
 
 
-def _found_class(kind: type[ZooModule], saved: str, path: Any) -> type[ZooModule]:
+def _found_class(kind: type, saved: str, path: Any) -> type:
     """The class of this name among the expected one and those derived from it: a file imports nothing."""
     classes = [kind, *_derived(kind)]
     name = saved.rpartition(".")[2]
@@ -113,8 +145,8 @@ def _found_class(kind: type[ZooModule], saved: str, path: Any) -> type[ZooModule
     return found[0]
 
 
-def _derived(kind: type[ZooModule]) -> list[type[ZooModule]]:
-    direct = kind.__subclasses__()
+def _derived(kind: type) -> list[type]:
+    direct: list[type] = kind.__subclasses__()
     return [*direct, *(deeper for child in direct for deeper in _derived(child))]
 
 
@@ -137,11 +169,3 @@ def _refuse_training(name: str, path: str, *_: Any) -> NoReturn:
     raise ConfigError(
         f"the {name} with which {path} was trained is not in it: to go on, load_from_checkpoint(path, {name}=...)"
     )
-
-
-def _load(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool) -> None:
-    """Takes the weights, in the precision in which they were trained."""
-    floats = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
-    if floats:
-        task.to(floats[0])
-    task.load_state_dict(weights, strict=strict)

@@ -10,11 +10,11 @@ import lightning.pytorch as pl
 from weightspace.backbones.base import Backbone, check_initialised
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, SpecError
 from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.loops import building, forget_metrics, has_trainer, reads_checkpoint_late
 from weightspace.spec import NetworkSpec
-from weightspace.tasks.description import KEY, describe, given_arguments, restore
+from weightspace.tasks.description import KEY, Saved, describe, given_arguments, load_weights
 from weightspace.tasks.learned import check_classes, check_learnable
 
 
@@ -46,6 +46,8 @@ class ZooModule(pl.LightningModule, ABC):
         #: architecture of the networks that it was built for
         self.built_for: NetworkSpec | None = None
         self._made = False
+        #: whether it is in evaluation mode since it was loaded, which a trainer would leave it in
+        self._restored = False
 
     @abstractmethod
     def build(self, spec: NetworkSpec) -> None:
@@ -94,6 +96,9 @@ class ZooModule(pl.LightningModule, ABC):
         """
         data = self.data
         data.serve(self.learned)
+        if self._restored and self.trainer.state.fn == "fit":
+            self.train()
+            self._restored = False
         if not self._made:
             self.check(data, self.trainer)
             self._make(data)
@@ -146,11 +151,22 @@ class ZooModule(pl.LightningModule, ABC):
                 be unpickled, or needs an argument that no file can hold.
         """
         arguments.pop("weights_only", None)
-        return cast(Self, restore(cls, checkpoint_path, map_location, strict, arguments))
+        device = map_location or "cpu"
+        saved = Saved.read(cls, checkpoint_path, device, arguments)
+        try:
+            task = saved.cls(**saved.arguments)
+            task.make_modules(saved.spec, saved.target)
+            task.on_load_checkpoint(saved.checkpoint)
+            load_weights(task, saved.checkpoint["state_dict"], strict)
+        except (TypeError, RuntimeError, SpecError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"{checkpoint_path} cannot be loaded as {saved.cls.__name__}: {reason}") from error
+        task._restored = True
+        return cast(Self, task.to(device).eval())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps what the task is, and what its head has learned: kind and names."""
-        checkpoint[KEY] = describe(self)
+        checkpoint[KEY] = describe(self, self._arguments, getattr(self, "encoder", None), self.built_for)
         if self.learned is not None:
             checkpoint["target"] = self.learned.to_json()
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from weightspace.checks import require
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
-from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.tasks.prediction import Predictions
 from weightspace.text import cell

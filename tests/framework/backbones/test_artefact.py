@@ -53,7 +53,7 @@ def test_an_encoder_comes_back_as_it_was(name: str, random_batch, tmp_path: Path
 def test_embedding_leaves_the_encoder_as_it_was(random_batch) -> None:
     batch = random_batch().to(dtype=torch.float32)
     encoder = DWS(batch.spec, 6, hidden=4, dropout=0.5)
-    assert torch.allclose(embed(encoder, batch, chunk=4), encoder.eval()(batch), atol=1e-6)
+    assert torch.allclose(embed(encoder, batch, batch_size=4), encoder.eval()(batch), atol=1e-6)
     encoder.train()
     embed(encoder, batch)
     assert encoder.training

@@ -34,7 +34,7 @@ def test_a_class_with_its_arguments_can_be_read_and_sent_to_another_process() ->
         (
             DWS,
             {"hiden": 8},
-            r"DWS.partial\(hiden=8\): .*unexpected keyword argument 'hiden'; DWS\(spec.*hidden: int = ",
+            r"DWS.partial\(hiden=8\): .*unexpected keyword argument 'hiden'; DWS\(spec, out_dim, hidden=16",
         ),
         (DWS, {"out_dim": 3}, "multiple values for argument 'out_dim'.*of which spec and out_dim come from the data"),
         (Canonical, {}, "missing a required argument: 'backbone'"),

@@ -42,7 +42,7 @@ MAKE: dict[str, Callable[[], Task]] = {
 def trained(task: Task, zoo: Path, run: Path, **data: Any) -> Path:
     """A checkpoint of a step of training by a plain trainer, and the files of a run beside it."""
     trainer = pl.Trainer(
-        max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, limit_val_batches=0, callbacks=[EncoderFile(run)],
     )  # fmt: skip
     trainer.fit(task, ZooDataModule(str(zoo), **data))
