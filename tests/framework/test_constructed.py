@@ -130,5 +130,5 @@ def test_tasks(theirs, name: str, digits_zoo: Path, capsys: pytest.CaptureFixtur
     model = {"class_path": f"forgetful.{name}", "init_args": {"backbone": "MLP"}}
     Path("x.yaml").write_text(yaml.safe_dump({"model": model, "data": {"zoo": str(digits_zoo)}}))
     assert main(["fit", "-c", "x.yaml"]) == 2
-    assert f"error: {name}: its constructor must call super().__init__(backbone)" in capsys.readouterr().err
+    assert f"error: {name}: its constructor must call super().__init__(backbone" in capsys.readouterr().err
     assert not Path("runs").exists()

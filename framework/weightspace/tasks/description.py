@@ -119,6 +119,11 @@ class Saved:
         )
 
 
+def omitted_arguments(path: Any) -> list[str]:
+    """Names of the arguments that a checkpoint does not hold, and without which its task cannot be built."""
+    return [name for name in read_checkpoint(path)[KEY]["omitted"] if name not in _OF_TRAINING]
+
+
 def load_weights(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool) -> None:
     """Takes the weights, in the precision in which they were trained.
 

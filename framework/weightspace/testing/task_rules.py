@@ -21,6 +21,7 @@ from weightspace.batch import WeightBatch, soft_targets
 from weightspace.data import ZooDataModule
 from weightspace.tasks import Task
 from weightspace.tasks.base import TEST_NAMES
+from weightspace.tasks.description import omitted_arguments
 from weightspace.tasks.prediction import check_prediction
 from weightspace.testing.check import Rule
 
@@ -113,7 +114,7 @@ def the_best_epoch_can_be_chosen(trial: Trial) -> None:
 
 
 def checkpoints_survive(trial: Trial) -> None:
-    """A checkpoint, read into another of its kind, makes it the same: weights, buffers and validation metrics."""
+    """A checkpoint makes another of its kind the same (weights, buffers, metrics), and is enough to build one."""
     task, trainer, _ = trial.trained
     with tempfile.TemporaryDirectory() as folder, _alone():
         path = Path(folder) / "task.ckpt"
@@ -121,9 +122,11 @@ def checkpoints_survive(trial: Trial) -> None:
         (before,) = _trainer().validate(task, trial.data(), verbose=False)
         other = trial.make()
         (after,) = _trainer().validate(other, trial.data(), ckpt_path=path, verbose=False)
-    saved, loaded = task.state_dict(), other.state_dict()
-    different = [n for n in saved if n not in loaded or not torch.equal(saved[n], loaded[n])]
-    assert not different, f"{', '.join(different)} are not those that were saved"
+        built = other if omitted_arguments(path) else type(task).load_from_checkpoint(path)
+    saved = task.state_dict()
+    for loaded in (other.state_dict(), built.state_dict()):
+        different = [n for n in saved if n not in loaded or not torch.equal(saved[n], loaded[n])]
+        assert not different, f"{', '.join(different)} are not those that were saved"
     assert before == after, f"validation gives {after}, before saving {before}"
 
 
