@@ -20,11 +20,10 @@ from weightspace.importing.state_dict import widths_of
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
+from weightspace.zoo.shard import rows_per_shard
 from weightspace.zoo.splits import evenly_spaced
 from weightspace.zoo.writer import ZooWriter
 
-#: Bytes of parameters in a shard, about: what a cut can lose, and what is in memory at once.
-SHARD_BYTES = 16_000_000
 #: How many networks are looked at to find the architecture of most.
 SAMPLE = 15
 
@@ -73,7 +72,7 @@ class ZooImport:
         facts = {**facts, "target_names": list(names)} if names else facts
         job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
-        self.shard_rows = min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
+        self.shard_rows = rows_per_shard(spec)
         not_networks = [{"path": path, "reason": reason} for path, reason in listing.not_networks]
         provenance = {**job, **notes, **({"skipped": not_networks} if not_networks else {})}
         self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], provenance, shards=[]))

@@ -1,6 +1,7 @@
 """Zoos on disk: sets of networks of one architecture, with labels."""
 
 from weightspace.zoo.store import Zoo
+from weightspace.zoo.write import write_zoo
 from weightspace.zoo.writer import ZooWriter
 
-__all__ = ["Zoo", "ZooWriter"]
+__all__ = ["Zoo", "ZooWriter", "write_zoo"]

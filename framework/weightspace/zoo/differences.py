@@ -49,6 +49,8 @@ def _lines(key: str, found: Mapping[str, Any], asked: Mapping[str, Any]) -> list
     then, now = found.get(key), asked.get(key)
     if key == "source":
         return _source(found, asked)
+    if key == "written":
+        return ["networks: other weights, labels or splits than then"]
     if key == "listing":
         return ["files: other networks, labels or splits than then"]
     if key == "recipe":
@@ -72,7 +74,8 @@ def _source(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
 
 
 def _kind(job: Mapping[str, Any]) -> str:
-    return "imported" if "imported" in job else "fitted" if "source" in job else "of another kind"
+    kinds = {"imported": "imported", "source": "fitted", "written": "written"}
+    return next((kind for key, kind in kinds.items() if key in job), "of another kind")
 
 
 def _name(recipe: Any) -> str:

@@ -34,7 +34,9 @@ def overview(path: Path, header: ZooHeader, splits: dict[str, int]) -> str:
 
 
 def made_from(provenance: dict[str, Any]) -> str:
-    """Where a zoo's networks come from: the name of the source, or the files that were imported."""
+    """Where a zoo's networks come from: the name of the source, the files that were imported, or tensors."""
     if "imported" in provenance:
         return f"imported ({provenance['imported']['format']}) from {provenance.get('import_path')}"
+    if "written" in provenance:
+        return "written from tensors"
     return str(provenance.get("source", {}).get("name", "unknown"))

@@ -169,6 +169,8 @@ PROVENANCE: Fields = {
     "device": (_like(DEVICE), "the name of a device"),
     "versions": (_versions, "texts by name"),
     "imported": (_object(format=_text), "{format}"),
+    "written": (_object(digest=_text), "{digest}"),
+    "notes": (_map, "an object"),
     "value_range": (_range, "two different numbers"),
     "listing": (_text, "a text"),
     "kind": (_one_of("class", "value"), "class or value"),

@@ -14,8 +14,17 @@ from torch import Tensor
 
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
+from weightspace.spec import NetworkSpec
 from weightspace.zoo.contents import check_contents, read_through
 from weightspace.zoo.header import ShardEntry, ZooHeader
+
+#: Bytes of parameters in a shard, about, where the job itself sets no number of networks.
+SHARD_BYTES = 16_000_000
+
+
+def rows_per_shard(spec: NetworkSpec) -> int:
+    """Networks in a shard of about ``SHARD_BYTES``: what a cut can lose, and what is in memory at once."""
+    return min(4096, max(64, SHARD_BYTES // (4 * spec.num_params)))
 
 
 def write_shard(folder: Path, index: int, tensors: dict[str, Tensor]) -> ShardEntry:

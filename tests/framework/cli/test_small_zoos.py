@@ -15,8 +15,7 @@ from weightspace.backbones.artefact import load_backbone
 from weightspace.backbones.embedding import embed
 from weightspace.callbacks.online_probe import probe
 from weightspace.cli.main import main
-from weightspace.zoo import Zoo, ZooWriter
-from weightspace.zoo.header import ZooHeader
+from weightspace.zoo import Zoo, write_zoo
 
 Make = Callable[..., Path]
 
@@ -33,15 +32,13 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         zoo = Zoo(path)
         splits = zip(("train", "val", "test"), counts, strict=True)
         rows = torch.cat([zoo.rows(split, first_view_only=True)[:count] for split, count in splits])
-        target = zoo.header.target if names is None else {"kind": "class", "names": names}
-        columns = {"object": zoo.objects, "view": zoo.views, "split": zoo.splits, "quality": zoo.quality}
-        tensors = {name: column[rows] for name, column in columns.items()}
-        labels = zoo.targets[rows] if names is None else zoo.targets[rows] % len(names)
+        targets = zoo.targets[rows] if names is None else zoo.targets[rows] % len(names)
         params = zoo.params(rows)
         params[counts[0] if huge else len(rows) :][:1] = 3e38  # finite, but nothing that is computed from it is
-        with ZooWriter("small", {}, ZooHeader(zoo.spec, target, zoo.header.quality, {}, [])) as writer:
-            writer.write({"params": params, "target": labels, **tensors}, [])
-            writer.finish()
+        columns = {"objects": zoo.objects[rows], "views": zoo.views[rows], "splits": zoo.splits[rows]}
+        quality = dict(zip(zoo.header.quality, zoo.quality[rows].T, strict=True))
+        called = names or zoo.header.target["names"]
+        write_zoo("small", params, zoo.spec, targets=targets, names=called, quality=quality, **columns)
         return Path("small")
 
     return make

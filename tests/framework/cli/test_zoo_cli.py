@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from weightspace.cli.main import main
-from weightspace.zoo import Zoo, ZooWriter
+from weightspace.zoo import Zoo, write_zoo
 from weightspace.zoo.header import FILE, ZooHeader
 
 
@@ -130,13 +130,7 @@ def test_another_import_is_refused_in_words(
 
 def test_empty_tables_are_not_drawn(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     zoo = Zoo(digits_zoo)
-    rows = torch.arange(1)
-    header = ZooHeader(zoo.spec, zoo.header.target, [], {}, [])
-    columns = {"target": zoo.targets, "object": zoo.objects, "view": zoo.views, "split": zoo.splits}
-    with ZooWriter(tmp_path / "z", {}, header) as writer:
-        tensors = {name: column[rows] for name, column in columns.items()}
-        writer.write({"params": zoo.params(rows), "quality": torch.empty(1, 0), **tensors}, [])
-        writer.finish()
+    write_zoo(tmp_path / "z", zoo.params(torch.arange(1)), zoo.spec, targets=[0])
     assert main(["zoo", "info", str(tmp_path / "z")]) == 0
     out = capsys.readouterr().out
     assert "networks of class" in out

@@ -17,30 +17,20 @@ import torch
 from torch import Tensor
 from weightspace.cli.main import main
 from weightspace.spec import NetworkSpec
-from weightspace.zoo import Zoo
-from weightspace.zoo.header import ZooHeader
-from weightspace.zoo.writer import ZooWriter
+from weightspace.zoo import Zoo, write_zoo
 
 SPEC = NetworkSpec((2, 4, 1), "sine", 5.0, 0.25)
 CLASSES = ["owl", "10", "9", "nobody", " spaced ", 'a;b,"c"\td', "cat/dog", "Nobody", "ünïcode"]
 FORMATS = pytest.mark.parametrize("format", ["folder", "numpy"])
 
 
-def write_zoo(out: Path, target: dict[str, Any], targets: Tensor, provenance: dict[str, Any] | None = None) -> Zoo:
+def make_zoo(out: Path, targets: Tensor, names: list[str], **options: Any) -> Zoo:
     """As many networks as targets; two views of each object, of which the second of the first ones is held out."""
     n = len(targets)
-    columns = {
-        "params": torch.randn(n, SPEC.num_params, generator=torch.Generator().manual_seed(0)),
-        "target": targets,
-        "object": torch.arange(n) // 2 + 7,
-        "view": torch.arange(n) % 2,
-        "split": torch.tensor([0, 3, 0, 0, 1, 1] + [2] * (n - 6), dtype=torch.uint8),
-        "quality": torch.empty(n, 0),
-    }
-    with ZooWriter(out, {}, ZooHeader(SPEC, target, [], provenance or {}, [])) as writer:
-        writer.write(columns, [])
-        writer.finish()
-    return Zoo(out)
+    params = torch.randn(n, SPEC.num_params, generator=torch.Generator().manual_seed(0))
+    splits = [0, 3, 0, 0, 1, 1] + [2] * (n - 6)
+    objects = torch.arange(n) // 2 + 7
+    return write_zoo(out, params, SPEC, targets=targets, names=names, objects=objects, splits=splits, **options)
 
 
 def out_and_in(zoo: Zoo, format: str) -> Zoo:
@@ -63,7 +53,7 @@ def assert_same(before: Zoo, after: Zoo) -> None:
 def test_classes_keep_order_and_numbers(tmp_path: Path, format: str) -> None:
     numbers = torch.tensor([0, 1, 2, 4, 5, 6, 7, 8, 0, 1]).repeat_interleave(2)
     assert 3 not in numbers, "nobody is of this class"
-    zoo = write_zoo(tmp_path / "zoo", {"kind": "class", "names": CLASSES}, numbers)
+    zoo = make_zoo(tmp_path / "zoo", numbers, CLASSES)
     after = out_and_in(zoo, format)
     assert_same(zoo, after)
     assert after.class_names == CLASSES
@@ -73,7 +63,7 @@ def test_classes_keep_order_and_numbers(tmp_path: Path, format: str) -> None:
 @pytest.mark.parametrize("names", [["test accuracy"], ["loss", "accuracy"]])
 def test_numbers_keep_kind_and_names(tmp_path: Path, format: str, names: list[str]) -> None:
     values = torch.rand(10, len(names), generator=torch.Generator().manual_seed(1)) * 1e-3 - 1e-7
-    zoo = write_zoo(tmp_path / "zoo", {"kind": "value", "names": names}, values, {"value_range": [-1.0, 1.0]})
+    zoo = make_zoo(tmp_path / "zoo", values, names, value_range=(-1, 1))
     after = out_and_in(zoo, format)
     assert_same(zoo, after)
     assert after.header.provenance["value_range"] == [-1.0, 1.0]
@@ -81,7 +71,7 @@ def test_numbers_keep_kind_and_names(tmp_path: Path, format: str, names: list[st
 
 def test_target_is_asked_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["b", "a", "nobody"]
-    zoo = write_zoo(tmp_path / "zoo", {"kind": "class", "names": names}, torch.arange(10) // 2 % 2)
+    zoo = make_zoo(tmp_path / "zoo", torch.arange(10) // 2 % 2, names)
     files = tmp_path / "files"
     assert main(["zoo", "export", str(zoo.path), "--out", str(files)]) == 0
     command = ["zoo", "import", str(files), "--format", "folder", "--out", str(tmp_path / "again")]
@@ -100,7 +90,7 @@ def test_target_is_asked_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture
                 '{"kind": "value", "names": ["a"], "value_range": [1, 1]}'],
 )  # fmt: skip
 def test_a_damaged_target(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
-    zoo = write_zoo(tmp_path / "zoo", {"kind": "class", "names": ["a"]}, torch.zeros(10, dtype=torch.int64))
+    zoo = make_zoo(tmp_path / "zoo", torch.zeros(10, dtype=torch.int64), ["a"])
     files = tmp_path / "files"
     assert main(["zoo", "export", str(zoo.path), "--format", "numpy", "--out", str(files)]) == 0
     (files / "target.json").write_text(content)
@@ -110,8 +100,7 @@ def test_a_damaged_target(tmp_path: Path, content: str, capsys: pytest.CaptureFi
 
 @pytest.fixture
 def some_zoo(tmp_path: Path) -> Zoo:
-    target = {"kind": "class", "names": ["a", "b"]}
-    return write_zoo(tmp_path / "zoo", target, torch.arange(600) // 2 % 2)
+    return make_zoo(tmp_path / "zoo", torch.arange(600) // 2 % 2, ["a", "b"])
 
 
 @FORMATS

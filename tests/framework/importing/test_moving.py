@@ -13,14 +13,13 @@ from folders import contents
 from PIL import Image
 from weightspace.cli.main import main
 from weightspace.fitting import job as fitting
-from weightspace.importing import job as importing
-from weightspace.zoo import Zoo, ZooWriter
+from weightspace.zoo import Zoo, ZooWriter, shard
 
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "SHARD_ROWS", 4)
-    monkeypatch.setattr(importing, "SHARD_BYTES", 1)
+    monkeypatch.setattr(shard, "SHARD_BYTES", 1)
 
 
 def check_moving(command: Callable[[Path], list[str]], root: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
