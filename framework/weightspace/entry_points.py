@@ -10,6 +10,11 @@ from typing import Any, get_type_hints
 
 from weightspace.errors import WeightspaceError, closest
 
+#: Groups of entry points; named here, so that whoever only needs a name imports none of the classes.
+AUGMENTATIONS = "weightspace.augmentations"
+BACKBONES = "weightspace.backbones"
+SOURCES = "weightspace.sources"
+
 
 @cache
 def plugins(group: str) -> dict[str, tuple[EntryPoint, ...]]:

@@ -8,10 +8,9 @@ from typing import Any
 
 from weightspace.augment.attributes import check_attributes, check_instance
 from weightspace.augment.base import Augmentation
-from weightspace.entry_points import choices, load_plugin, origin
+from weightspace.entry_points import AUGMENTATIONS, choices, load_plugin, origin
 from weightspace.errors import AugmentationError, WeightspaceError
 
-GROUP = "weightspace.augmentations"
 #: An entry of the YAML list: a name, or {name: {parameter: value}}.
 Entry = str | Mapping[str, Any]
 
@@ -22,8 +21,8 @@ def find_augmentation(name: str) -> type[Augmentation]:
     Raises:
         AugmentationError: unknown, offered twice, cannot be imported, no Augmentation, or invalid class attributes.
     """
-    found = load_plugin(GROUP, name, AugmentationError, kind="augmentation")
-    title = f"augmentation {name!r} of {origin(GROUP, name)}"
+    found = load_plugin(AUGMENTATIONS, name, AugmentationError, kind="augmentation")
+    title = f"augmentation {name!r} of {origin(AUGMENTATIONS, name)}"
     if not (isinstance(found, type) and issubclass(found, Augmentation)):
         raise AugmentationError(f"{title} must be a class derived from Augmentation, found {found!r}")
     check_attributes(found, title)
@@ -33,7 +32,7 @@ def find_augmentation(name: str) -> type[Augmentation]:
 def list_augmentations() -> dict[str, type[Augmentation] | AugmentationError]:
     """All installed augmentations by name; a broken one is listed with its error and does not affect the others."""
     listing: dict[str, type[Augmentation] | AugmentationError] = {}
-    for name in choices(GROUP):
+    for name in choices(AUGMENTATIONS):
         try:
             listing[name] = find_augmentation(name)
         except AugmentationError as error:
@@ -78,7 +77,7 @@ def _build(entry: Entry) -> Augmentation:
     if not isinstance(arguments, Mapping):
         raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
     cls = find_augmentation(name)
-    owner = f"augmentation {name!r} of {origin(GROUP, name)}"
+    owner = f"augmentation {name!r} of {origin(AUGMENTATIONS, name)}"
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from weightspace.backbones.base import Backbone, as_state, from_state, is_description
 from weightspace.backbones.classifier import EncoderClassifier
-from weightspace.backbones.naming import GROUP, dotted, means, name_of
-from weightspace.entry_points import choices, load_plugin, plugins
+from weightspace.backbones.naming import dotted, means, name_of
+from weightspace.entry_points import BACKBONES, choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
 from weightspace.files import read_regular, write_whole
 from weightspace.files.sealed import DIGEST, UnsealedError, seal, unseal
@@ -166,8 +166,8 @@ def _backbone_class(name: str) -> Callable[..., Backbone]:
     """The class of this name that a distribution offers, or that has been imported: a file imports nothing else."""
     if name == EncoderClassifier.__name__:
         return EncoderClassifier
-    if name in plugins(GROUP) or ":" in name:
-        found: Callable[..., Backbone] = load_plugin(GROUP, name, ConfigError, kind="backbone")
+    if name in plugins(BACKBONES) or ":" in name:
+        found: Callable[..., Backbone] = load_plugin(BACKBONES, name, ConfigError, kind="backbone")
         return found
     known = {dotted(cls): cls for cls in _subclasses(Backbone)}  # type: ignore[type-abstract]
     found_at = [path for path, cls in known.items() if name in (path, name_of(cls))]
@@ -176,7 +176,7 @@ def _backbone_class(name: str) -> Callable[..., Backbone]:
     if not found_at:
         raise ConfigError(
             f"the backbone {name!r} is not installed, nor imported, which a file has no say in: {how}. "
-            f"Or install it: {closest(name, choices(GROUP))}"
+            f"Or install it: {closest(name, choices(BACKBONES))}"
         )
     if len(found_at) > 1:
         raise ConfigError(f"the backbone {name!r} may be {' or '.join(sorted(found_at))}: {how}")

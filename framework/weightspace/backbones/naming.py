@@ -6,15 +6,13 @@ dotted path. Files of before have the class's name alone.
 
 from __future__ import annotations
 
-from weightspace.entry_points import offered, plugins
-
-GROUP = "weightspace.backbones"
+from weightspace.entry_points import BACKBONES, offered, plugins
 
 
 def name_of(cls: type) -> str:
     """What weights that are saved now call a class; those of this package, which no other may take, by name alone."""
     own = [cls.__name__] if cls.__module__.startswith("weightspace.") else []
-    return [*offered(GROUP, cls), *own, dotted(cls)][0]
+    return [*offered(BACKBONES, cls), *own, dotted(cls)][0]
 
 
 def dotted(cls: type) -> str:
@@ -32,9 +30,9 @@ def means(saved: str, cls: type) -> bool:
     >>> means("Net", Net), means("__main__.Net", Net)  # of before; and of a script, which is in no module
     (True, True)
     """
-    if saved in (name_of(cls), dotted(cls), *offered(GROUP, cls)):
+    if saved in (name_of(cls), dotted(cls), *offered(BACKBONES, cls)):
         return True
     module, _, name = saved.rpartition(".")
     if not module:
-        return saved == cls.__name__ and saved not in plugins(GROUP)
+        return saved == cls.__name__ and saved not in plugins(BACKBONES)
     return "__main__" in (module, cls.__module__) and name == cls.__qualname__

@@ -15,14 +15,14 @@ from lightning.pytorch import Callback
 from weightspace.callbacks.measured import measured
 from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
-from weightspace.entry_points import distribution
+from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribution
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
 from weightspace.version import __version__
 
 #: Entry points by which a run finds code of others.
-GROUPS = ("weightspace.augmentations", "weightspace.backbones", "weightspace.sources")
+GROUPS = (AUGMENTATIONS, BACKBONES, SOURCES)
 
 
 class Provenance(Callback):

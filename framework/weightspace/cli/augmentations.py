@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-
-from jsonargparse import Namespace
-from matplotlib.figure import Figure
-from rich.table import Column, Table
-from rich.text import Text
-
-from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
-from weightspace.augment.registry import GROUP, parameters_of
-from weightspace.checks import check_whole
-from weightspace.cli.console import make_console
-from weightspace.cli.parser import Parser, key_values
-from weightspace.entry_points import origin
-from weightspace.errors import AugmentationError, ConfigError
-from weightspace.figures.augmentation import augmentation_figure
-from weightspace.figures.images import save_figure
-from weightspace.text import shown, shown_lines
-from weightspace.zoo import Zoo
-from weightspace.zoo.splits import evenly_spaced
-
-console = make_console()
+from weightspace.cli.parser import Parser
+from weightspace.errors import ConfigError
 
 
 def augmentations_cli(arguments: list[str]) -> None:
     """Parses and runs the command."""
-    if not arguments:
-        console.print(_table(), soft_wrap=False)
-        return
+    options = _parser().parse_args(arguments).show if arguments else None
+    if options is not None and (options.zoo is None) != (options.out is None):
+        raise ConfigError("a picture needs both --zoo (whose networks) and --out (the file to write)")
+    # imported here: augmentations are callbacks of Lightning, which takes seconds to import and --help does not need
+    from weightspace.cli.augmentation_page import print_list, print_page
+
+    if options is None:
+        print_list()
+    else:
+        print_page(options)
+
+
+def _parser() -> Parser:
     parser = Parser(prog="weightspace augmentations", description="The installed augmentations.")
     subcommands = parser.add_subcommands()
     show = Parser(description="Tells all about one augmentation.")
@@ -42,64 +33,4 @@ def augmentations_cli(arguments: list[str]) -> None:
     show.add_argument("--side", type=int, default=28, help="pixels per side of a decoded network")
     show.add_argument("--seed", type=int, default=0, help="of the draws")
     subcommands.add_subcommand("show", show, help=show.description)
-    options = parser.parse_args(arguments).show
-    if (options.zoo is None) != (options.out is None):
-        raise ConfigError("a picture needs both --zoo (whose networks) and --out (the file to write)")
-    figure = _figure(options) if options.zoo is not None or options.set else None
-    _show(options.name)
-    if figure is not None:
-        save_figure(figure, options.out)
-        console.print(f"picture at {options.out}")
-
-
-def _table() -> Table:
-    others = ("family", "keeps", "valid for", "labels", "parameters", "distribution")
-    table = Table(Column("name", no_wrap=True), *(Column(title, overflow="fold") for title in others))
-    for name, found in list_augmentations().items():
-        owner = origin(GROUP, name)
-        if isinstance(found, AugmentationError):
-            table.add_row(name, "", Text(shown_lines(found), "red"), "", "", "", owner)
-            continue
-        valid = ", ".join(sorted(found.activations))
-        labels = "changed" if found.uses_labels else ""
-        table.add_row(name, found.family, _keeps(found), valid, labels, parameters_of(found), owner)
-    return table
-
-
-def _show(name: str) -> None:
-    cls = find_augmentation(name)
-    owner = f" ({origin(GROUP, name)}, {cls.__module__}.{cls.__qualname__})"
-    console.print(Text.assemble((shown(name), "bold"), shown(owner)))
-    console.print(inspect.cleandoc(cls.__doc__ or "(no description)"))
-    console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")
-    console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}")
-
-
-#: Largest values that make a picture which a person can look at.
-LIMITS = {"count": (1, 32), "draws": (1, 16), "side": (2, 512), "seed": (0, 2**32 - 1)}
-
-
-def _figure(options: Namespace) -> Figure | None:
-    """The picture that was asked for; None if only parameters were given, which are checked."""
-    (augmentation,) = build_augmentations([{options.name: key_values(options.set or [])}])
-    if options.zoo is None:
-        return None
-    for name, (low, high) in LIMITS.items():
-        check_whole(f"--{name}", options[name], low, high)
-    if not options.out.endswith(".png"):
-        raise ConfigError(f"--out: pictures are PNG files, expected a name that ends in .png, found {options.out!r}")
-    zoo = Zoo(options.zoo)
-    if zoo.spec.in_dim != 2:
-        raise ConfigError(f"pictures are of networks with two inputs, {zoo.path} has {zoo.spec}")
-    rows = zoo.rows("train", first_view_only=True)
-    if not len(rows):
-        raise ConfigError(f"{zoo.path} has no training networks")
-    augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
-    batch = zoo.batch(rows[evenly_spaced(len(rows), options.count)])
-    return augmentation_figure(
-        augmentation, batch, zoo.class_names, zoo.value_range, options.draws, options.side, options.seed
-    )
-
-
-def _keeps(cls: type[Augmentation]) -> str:
-    return {"function": "the function", "input": "the function of the moved input", None: ""}[cls.exact]
+    return parser

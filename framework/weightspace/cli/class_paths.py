@@ -20,7 +20,7 @@ import jsonargparse
 from jsonargparse import _typehints as typehints
 
 from weightspace.backbones import Backbone
-from weightspace.entry_points import load_plugin
+from weightspace.entry_points import BACKBONES, load_plugin
 from weightspace.errors import ConfigError
 
 #: A backbone as ``distribution:name``.
@@ -109,7 +109,7 @@ def _makes_backbones(typehint: Any) -> bool:
 def _with_import_path(value: Any) -> Any:
     """The same choice of a backbone, by import path where it was by ``distribution:name``."""
     if isinstance(value, str) and OFFERED.fullmatch(value):
-        found = load_plugin("weightspace.backbones", value, ConfigError, kind="backbone")
+        found = load_plugin(BACKBONES, value, ConfigError, kind="backbone")
         return f"{found.__module__}.{found.__qualname__}"
     if isinstance(value, typehints.NestedArg) and value.key == "class_path":
         return value._replace(val=_with_import_path(value.val))

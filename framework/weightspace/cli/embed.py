@@ -9,10 +9,9 @@ import torch
 from weightspace.backbones import Backbone
 from weightspace.backbones.artefact import describe_encoder, load_backbone
 from weightspace.backbones.embedding import embed, write_embeddings
-from weightspace.backbones.naming import GROUP
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
-from weightspace.entry_points import load_plugin
+from weightspace.entry_points import BACKBONES, load_plugin
 from weightspace.errors import ConfigError
 from weightspace.progress import Display
 from weightspace.zoo import Zoo
@@ -56,7 +55,7 @@ def _classes(name: str | None) -> list[type[Backbone]]:
     """The class of the user's own that is named, which is imported."""
     if name is None:
         return []
-    found = load_plugin(GROUP, name, ConfigError, kind="backbone")
+    found = load_plugin(BACKBONES, name, ConfigError, kind="backbone")
     if not (isinstance(found, type) and issubclass(found, Backbone)):
         raise ConfigError(f"--backbone {name}: expected a class derived from Backbone, found {found!r:.100}")
     return [found]

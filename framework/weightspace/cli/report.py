@@ -9,8 +9,6 @@ from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.cli.tables import FORMATS, terminal_tables
 from weightspace.errors import ConfigError, closest
-from weightspace.figures.images import save_figure
-from weightspace.figures.runs import curves_figure
 from weightspace.files import write_whole
 from weightspace.runs.comparison import by_experiment, compare
 from weightspace.runs.curves import Curves, mean_curves, read_curves
@@ -79,6 +77,10 @@ def find_runs(path: Path) -> list[RunFolder]:
 
 def _draw_curves(folders: list[RunFolder], average: bool, out: str) -> None:
     """Draws what there is, and says which runs have no curve."""
+    # imported here: tables need neither matplotlib nor torch, which take most of the command's time
+    from weightspace.figures.images import save_figure
+    from weightspace.figures.runs import curves_figure
+
     curves = _curves(folders, average)
     for name, found in curves.items():
         if not found:

@@ -52,7 +52,7 @@ from weightspace.cli.trainer_options import check_trainer, check_writer
 from weightspace.cli.work import check_work
 from weightspace.constructed import check_constructed, constructing
 from weightspace.data.loading import dead_worker
-from weightspace.entry_points import choices, load_plugin
+from weightspace.entry_points import BACKBONES, choices, load_plugin
 from weightspace.errors import ConfigError, Terminated, WeightspaceError, WorkerEnded, interrupted
 from weightspace.files import FULL, DiskFullError
 from weightspace.files.lock import Lock
@@ -119,9 +119,9 @@ def _run(arguments: list[str]) -> None:
 
 def _load_backbones() -> None:
     """Imports all backbones, so that a YAML may name one by its class alone; a broken one harms no other."""
-    for name in choices("weightspace.backbones"):
+    for name in choices(BACKBONES):
         try:
-            load_plugin("weightspace.backbones", name, ConfigError, kind="backbone")
+            load_plugin(BACKBONES, name, ConfigError, kind="backbone")
         except ConfigError as error:
             PlainConsole(stderr=True).print(f"left out: {error}")
 

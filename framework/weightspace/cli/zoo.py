@@ -9,8 +9,6 @@ from typing import Any
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_table import zoo_table
-from weightspace.figures.images import save_figure
-from weightspace.figures.zoo import overview_figure, zoo_figure
 from weightspace.fitting import RECIPES, fit_zoo, load_recipe
 from weightspace.fitting.origin import check_origin, source_of, told_arguments
 from weightspace.fitting.repair import repair_zoo
@@ -83,6 +81,9 @@ def info(zoo: str, out: str | None = None) -> None:
     opened = Zoo(zoo)
     console.print(zoo_table(opened), soft_wrap=False)
     if out is not None:
+        from weightspace.figures.images import save_figure  # here, for matplotlib takes long to import
+        from weightspace.figures.zoo import overview_figure
+
         save_figure(overview_figure(opened), out)
         console.print(f"picture at {out}")
 
@@ -119,6 +120,9 @@ def show(
         path: folder of the source's files, if they have moved.
         source: dotted path of the source, where the zoo names one: it is not imported otherwise.
     """
+    from weightspace.figures.images import save_figure  # here, for matplotlib takes long to import
+    from weightspace.figures.zoo import zoo_figure
+
     opened = Zoo(zoo)
     check_origin(opened.path, opened.header, path, source)
     objects = None

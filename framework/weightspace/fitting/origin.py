@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from weightspace.entry_points import is_dotted
+from weightspace.entry_points import SOURCES, is_dotted
 from weightspace.errors import ConfigError, SourceError, WeightspaceError, ZooError
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources import Objects, load_source
-from weightspace.sources.base import GROUP
 from weightspace.text import shown
 from weightspace.zoo.header import FILE, ZooHeader
 
@@ -54,7 +53,7 @@ def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str
     name = header.provenance["source"]["name"]
     if source not in (None, name):
         raise SourceError(f"source {source}: the zoo at {zoo} was fitted to {name}")
-    if source is None and is_dotted(GROUP, name):
+    if source is None and is_dotted(SOURCES, name):
         raise SourceError(
             f"the zoo at {zoo} was fitted to the source {name}, which is not imported because a file names it: "
             f"if it is yours or can be trusted, give source {name}"

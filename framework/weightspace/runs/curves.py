@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 
@@ -21,6 +19,9 @@ def read_curves(folder: RunFolder) -> Curves:
     """
     if not any(folder.path.glob("events.out.tfevents.*")):
         raise ConfigError(f"{folder.path} has no curves: expected TensorBoard's event files there")
+    # imported here: a table of runs, which needs no curves, would wait for it longer than for all else
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     events = EventAccumulator(str(folder.path), size_guidance={"scalars": 0})
     events.Reload()
     logged = set(events.Tags()["scalars"])

@@ -11,11 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from weightspace.constructed import check_constructed
-from weightspace.entry_points import choices, gives, load_plugin
+from weightspace.entry_points import SOURCES, choices, gives, load_plugin
 from weightspace.errors import SourceError
 from weightspace.text import listed, shown
 
-GROUP = "weightspace.sources"
 #: Objects, and points of each, that a source can be asked for: more are a mistake, or a file's claim.
 MOST_OBJECTS, MOST_POINTS = 10_000_000, 1_000_000
 
@@ -106,8 +105,8 @@ def find_source(name: str) -> Callable[..., Objects]:
     Raises:
         SourceError: no such name (the message lists the known ones), or it cannot be imported.
     """
-    function: Callable[..., Objects] = load_plugin(GROUP, name, SourceError, kind="source")
-    if name not in choices(GROUP) and ":" not in name and not gives(function, Objects):
+    function: Callable[..., Objects] = load_plugin(SOURCES, name, SourceError, kind="source")
+    if name not in choices(SOURCES) and ":" not in name and not gives(function, Objects):
         raise SourceError(
             f"source {name!r}: expected a class derived from weightspace.sources.Objects, or a function whose return "
             f"annotation says that it gives one, found {function!r}"

@@ -14,10 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from weightspace.augment.registry import GROUP as AUGMENTATIONS
-from weightspace.entry_points import distribution, plugins
+from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribution, plugins
 from weightspace.errors import ConfigError, closest
-from weightspace.sources.base import GROUP as SOURCES
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 #: Endings of a template's files: others are what tools leave there.
@@ -42,7 +40,7 @@ class Template:
 #: The kinds of plugins; the first is the default.
 KINDS = {
     "augmentation": Template("scaled-noise", AUGMENTATIONS),
-    "backbone": Template("neuron-norms", "weightspace.backbones", "class"),
+    "backbone": Template("neuron-norms", BACKBONES, "class"),
     "source": Template("plane-waves", SOURCES),
     "task": Template("balanced-classes", None),
 }
