@@ -28,7 +28,7 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
         ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
     """
     check_whole("count", count, low=1, error=ZooError)
-    if split not in ("train", "val", "test", "internal") or not len(zoo.rows(split)):
+    if not len(zoo.rows(split)):
         raise ZooError(f"{zoo.path} has no networks in the split {split!r}")
     rows = zoo.rows(split, first_view_only=True)[:count]
     batch, low_high = zoo.batch(rows), zoo.value_range
