@@ -16,7 +16,18 @@ from weightspace.version import __version__
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.augment import Augmentation, augmentation
-    from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+    from weightspace.backbones import (
+        DWS,
+        GNN,
+        MLP,
+        Backbone,
+        Canonical,
+        GraphTransformer,
+        Probe,
+        ScaleGNN,
+        embed,
+        load_backbone,
+    )
     from weightspace.batch import WeightBatch
     from weightspace.data import ZooDataModule
     from weightspace.fitting import fit_zoo
@@ -25,7 +36,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
     from weightspace.symmetry import GroupElement, align, canonicalise
-    from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task
+    from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
     from weightspace.testing import check_augmentation, check_backbone, check_source, check_task
     from weightspace.zoo import Zoo
 
@@ -58,29 +69,32 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "check_backbone",
     "check_source",
     "check_task",
+    "embed",
     "evaluate",
     "export_zoo",
     "fit_zoo",
     "import_zoo",
+    "load_backbone",
+    "predict",
 ]
 
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
-    "augment": ("Augmentation", "augmentation"),
-    "backbones": ("Backbone", "Canonical", "DWS", "GNN", "GraphTransformer", "MLP", "Probe", "ScaleGNN"),
-    "batch": ("WeightBatch",),
-    "data": ("ZooDataModule",),
-    "fitting": ("fit_zoo",),
-    "importing": ("export_zoo", "import_zoo"),
-    "network": ("evaluate",),
-    "sources": ("Source",),
-    "spec": ("NetworkSpec",),
-    "symmetry": ("GroupElement", "align", "canonicalise"),
-    "tasks": ("ContrastiveTask", "FineTuneTask", "RegressionTask", "SupervisedTask", "Task"),
-    "testing": ("check_augmentation", "check_backbone", "check_source", "check_task"),
-    "zoo": ("Zoo",),
+    "augment": "Augmentation augmentation",
+    "backbones": "Backbone Canonical DWS GNN GraphTransformer MLP Probe ScaleGNN embed load_backbone",
+    "batch": "WeightBatch",
+    "data": "ZooDataModule",
+    "fitting": "fit_zoo",
+    "importing": "export_zoo import_zoo",
+    "network": "evaluate",
+    "sources": "Source",
+    "spec": "NetworkSpec",
+    "symmetry": "GroupElement align canonicalise",
+    "tasks": "ContrastiveTask FineTuneTask RegressionTask SupervisedTask Task predict",
+    "testing": "check_augmentation check_backbone check_source check_task",
+    "zoo": "Zoo",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
