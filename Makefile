@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-long lint docs bench clean
+.PHONY: quickstart ssl-demo test test-oldest test-long lint docs bench clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -34,6 +34,18 @@ ssl-demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/pytest -q -n 2 --dist worksteal
+
+# the lower bounds of setup.py; torch stays at the tested version, since each other one is gigabytes
+.venv-oldest/installed: setup.py constraints.txt .ci/lower_bounds.py
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) .ci/lower_bounds.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/pip install --quiet -c .venv-oldest/constraints.txt torch
+	.venv-oldest/bin/pip install --quiet -c .venv-oldest/constraints.txt -e ".[test]"
+	touch $@
+
+# an old release may call what its own dependencies have deprecated since
+test-oldest: .venv-oldest/installed
+	.venv-oldest/bin/pytest -q -n 2 --dist worksteal -W ignore::DeprecationWarning
 
 test-long: .venv/installed
 	$(BIN)/pytest -q -m long
@@ -66,4 +78,4 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/scaling.py
 
 clean:
-	rm -rf .venv .venv-docs build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

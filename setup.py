@@ -17,7 +17,7 @@ CORE = [
     "safetensors>=0.5",
     "PyYAML>=6",
     "rich>=13",
-    "matplotlib>=3.8",
+    "matplotlib>=3.9",  # the names of boxes in a plot are tick_labels
 ]
 DATA = [
     "scikit-learn>=1.4",

@@ -174,7 +174,7 @@ def test_each_place_has_a_generator_of_its_own(random_batch) -> None:
     result = batch
     for position in range(2):
         key = (3, 1, 4, 2, position, 1)  # seed, epoch, batch, rank, position, draw
-        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
         result = noise(result, torch.Generator().manual_seed(seed))
     assert torch.equal(AugmentationChain([noise, noise], seed=3)(batch, 1, 2, 1).params, result.params)
 
