@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
     from weightspace.testing import check_augmentation, check_backbone, check_source, check_task
-    from weightspace.zoo import Zoo
+    from weightspace.zoo import Zoo, write_zoo
 
 __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than ruff's order by kind
     "Augmentation",
@@ -76,6 +76,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "import_zoo",
     "load_backbone",
     "predict",
+    "write_zoo",
 ]
 
 #: Public names by the package or module, below this one, that they are imported from.
@@ -92,7 +93,7 @@ _HOMES = {
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask FineTuneTask RegressionTask SupervisedTask Task predict",
     "testing": "check_augmentation check_backbone check_source check_task",
-    "zoo": "Zoo",
+    "zoo": "Zoo write_zoo",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

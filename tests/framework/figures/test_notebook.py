@@ -8,8 +8,7 @@ import pytest
 import torch
 import weightspace as ws
 from weightspace.figures.notebook import notebook_picture
-from weightspace.zoo import Zoo, ZooWriter
-from weightspace.zoo.header import ZooHeader
+from weightspace.zoo import Zoo
 
 
 def test_the_front_door_has_notebooks_draw_networks(digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,10 +23,6 @@ def test_the_front_door_has_notebooks_draw_networks(digits_zoo: Path, monkeypatc
 
 def test_networks_that_cannot_be_drawn_are_text_alone(tmp_path: Path) -> None:
     spec = ws.NetworkSpec((4, 3, 1), "relu")
-    columns = {name: torch.zeros(2, dtype=torch.int64) for name in ("target", "object", "view")}
-    with ZooWriter(tmp_path, {}, ZooHeader(spec, {"kind": "class", "names": ["one"]}, [], {}, [])) as writer:
-        params = {"params": torch.ones(2, spec.num_params), "quality": torch.zeros(2, 0)}
-        writer.write({**columns, **params, "split": torch.zeros(2, dtype=torch.uint8)}, [])
-        writer.finish()
-    assert ws.Zoo(tmp_path)._repr_png_() is None
-    assert "4-3-1 relu" in repr(ws.Zoo(tmp_path))
+    zoo = ws.write_zoo(tmp_path, torch.ones(2, spec.num_params), spec, targets=[0, 1])
+    assert zoo._repr_png_() is None
+    assert "4-3-1 relu" in repr(zoo)
