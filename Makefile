@@ -66,6 +66,7 @@ docs: .venv-docs/installed
 	@echo "the documentation: site/index.html"
 
 bench: .venv/installed
+	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/fitting.py
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/loading.py
