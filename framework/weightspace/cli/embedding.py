@@ -1,0 +1,56 @@
+"""What ``weightspace embed`` does with its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jsonargparse import Namespace
+
+from weightspace.backbones import Backbone
+from weightspace.backbones.artefact import describe_encoder, load_backbone
+from weightspace.backbones.embedding import embed, write_embeddings
+from weightspace.cli.console import make_console
+from weightspace.entry_points import BACKBONES, load_plugin
+from weightspace.errors import ConfigError
+from weightspace.progress import Display
+from weightspace.zoo import Zoo
+
+#: Networks that are read and embedded at a time.
+CHUNK = 4_096
+
+
+def write(options: Namespace) -> None:
+    """Writes embeddings (n, D) of all networks of a zoo, with object, view, split and target of each.
+
+    Args:
+        options: of ``weightspace embed``.
+
+    Raises:
+        ConfigError: no encoder artefact, one for other networks, or a file that cannot be written.
+        ZooError: no whole zoo.
+    """
+    encoder, zoo, out = load_backbone(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
+    if encoder.spec != zoo.spec:
+        raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}")
+    console = make_console()
+    chunks = torch.arange(len(zoo)).split(CHUNK)
+    parts = []
+    with Display(console=console).bar("embedding") as report:
+        for rows in chunks:
+            parts.append(embed(encoder, zoo.batch(rows)))
+            report(int(rows[-1]) + 1, len(zoo))
+    write_embeddings(out, torch.cat(parts), zoo, describe_encoder(options.encoder))
+    console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
+
+
+def _classes(name: str | None) -> list[type[Backbone]]:
+    """The class of the user's own that is named, which is imported."""
+    if name is None:
+        return []
+    found = load_plugin(BACKBONES, name, ConfigError, kind="backbone")
+    if not (isinstance(found, type) and issubclass(found, Backbone)):
+        raise ConfigError(f"--backbone {name}: expected a class derived from Backbone, found {found!r:.100}")
+    return [found]
