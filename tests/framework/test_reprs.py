@@ -36,6 +36,7 @@ OBJECTS: dict[str, Callable[[ws.Zoo, ws.WeightBatch], Any]] = {
     "shapes": lambda zoo, batch: load_source("shapes"),
     "classifiers": lambda zoo, batch: load_source("classifiers", data="iris"),
     "DWS": lambda zoo, batch: ws.DWS(batch.spec, 3, hidden=4),
+    "partial": lambda zoo, batch: ws.DWS.partial(hidden=16),
     "SupervisedTask": lambda zoo, batch: ws.SupervisedTask(ws.DWS),
 }
 
@@ -58,4 +59,5 @@ def test_elements_sources_and_augmentations_name_their_parts(zoo: ws.Zoo) -> Non
         "ImageSource 'digits': 1,797 objects (1,797 train, 0 val, 0 test); inputs 2, outputs 1; "
         "classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     )
+    assert repr(ws.DWS.partial(hidden=16)) == "DWS.partial(hidden=16)"
     assert repr(ws.augmentation("rotate", degrees=20)) == "Rotate(degrees=20.0, p=1.0)"
