@@ -157,3 +157,14 @@ def test_the_reference_has_every_public_name() -> None:
     public = set(ws.__all__) - {"__version__"}
     assert public <= described
     assert public <= listed
+
+
+def test_what_is_added_touches_three_files_that_are_there() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| an? (\w+) \| (.+) \|$", guide, flags=re.MULTILINE))
+    kinds = {"augmentation", "backbone", "source", "importer", "recipe", "task", "callback", "metric", "activation"}
+    assert kinds <= set(rows)
+    for kind, files in rows.items():
+        assert len(files.split("; ")) <= 3, kind
+        for path in re.findall(r"`(\w+/[\w./]*)`", files):
+            assert any((folder / path).exists() for folder in (ROOT, ROOT / "framework" / "weightspace")), path
