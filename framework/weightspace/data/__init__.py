@@ -1,4 +1,4 @@
-"""Serving a zoo's networks in batches: the DataModule, its samplers and loaders, and the numbers of its targets."""
+"""Loading the networks of a zoo in batches: the DataModule, samplers, data loaders and the numbering of classes."""
 
 from weightspace.data.module import ZooDataModule
 

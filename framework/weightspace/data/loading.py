@@ -1,4 +1,4 @@
-"""A loader that decides late where it begins."""
+"""A data loader that can start in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from weightspace.data.sampling import BatchSampler
 
 
 class LateLoader(DataLoader[Any]):
-    """A DataLoader that fetches nothing before the first batch is asked for, and asks then with which to begin.
+    """A DataLoader that chooses its first batch only when iteration starts, so that a resumed run continues correctly.
 
-    Lightning makes iterators before it has restored its loops and told the sampler the epoch; worker processes, which
-    fetch in advance, would begin with the wrong batches.
+    Lightning creates iterators before it has restored its loops and set the sampler's epoch; worker processes, which
+    prefetch, would otherwise start with the wrong batches.
 
     Args:
-        begin: number of the first batch of a pass.
+        begin: returns the index of the first batch of a pass.
         **options: of torch's DataLoader; the sampler is a ``BatchSampler``.
     """
 
@@ -27,27 +27,27 @@ class LateLoader(DataLoader[Any]):
         self.begin = begin
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """One pass."""
+        """Iterates over the batches of one epoch, from the first batch that ``begin`` returns."""
         assert isinstance(self.sampler, BatchSampler)
         self.sampler.begin = self.begin()
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: that there is such a method tells Lightning that the loader goes on in the middle of an epoch."""
+        """Returns an empty state; Lightning takes the method as a sign that the loader can resume within an epoch."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes nothing."""
+        """Does nothing, since the state is empty."""
 
 
 def dead_worker(error: RuntimeError) -> str | None:
-    """Says which loader worker has ended before its time, where that is what an error of torch tells.
+    """Describes the data-loader worker that died, or returns None if torch's error is about something else.
 
     >>> dead_worker(RuntimeError("DataLoader worker (pid(s) 4711) exited unexpectedly"))
-    'loader worker process 4711 exited unexpectedly (systems end some where memory runs out)'
+    'loader worker process 4711 exited unexpectedly (out of memory is a common cause)'
     """
-    told = re.match(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (.*)", str(error), re.DOTALL)
-    if told is None:
+    match = re.match(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (.*)", str(error), re.DOTALL)
+    if match is None:
         return None
-    pids, how = told.groups()
-    return f"loader worker process {pids} {' '.join(how.split()).rstrip('.')} (systems end some where memory runs out)"
+    pids, how = match.groups()
+    return f"loader worker process {pids} {' '.join(how.split()).rstrip('.')} (out of memory is a common cause)"

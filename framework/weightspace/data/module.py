@@ -1,4 +1,4 @@
-"""Serves the networks of a zoo in batches, training batches through the augmentation chain."""
+"""The LightningDataModule of a zoo, which also augments the training batches."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from weightspace.zoo.splits import evenly_spaced, hold_out_view, label_subset, l
 
 
 class ZooDataModule(pl.LightningDataModule):
-    """Training, validation and test batches of one zoo.
+    """Training, validation, test and prediction batches of one zoo.
 
-    Splits are by object, as the zoo has them. Validation and test use each object's first view, and no augmentation.
+    The splits are those of the zoo and separate objects. Validation and test use the first view of each object,
+    without augmentation.
 
     Args:
         zoo: folder of a zoo, or the zoo.
@@ -40,20 +41,20 @@ class ZooDataModule(pl.LightningDataModule):
         n_views: use only the first views of each training object; None: all.
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
         internal_test: hold out the last view of every training object as a second test set (seen object, unseen view).
-        positives: None, or what makes the pairs of contrastive training. Each goes through the chain with draws of its
-            own: "augment" (a network and itself), "views" (two neural views of an object), "both" (one or the other, at
-            random). An epoch then visits every object once, and validation has pairs, too.
+        positives: None, or the kind of positive pairs for contrastive training: "augment" (a network and itself),
+                "views" (two neural views of an object), "both" (either, at random). The two networks of a pair are
+                augmented independently. An epoch then visits every object once, and validation batches are pairs, too.
         augmentations: names, {name: {parameter: value}}, or instances, in order.
-        seed: of the order of batches, the augmentations and the label subset, >= 0. None: that of the run
-            (``seed_everything``) on the command line, 0 in Python.
+        seed: seed of the order of batches, the augmentations and the label subset, >= 0. None: the seed of the run
+                (``seed_everything``) on the command line, 0 in Python.
         num_workers: loader processes; 0 is fastest for zoos in memory.
-        memory_gb: how many gigabytes of a split's parameters may be copied to memory, >= 0; more are read batch by
-            batch from the zoo's files.
+        memory_gb: largest size in gigabytes up to which the parameters of a split are copied to memory, >= 0; larger
+                splits are read batch by batch from the zoo's files.
 
     Raises:
-        ConfigError: a value out of range.
-        ZooError: the folder is not a whole zoo.
-        AugmentationError: unknown, wrong parameters, or not valid for the zoo's networks.
+        ConfigError: a value is out of range.
+        ZooError: the folder is not a complete zoo.
+        AugmentationError: an augmentation is unknown, has wrong parameters, or is not valid for the zoo's networks.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class ZooDataModule(pl.LightningDataModule):
             check_whole(f"data.{name}", value, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
         self.zoo = zoo if isinstance(zoo, Zoo) else Zoo(zoo)
-        #: which networks ``predict_dataloader`` serves
+        #: the split whose networks ``predict_dataloader`` loads
         self.predict_split = "test"
         self.serve(None)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
@@ -119,14 +120,14 @@ class ZooDataModule(pl.LightningDataModule):
         return list(self.target.names) if self.target.kind == "class" else None
 
     def serve(self, target: Target | None) -> None:
-        """Numbers the classes, in all batches to come, as a model has learned them; None: as the zoo does.
+        """Sets the class numbers in all further batches to those of a trained model; None: to those of the zoo.
 
         Raises:
-            ConfigError: the zoo has classes that are not among them, or other numbers.
+            ConfigError: the zoo has classes that the model does not know, or another regression target.
         """
         own = Target.from_json(self.zoo.header.target)
         numbers = None if target is None else numbering(target, own, str(self.zoo.path))
-        #: kind and names of what batches hold as targets
+        #: kind and names of the targets in batches
         self.target = target or own
         self._numbers = None if numbers is None else torch.tensor(numbers)
 
@@ -144,12 +145,12 @@ class ZooDataModule(pl.LightningDataModule):
                 raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
             kept = label_subset(self.zoo.objects[rows], self.zoo.targets[rows], self.label_fraction, self.seed)
             rows = rows[kept]
-        # an internal test is of seen objects: not of those whose labels, or other views, are not used
+        # the internal test has seen objects only: none whose labels or other views are unused
         seen = torch.isin(self.zoo.objects[internal], self.zoo.objects[rows])
         return rows, internal[seen] if self.internal_test else internal[:0]
 
     def setup(self, stage: str) -> None:
-        """Puts the augmentations among the trainer's callbacks, before the checkpoints that save their state."""
+        """Adds the augmentations to the trainer's callbacks, before the checkpoint callbacks that save their state."""
         if self.trainer is not None:
             callbacks = callbacks_of(self.trainer)
             others = [c for c in callbacks if not isinstance(c, (Augmentation, PositionKeys))]
@@ -159,7 +160,7 @@ class ZooDataModule(pl.LightningDataModule):
             callbacks[:] = [PositionKeys(self.chain.augmentations), *own, *plain, *checkpoints]
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
-        """Up to ``limit`` training networks, evenly spread, not augmented: for normalisers and pictures."""
+        """Up to ``limit`` evenly spaced training networks without augmentation, for normalisers and pictures."""
         return self._numbered(self.zoo.batch(self._train[evenly_spaced(len(self._train), limit)]))
 
     def validation_batch(self, limit: int = 10_000) -> WeightBatch:
@@ -168,15 +169,15 @@ class ZooDataModule(pl.LightningDataModule):
         return self._numbered(self.zoo.batch(rows[evenly_spaced(len(rows), limit)] if len(rows) else rows))
 
     def _numbered(self, batch: WeightBatch) -> WeightBatch:
-        """A batch of the zoo, with the classes' numbers that are served."""
+        """Converts the class numbers of a batch of the zoo to the numbering set by ``serve``."""
         if self._numbers is None:
             return batch
         assert batch.targets is not None
         return batch.replace(targets=self._numbers[batch.targets], num_classes=len(self.target.names))
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
-        """Shuffled batches of the training objects; pairs of batches where there are positives."""
-        shuffle = not getattr(self.trainer, "overfit_batches", 0)  # of a few batches, the same in all epochs
+        """Shuffled batches of the training objects; pairs of batches if ``positives`` is set."""
+        shuffle = not getattr(self.trainer, "overfit_batches", 0)  # overfitting uses the same few batches in all epochs
         if self.positives is None:
             loader = self._loader(self._train, self.batch_size, shuffle)
         else:
@@ -185,14 +186,14 @@ class ZooDataModule(pl.LightningDataModule):
         return loader
 
     def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
-        """The validation objects; no loader if the zoo has none."""
+        """Batches of the validation objects; an empty list if the zoo has none."""
         if self.positives is not None and len(self.zoo.rows("val")):
             return self._pair_loader(self.zoo.rows("val"), shuffle=False)
         rows = self.zoo.rows("val", first_view_only=True)
         return self._loader(rows, self.eval_batch_size) if len(rows) else []
 
     def test_dataloader(self) -> list[DataLoader[WeightBatch]]:
-        """The test objects, and the internal test if it was asked for.
+        """Batches of the test objects and, if ``internal_test`` is set, of the internal test.
 
         Raises:
             ConfigError: the zoo has no test objects.
@@ -204,10 +205,10 @@ class ZooDataModule(pl.LightningDataModule):
         return [self._loader(r, self.eval_batch_size) for r in tests]
 
     def predict_dataloader(self) -> DataLoader[WeightBatch]:
-        """The networks of ``predict_split``: those that are trained on, or those that are measured in that split.
+        """Batches of the networks of ``predict_split``: those used for training, or for evaluation in that split.
 
         Raises:
-            ConfigError: there are none.
+            ConfigError: the split is empty.
         """
         check_choice("split", self.predict_split, SPLITS)
         used = {"train": self._train, "internal": self._internal}.get(self.predict_split)
@@ -218,10 +219,10 @@ class ZooDataModule(pl.LightningDataModule):
         return self._loader(rows, self.eval_batch_size)
 
     def rows_of(self, objects: Tensor, views: Tensor) -> Tensor:
-        """(n,) rows of the zoo that hold these views of these objects.
+        """(n,) rows of the given views of the given objects in the zoo.
 
         Raises:
-            ConfigError: one that the zoo does not have.
+            ConfigError: the zoo does not contain one of them.
         """
         known = torch.stack([self.zoo.objects, self.zoo.views], dim=1)
         asked = torch.stack([objects, views], dim=1).to(known)
@@ -235,12 +236,12 @@ class ZooDataModule(pl.LightningDataModule):
         return rows
 
     def targets_of(self, rows: Tensor) -> Tensor:
-        """Targets of these rows of the zoo, with the classes' numbers that are served."""
+        """Targets of these rows of the zoo, with classes numbered as set by ``serve``."""
         targets = self.zoo.targets[rows]
         return targets if self._numbers is None else self._numbers[targets]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Runs the chain on training batches, on the accelerator, and on the pairs of validation with a fixed seed."""
+        """Augments training batches, on the accelerator, and the pairs of validation, with a fixed seed."""
         trainer = self.trainer
         if trainer is None or not (trainer.training or isinstance(batch, tuple)):
             return batch
@@ -250,26 +251,26 @@ class ZooDataModule(pl.LightningDataModule):
         return self.chain(batch, epoch, rank) if isinstance(batch, WeightBatch) else batch
 
     def _views(self, rows: Tensor) -> Tensor:
-        """How many of the rows each object has."""
+        """Counts the rows of each object."""
         return self.zoo.objects[rows].unique(return_counts=True)[1]
 
     def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
         return self._load(rows, BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows))))
 
     def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
-        rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # all views of an object in a row
+        rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # the views of an object side by side
         views = self._views(rows)
         assert self.positives is not None
         place = self._place(len(views))
         return self._load(rows, PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place))
 
     def check_processes(self, count: int) -> None:
-        """Raises ConfigError where so many processes cannot share the training or the validation objects."""
+        """Raises ConfigError if there are more processes than training or validation objects."""
         for split in ("train", "val"):
             self._check_share(self.count_objects(split), count)
 
     def count_objects(self, split: str) -> int:
-        """How many objects there are to train on ("train"), or in another split."""
+        """Counts the objects used for training ("train"), or those of another split."""
         rows = self._train if split == "train" else self.zoo.rows(split)
         return len(self.zoo.objects[rows].unique())
 
@@ -281,7 +282,7 @@ class ZooDataModule(pl.LightningDataModule):
             )
 
     def _place(self, objects: int) -> tuple[int, int]:
-        """Number of this process, and of all, which share so many objects."""
+        """Rank of this process and world size, after checking that every process gets an object."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         self._check_share(objects, world)
         return rank, world
@@ -295,7 +296,7 @@ class ZooDataModule(pl.LightningDataModule):
                 self._numbers,
                 None if self.class_names is None else len(self.class_names),
             ),
-            "batch_size": None,  # the sampler yields whole batches
+            "batch_size": None,  # the sampler yields complete batches
             "sampler": sampler,
             "num_workers": self.num_workers,
             "collate_fn": _as_is,
@@ -305,21 +306,22 @@ class ZooDataModule(pl.LightningDataModule):
         return LateLoader(self._position, **options) if sampler.shuffle else DataLoader(**options)
 
     def _position(self) -> int:
-        """How many batches of this epoch were trained on before the run was resumed."""
+        """Number of batches of this epoch that were trained on before the run was resumed."""
         done = 0 if self.trainer is None else batches_before(self.trainer)
         if done and self._saved_length != self._length:
             raise ConfigError(
-                f"the checkpoint stands after batch {done} of {self._saved_length} of an epoch, which now has "
-                f"{self._length}: go on with the same data options and number of processes, or from the end of an epoch"
+                f"the checkpoint was saved after batch {done} of {self._saved_length} of an epoch, which now has "
+                f"{self._length}: resume with the same data options and number of processes, or from a checkpoint "
+                "at the end of an epoch"
             )
         return done
 
     def state_dict(self) -> dict[str, Any]:
-        """How many batches an epoch has: what a position within it means."""
+        """Returns the number of batches per epoch, without which a position within an epoch has no meaning."""
         return {"length": self._length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes it from a checkpoint, to be compared."""
+        """Reads the number of batches per epoch from a checkpoint, for comparison with that of this run."""
         self._saved_length = state_dict["length"]
 
 

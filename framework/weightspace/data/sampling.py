@@ -1,4 +1,4 @@
-"""Which networks are in which batch, in one process or several."""
+"""Assigning networks to batches, in one process or several."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torch.utils.data import Dataset, DistributedSampler, SequentialSampler
 from weightspace.batch import WeightBatch
 from weightspace.zoo import Zoo
 
-#: (number of the batch in its epoch, (B,) rows or (B, 2) rows of pairs)
+#: (index of the batch in its epoch, (B,) rows or (B, 2) rows of pairs)
 BatchIndex = tuple[int, Tensor]
 
-#: What makes the pairs of contrastive training, see ``PairSampler``.
+#: Kinds of positive pairs for contrastive training, see ``PairSampler``.
 POSITIVES = ("augment", "views", "both")
 
 
 class ZooDataset(Dataset[Any]):
-    """Chosen rows of a zoo. An item is a whole batch: one gather, no per-network work.
+    """A dataset of selected rows of a zoo. An item is a complete batch: one gather, no work per network.
 
     Args:
-        zoo: where the networks are.
-        rows: which of them.
+        zoo: the zoo to read.
+        rows: (n,) rows of the zoo.
         in_memory: copy their parameters to memory; else each batch is read from the shards' pages, which the
             operating system keeps as long as there is room, once for all processes.
-        numbers: (K,) int64 number to serve for each of the zoo's classes; None: that of the zoo.
-        num_classes: how many classes the numbers are of; None: those of the zoo.
+        numbers: (K,) int64 number in batches of each of the zoo's classes; None: the numbers of the zoo.
+        num_classes: number of classes that are numbered so; None: that of the zoo.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ZooDataset(Dataset[Any]):
         return len(self.rows)
 
     def __getitem__(self, index: BatchIndex) -> WeightBatch | tuple[WeightBatch, ...]:
-        """The batch of these rows, or two, whose networks are pairs."""
+        """The batch of these rows, or, for rows of pairs, two batches of corresponding networks."""
         number, rows = index
         if rows.ndim == 2:
             return tuple(self._batch(number, column) for column in rows.unbind(1))
@@ -63,10 +63,11 @@ class ZooDataset(Dataset[Any]):
 
 
 class BatchSampler(DistributedSampler[Any], SequentialSampler):
-    """Yields a process's share of the rows in numbered batches; every batch knows its number.
+    """Yields a process's share of the rows in batches, each with its index in the epoch.
 
-    Lightning exchanges a loader's sampler unless it is one of these two kinds: the first in several processes, the
-    second under ``overfit_batches`` (where the data module does not shuffle). Either would take rows for batches.
+    It derives from two samplers because Lightning replaces all others: the first is kept in several processes, the
+    second under ``overfit_batches`` (for which the data module does not shuffle). Lightning's replacement would take
+    rows for batches.
 
     The batches of all processes with the same number are one batch of ``world * batch_size`` rows of a single order.
     Each row is in one of them, and all processes have the same number of batches: rows of a last batch that are too few
@@ -76,12 +77,12 @@ class BatchSampler(DistributedSampler[Any], SequentialSampler):
         length: number of rows, at least ``world``.
         batch_size: rows per batch and process.
         shuffle: a new order each epoch, decided by (seed, epoch) alone.
-        seed: of the order.
-        rank, world: this process's number, and how many there are.
+        seed: seed of the order.
+        rank, world: rank of this process and world size.
 
     Attributes:
-        epoch: of the next pass; Lightning sets it.
-        begin: number of the batch with which passes begin.
+        epoch: epoch of the next pass, set by Lightning.
+        begin: index of the first batch of each pass.
     """
 
     def __init__(self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -100,19 +101,19 @@ class BatchSampler(DistributedSampler[Any], SequentialSampler):
             yield number, batch[self.rank :: self.world]
 
     def _rows(self, generator: torch.Generator) -> Tensor:
-        """All rows of the epoch, in order."""
+        """All rows of the epoch in the order in which they are used."""
         return torch.randperm(self.length, generator=generator) if self.shuffle else torch.arange(self.length)
 
 
 class PairSampler(BatchSampler):
-    """Yields pairs of rows: every object once an epoch, by views that are drawn by (seed, epoch).
+    """Yields pairs of rows: every object once per epoch, with views drawn from (seed, epoch).
 
-    The rows of an object lie side by side. Without shuffling, its first two are taken.
+    The rows of an object are adjacent. Without shuffling, its first two are used.
 
     Args:
-        views: (O,) how many rows each object has, >= 1.
-        positives: what the second of a pair is: "augment" (the same network), "views" (another view, where the object
-            has one), "both" (one or the other, with equal probability).
+        views: (O,) number of rows of each object, >= 1.
+        positives: the second network of a pair: "augment" (the same network), "views" (another view, if the object
+            has one), "both" (either, with equal probability).
         batch_size, shuffle, seed, rank, world: see ``BatchSampler``.
     """
 

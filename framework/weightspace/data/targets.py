@@ -1,4 +1,4 @@
-"""What a model predicts: classes by their names, or columns of numbers. Numbers of classes are an order of names."""
+"""The target of a model: named classes or named columns of numbers. Class numbers are positions in the names."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from weightspace.errors import ConfigError
 from weightspace.text import listed
 
-#: Names that a message lists before it counts the others.
+#: Number of names that a message lists before it only counts the rest.
 LISTED = 20
 
 
 @dataclass(frozen=True)
 class Target:
-    """Kind and names of a target.
+    """The kind of a target and the names of its classes or columns.
 
     Args:
         kind: "class", or "value" for numbers.
-        names: of the classes, in the order of their numbers; or of the columns.
+        names: names of the classes in the order of their numbers, or of the columns.
     """
 
     kind: str
@@ -27,10 +27,10 @@ class Target:
 
     @classmethod
     def from_json(cls, data: Any) -> Target:
-        """Reads what ``to_json`` wrote, or a zoo's header holds.
+        """Builds a target from the result of ``to_json`` or from the header of a zoo.
 
         Raises:
-            ConfigError: it is something else.
+            ConfigError: the data does not describe a target.
         """
         found = data if isinstance(data, Mapping) else {}
         kind, names = found.get("kind"), found.get("names")
@@ -39,7 +39,7 @@ class Target:
         return cls(str(kind), tuple(names))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for checkpoints and files."""
+        """Returns the target as JSON data, for checkpoints and files."""
         return {"kind": self.kind, "names": list(self.names)}
 
     def __str__(self) -> str:
@@ -47,18 +47,18 @@ class Target:
 
 
 def numbering(learned: Target, found: Target, where: str) -> list[int] | None:
-    """The numbers that a model has learned for the classes of other data, in the order in which the data has them.
+    """The numbers of a model's classes for the classes of other data, in the order of that data.
 
     Args:
-        learned: by the model.
-        found: in the data.
-        where: what the data is called in a message.
+        learned: target of the model.
+        found: target of the data.
+        where: name of the data in error messages.
 
     Returns:
-        None, where the two are equal.
+        None if the two targets are equal, else one number for each class of the data.
 
     Raises:
-        ConfigError: the data has classes that the model does not know, or numbers of another name.
+        ConfigError: the data has classes that the model does not know, or columns with other names.
 
     >>> numbering(Target("class", ("cat", "dog", "owl")), Target("class", ("owl", "cat")), "the zoo")
     [2, 0]
@@ -74,7 +74,7 @@ def numbering(learned: Target, found: Target, where: str) -> list[int] | None:
         )
     for target in (learned, found):
         if len(set(target.names)) < len(target.names):
-            raise ConfigError(f"{learned} and {found} of {where} cannot be compared: a name is there twice")
+            raise ConfigError(f"{learned} and {found} of {where} cannot be compared: a name occurs twice")
     return [learned.names.index(name) for name in found.names]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of networks, zoos, augmentations and runs.
+"""Drawing networks, zoos, augmentations and runs.
 
 Internal: may change in any release.
 """

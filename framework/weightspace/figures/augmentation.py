@@ -1,4 +1,4 @@
-"""Pictures of what augmentations do to networks."""
+"""Pictures of networks before and after augmentation."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def chain_figure(
     value_range: tuple[float, float],
     class_names: list[str] | None = None,
 ) -> Figure:
-    """Decoded 2-D networks of a batch before and after the augmentation chain, on a square of side x side pixels, with
-    their classes, mixed ones too.
+    """Draws the decoded 2-D networks of a batch before and after the augmentation chain, with side x side pixels and
+    their classes, also mixed ones.
     """
     coordinates = grid(side, side)
     shape = (side, side, before.spec.out_dim)
@@ -41,10 +41,10 @@ def augmentation_figure(
     side: int = 28,
     seed: int = 0,
 ) -> Figure:
-    """Decoded 2-D networks before an augmentation, and after each of several draws.
+    """Draws decoded 2-D networks before an augmentation and after each of several draws.
 
-    Captions tell targets that were mixed, and, where the function is kept, the largest difference of a pixel; there the
-    second layer's weights are drawn too, before and after the first draw, as nothing else would be seen to change.
+    Captions show mixed targets. If the function is preserved, they also show the largest difference of a pixel, and the
+    weights of the second layer are drawn before and after the first draw, since the pictures themselves do not change.
     """
     chain = AugmentationChain([augmentation], seed)
     after = {f"draw {draw + 1}": chain(batch, draw=draw) for draw in range(draws)}

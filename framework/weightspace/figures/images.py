@@ -1,4 +1,4 @@
-"""Pictures of decoded 2-D networks, grids of images, and writing a figure as PNG."""
+"""Decoding 2-D networks into images, drawing grids of images, and saving figures as PNG files."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from weightspace.files import write_whole
 from weightspace.network import decode, grid
 from weightspace.text import figure_text
 
-#: Pixels along a picture of a network whose object's size is not known.
+#: Side in pixels of a decoded network if the size of its object is unknown.
 SIDE = 64
 #: Pixels per inch of a figure.
 DPI = 120
 
 
 def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = None) -> Figure:
-    """Draws rows of images, each row with its name at the left.
+    """Draws rows of images, with the name of each row at its left.
 
     Args:
         rows: name -> (n, H, W) or (n, H, W, 3) in [0, 1]; values outside are clipped.
-        captions: row name -> a caption for each image.
+        captions: row name -> one caption per image.
     """
     count = max(len(images) for images in rows.values())
     figure = Figure(figsize=(1.1 * count + 0.9, 1.3 * len(rows) + 0.2), layout="constrained")
@@ -50,31 +50,31 @@ def image_grid(rows: dict[str, Tensor], captions: dict[str, list[str]] | None = 
 
 
 def decoded_images(batch: WeightBatch, side: int, value_range: tuple[float, float]) -> Tensor:
-    """(B, channels, side, side) pictures in [0, 1] of 2-D networks, 1 or 3 channels."""
+    """Decodes 2-D networks into (B, channels, side, side) images in [0, 1] of 1 or 3 channels."""
     values = decode(batch.to("cpu"), grid(side, side), value_range).clamp(0, 1)
     images = values.reshape(len(batch), side, side, batch.spec.out_dim).movedim(3, 1)
     return images if batch.spec.out_dim in (1, 3) else images[:, :1]
 
 
 def drawn(figure: Figure) -> NDArray[np.uint8]:
-    """Draws a figure; its pixels (H, W, 4) with alpha."""
+    """Renders a figure and returns its RGBA pixels (H, W, 4)."""
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():  # names in scripts that the font has not
+    with warnings.catch_warnings():  # names may be in scripts that the font does not cover
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """The pixels (H, W, 4) of a figure as a PNG file's content."""
+    """Encodes RGBA pixels (H, W, 4) as the bytes of a PNG file."""
     content = io.BytesIO()
     imsave(content, pixels, format="png", dpi=DPI)
     return content.getvalue()
 
 
 def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
-    """Draws a figure, writes it as a PNG, and returns its pixels (H, W, 4) with alpha; makes the folder.
+    """Saves a figure as a PNG file, creates its folder if needed, and returns its RGBA pixels (H, W, 4).
 
     Raises:
         ZooError: the name does not end in .png, or the file cannot be written.
@@ -92,6 +92,6 @@ def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
 
 
 def as_images(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """(n, H * W, C) -> (n, H, W), or (n, H, W, 3) for colour."""
+    """Reshapes (n, H * W, C) values to images: (n, H, W), or (n, H, W, 3) for colour."""
     images = values.reshape(len(values), *shape)
     return images.squeeze(3) if shape[2] == 1 else images

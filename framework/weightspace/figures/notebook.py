@@ -8,12 +8,12 @@ from weightspace.figures.zoo import zoo_figure
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 
-#: Networks that are drawn.
+#: Largest number of networks in the picture.
 COUNT = 8
 
 
 def notebook_picture(zoo: Zoo) -> bytes | None:
-    """The first networks of a zoo, decoded, as a PNG; None where they cannot be drawn. No source is loaded for it."""
+    """The first decoded networks of a zoo as a PNG, or None if they cannot be drawn. Loads no source."""
     split = next((name for name in SPLITS if len(zoo.rows(name))), SPLITS[0])
     try:
         return png(drawn(zoo_figure(zoo, None, COUNT, split)))

@@ -10,15 +10,16 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.text import figure_text
 
-#: The right half of a picture of curves shows the first of these that a run has validated, or trained on.
+#: The right half of a figure of curves shows the first of these scores that a run has logged in validation, else in
+#: training.
 SCORES = ("accuracy", "r2", "linear_accuracy", "knn_accuracy", "kendall", "mse")
 
 
 def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figure:
-    """Losses at the left and scores at the right, against the step; training dashed, validation solid.
+    """Draws losses (left) and scores (right) against the step; training is dashed, validation solid.
 
     Args:
-        curves: label -> metric ("train/loss", "val/accuracy", ...) -> [(step, value), ...]; one point is a dot.
+        curves: label -> metric ("train/loss", "val/accuracy", ...) -> [(step, value), ...]; a single point is a dot.
 
     Raises:
         ZooError: there is nothing to draw.
@@ -46,7 +47,7 @@ def curves_figure(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> Figu
 
 
 def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
-    """A confusion matrix (K, K) of counts, true classes in rows, shaded by the share of the row; zeros are blank."""
+    """Draws a confusion matrix (K, K) of counts: rows are true classes, shades are shares of a row, zeros are blank."""
     share = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     size = 0.45 * len(class_names) + 2
     figure = Figure(figsize=(size, size), layout="constrained")
@@ -58,7 +59,7 @@ def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     axis.set_yticks(ticks, labels)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    # not in the layout, as they lie in their cells
+    # left out of the layout, since they are inside their cells
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "in_layout": False}
     for row, column in matrix.nonzero().tolist():
         colour = "white" if share[row, column] > 0.5 else "black"

@@ -24,7 +24,7 @@ COLOUR = (0.45, 0.6, 0.85)
 
 
 def cube(resolution: int = RESOLUTION) -> Tensor:
-    """(resolution^3, 3) grid of the cube [-1, 1]^3, ends included."""
+    """(resolution^3, 3) points of a grid on the cube [-1, 1]^3, including its boundary."""
     return torch.cartesian_prod(*[torch.linspace(-1, 1, resolution)] * 3)
 
 
@@ -33,24 +33,27 @@ Surface = tuple[np.ndarray, np.ndarray]
 
 
 def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list[Surface]:
-    """The surface of each 3-D network."""
+    """Computes the surface of each 3-D network of a batch."""
     networks = [batch.replace(params=row[None], targets=None, objects=None, views=None) for row in batch.params]
     return [_surface_of(decode(network, cube(), value_range)) for network in networks]
 
 
 def true_solids(source: Objects, objects: Tensor) -> list[Surface]:
-    """The surfaces of a source's objects.
+    """Computes the surfaces of objects of a source.
 
     Raises:
-        ZooError: they are no solids.
+        ZooError: the objects of the source are not solids.
     """
     if not isinstance(source, SolidSource):
-        raise ZooError(f"the objects of source {source.name!r} cannot be drawn: it is no SolidSource")
+        raise ZooError(f"the objects of source {source.name!r} cannot be drawn: it is not a SolidSource")
     return [source.surface(item) or _surface_of(source.values_at(item, cube())) for item in objects.tolist()]
 
 
 def surface(volume: Tensor) -> Surface:
-    """Vertices (V, 3) and triangles (F, 3), anticlockwise from outside, where the values cross one half, if they do.
+    """Extracts the surface on which the values of a volume are one half; empty if there is none.
+
+    Returns:
+        Vertices (V, 3) and triangles (F, 3), anticlockwise seen from outside.
 
     Raises:
         MissingExtraError: scikit-image is not installed.
@@ -68,11 +71,11 @@ def surface(volume: Tensor) -> Surface:
 
 
 def solid_grid(rows: dict[str, list[Surface]], captions: dict[str, list[str]]) -> Figure:
-    """Draws rows of solids, each row with its name at the left.
+    """Draws rows of solids, with the name of each row at its left.
 
     Args:
         rows: name -> surfaces.
-        captions: row name -> a caption for each solid.
+        captions: row name -> one caption per solid.
     """
     count = max(map(len, rows.values()))
     reach = max(
@@ -100,5 +103,5 @@ def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray, reach: float) -> N
 
 
 def _surface_of(values: Tensor) -> Surface:
-    """Of values on the grid."""
+    """Computes the surface of values on the grid of ``cube``."""
     return surface(values.reshape(RESOLUTION, RESOLUTION, RESOLUTION))

@@ -1,4 +1,4 @@
-"""Pictures of a zoo: networks beside their objects, and what it holds."""
+"""Pictures of a zoo: networks beside their objects, and a summary of its contents."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from weightspace.zoo.summary import layer_weights
 
 
 def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figure:
-    """The first networks of a split: the original above the decoded network, with its class and PSNR; or, without a
-    source, the networks alone.
+    """Draws the first networks of a split: each original above its decoded network, with class and quality; without a
+    source, only the networks.
 
     Raises:
         ZooError: the zoo has no networks in this split, or networks that cannot be drawn.
@@ -54,7 +54,7 @@ def _quality(name: str, value: Tensor) -> str:
 
 
 def overview_figure(zoo: Zoo) -> Figure:
-    """Networks per class and split (or the targets), histograms of each quality, and the weights of each layer."""
+    """Draws networks per class and split (or the targets), histograms of each quality, and the weights per layer."""
     named = zip(zoo.header.quality, zoo.quality.T, strict=True)
     qualities = [(name, values) for name, values in named if not _is_target(zoo, values)]
     figure = Figure(figsize=(4.2 * (2 + len(qualities)), 3.6), layout="constrained")
@@ -70,7 +70,7 @@ def overview_figure(zoo: Zoo) -> Figure:
 
 
 def _is_target(zoo: Zoo, values: Tensor) -> bool:
-    """Whether a column of quality is what the zoo's target is, which is drawn as such."""
+    """Whether a column of quality equals the zoo's target, which is already drawn."""
     return zoo.class_names is None and any(torch.equal(values, target.to(values.dtype)) for target in zoo.targets.T)
 
 

@@ -110,7 +110,7 @@ def run_fit(fit: ZooFit, display: Display) -> ZooHeader:
         try:
             return fit.run(show)
         except KeyboardInterrupt:
-            kept = f"stopped: whole shards in {fit.writer.path} are kept, run it again to go on"
+            kept = f"stopped: complete shards in {fit.writer.path} are kept, run it again to resume"
             raise KeyboardInterrupt(kept) from None
 
 

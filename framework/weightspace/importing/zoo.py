@@ -152,5 +152,5 @@ def _run(run: ZooImport, display: Display) -> ZooHeader:
         try:
             return run.run(show)
         except KeyboardInterrupt:
-            kept = f"stopped: whole shards in {run.writer.path} are kept, run it again to go on"
+            kept = f"stopped: complete shards in {run.writer.path} are kept, run it again to resume"
             raise KeyboardInterrupt(kept) from None

@@ -83,7 +83,7 @@ class RunFolder:
         if self.holds_run:
             state = "a finished" if self.metrics_file.exists() else "an unfinished"
             raise ConfigError(
-                f"{self.path} holds {state} run: go on with ckpt_path=last, replace it with "
+                f"{self.path} holds {state} run: resume it with ckpt_path=last, replace it with "
                 "overwrite=true, or choose another seed_everything or experiment"
             )
 

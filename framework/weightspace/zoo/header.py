@@ -147,5 +147,5 @@ def _missing(folder: Path) -> str:
     if not folder.exists():
         return f"no zoo at {folder}: there is no such folder. Make one with `weightspace zoo fit` or fit_zoo"
     if (folder / "journal.jsonl").exists():
-        return f"the zoo at {folder} is unfinished: run what began it again to go on"
+        return f"the zoo at {folder} is unfinished: run the same command again to resume"
     return f"no zoo at {folder}: the folder has no {FILE}"

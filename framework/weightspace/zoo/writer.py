@@ -99,7 +99,7 @@ class ZooWriter:
         self.done, self.left_out = found.done, found.left_out
         missing = set(range(len(self.sizes or ()))) - self.done.keys()
         if missing:
-            raise ZooError(f"{len(missing)} shards of {self.path} are missing: run it again to go on")
+            raise ZooError(f"{len(missing)} shards of {self.path} are missing: run it again to resume")
         shards = [self.done[number] for number in sorted(self.done)]
         left_out = [network for number in sorted(self.left_out) for network in self.left_out[number]]
         header = replace(self.header, shards=shards, left_out=left_out)
@@ -180,7 +180,7 @@ class ZooWriter:
         try:
             yield
         except DiskFullError as error:
-            raise ZooError(f"{error}; whole shards are kept: make room, then run it again to go on") from error
+            raise ZooError(f"{error}; complete shards are kept: make room, then run it again to resume") from error
         except OSError as error:
             raise ZooError(f"the zoo at {self.path} cannot be {deed}: {error.strerror or error}") from error
 

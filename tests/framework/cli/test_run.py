@@ -206,7 +206,7 @@ def test_the_internal_test_is_reported(experiment: Path, tmp_path: Path) -> None
 
 def test_an_existing_run_is_not_overwritten(fitted_experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "-c", str(fitted_experiment)]) == 2
-    assert "holds a finished run: go on with ckpt_path=last" in capsys.readouterr().err
+    assert "holds a finished run: resume it with ckpt_path=last" in capsys.readouterr().err
     assert main(["fit", "-c", str(fitted_experiment), "--overwrite", "true"]) == 0
 
 

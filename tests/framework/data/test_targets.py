@@ -90,7 +90,7 @@ def test_numbers_are_given_by_name() -> None:
     for other in (learned, Target("value", ("loss",))):
         with pytest.raises(ConfigError, match="learned the numbers accuracy, z has the"):
             numbering(accuracy, other, "z")
-    with pytest.raises(ConfigError, match="a name is there twice"):
+    with pytest.raises(ConfigError, match="a name occurs twice"):
         numbering(Target("class", ("a", "a", "b")), Target("class", ("b", "a")), "z")
 
 

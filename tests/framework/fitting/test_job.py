@@ -43,7 +43,7 @@ def test_a_cut_fit_goes_on_and_ends_in_the_same_bytes(tmp_path: Path, how: signa
         _, err = running.communicate()
     if how == signal.SIGINT:
         assert running.returncode == 130
-        assert "run it again to go on" in err
+        assert "run it again to resume" in err
     assert not (tmp_path / "cut" / "zoo.json").exists(), "the fit ended before it was cut"
     written = first.stat().st_mtime_ns
     assert fit(tmp_path / "cut", *options) == 0
@@ -184,7 +184,7 @@ def test_a_full_disk_is_an_error_and_no_broken_zoo(tmp_path: Path) -> None:
     shard = out / "shards/00000.safetensors"
     assert f"error: {shard} cannot be written: a quota or a limit of file sizes is reached: " in err
     assert "bytes are needed" in err
-    assert "make room, then run it again to go on" in err
+    assert "make room, then run it again to resume" in err
     assert "Traceback" not in err
     assert sorted(contents(out)) == ["journal.jsonl"]
     assert fit(out, "steps=3", "--train", "100") == 0  # with room, the same command goes on
