@@ -168,10 +168,11 @@ class Task(ZooModule):
 
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
         """Updates and logs the metrics of a stage."""
+        monitor = getattr(self, "monitor", None)
         for name, metric in self.metrics_of(stage).items():
             if len(batch):
                 metric.update(*compared(results, batch))
-            self.log(name, metric, on_step=False, on_epoch=True, batch_size=len(batch), prog_bar=name == self.monitor,
+            self.log(name, metric, on_step=False, on_epoch=True, batch_size=len(batch), prog_bar=name == monitor,
                      add_dataloader_idx=False)  # fmt: skip
 
     def metrics_of(self, *stages: str) -> dict[str, Metric]:
@@ -239,4 +240,5 @@ class Task(ZooModule):
         def steps() -> int:
             return int(self.trainer.estimated_stepping_batches)
 
-        return self.optimisation.configure(self, steps, self.monitor, self.monitor_mode, self.role)
+        monitor = getattr(self, "monitor", "val/loss")
+        return self.optimisation.configure(self, steps, monitor, self.monitor_mode, self.role)

@@ -72,11 +72,18 @@ class ZooModule(pl.LightningModule, ABC):
         Raises:
             ConfigError: there is none, or another.
         """
-        data = cast(Any, self.trainer).datamodule
-        if not isinstance(data, ZooDataModule):
+        if not self._has_data:
             name = type(self).__name__
-            raise ConfigError(f"{name} needs a ZooDataModule: it takes the architecture from the zoo")
-        return data
+            raise ConfigError(
+                f"{name} needs a ZooDataModule: it takes the architecture from the zoo. For loaders of your own, build "
+                "it before: task.build_for(ZooDataModule(...))"
+            )
+        return cast(ZooDataModule, cast(Any, self.trainer).datamodule)
+
+    @property
+    def _has_data(self) -> bool:
+        """Whether the trainer has a data module of ours, not loaders alone."""
+        return isinstance(cast(Any, self.trainer).datamodule, ZooDataModule)
 
     @property
     def out_dim(self) -> int:
@@ -94,14 +101,33 @@ class ZooModule(pl.LightningModule, ABC):
         Raises:
             ConfigError: the data is not a ZooDataModule, or the task cannot learn from it.
         """
-        data = self.data
-        data.serve(self.learned)
         if self._restored and self.trainer.state.fn == "fit":
             self.train()
             self._restored = False
+        if self._made and not self._has_data:
+            return
+        data = self.data
+        data.serve(self.learned)
         if not self._made:
             self.check(data, self.trainer)
             self._make(data)
+
+    def build_for(self, data: ZooDataModule) -> Self:
+        """Builds the task for the networks of a data module now, and returns it.
+
+        A trainer can then have loaders of one's own, of ``WeightBatch``es with the zoo's numbers of the classes; for
+        instance ``DataLoader(range(len(split)), collate_fn=split.__getitem__)`` with ``split = zoo["train"]``.
+
+        Args:
+            data: its training networks set the normaliser.
+
+        Raises:
+            ConfigError: the task cannot learn from such data.
+        """
+        if not self._made:
+            check_learnable(data, type(self).__name__, self.head, self.pairs)
+            self._make(data)
+        return self
 
     def _make(self, data: ZooDataModule) -> None:
         self.make_modules(data.spec, data.target)
@@ -129,7 +155,8 @@ class ZooModule(pl.LightningModule, ABC):
             check_classes(data, type(self).__name__)
 
     def _check_served(self) -> None:
-        self.check_target(self.data)
+        if self._has_data:
+            self.check_target(self.data)
 
     # all of them come after the checkpoint has been read
     on_fit_start = on_validation_start = on_test_start = on_predict_start = _check_served
@@ -181,6 +208,8 @@ class ZooModule(pl.LightningModule, ABC):
         saved, built = Target.from_json(checkpoint["target"]), self.learned
         if saved == built or not has_trainer(self):
             return
+        if not self._has_data:
+            raise ConfigError(f"the checkpoint has learned {saved}, and the task was built for {built}")
         data = self.data
         data.serve(saved)
         self.learned = saved

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from weightspace.cli.main import main
 from weightspace.runs.folder import RunFolder
@@ -32,6 +33,31 @@ def write(tmp_path: Path, digits_zoo: Path, classifier_zoo: Path, monkeypatch: p
         Path("small.yaml").write_text(yaml.safe_dump(config))
 
     return run
+
+
+def test_it_keeps_an_optimiser_and_a_schedule_of_ones_own(write, capsys: pytest.CaptureFixture[str]) -> None:
+    write("SupervisedTask")
+    model, plateau = "--model.init_args.", "lightning.pytorch.cli.ReduceLROnPlateau"
+    optimiser = [f"{model}optimizer", "SGD", f"{model}optimizer.lr", "0.5"]
+    schedule = [
+        f"{model}scheduler",
+        plateau,
+        f"{model}scheduler.monitor",
+        "val/loss",
+        f"{model}scheduler.factor",
+        "0.1",
+    ]
+    assert main(["fit", "-c", "small.yaml", *optimiser, *schedule]) == 0
+    own = ["fit", "-c", "runs/small/3/config.yaml"]
+    assert main([*own, "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
+    (newest,) = Path("runs/small/3/checkpoints").glob("step-*.ckpt")
+    saved = torch.load(newest, weights_only=True)
+    assert [group["lr"] for group in saved["optimizer_states"][0]["param_groups"]] == [0.5]
+    assert saved["lr_schedulers"][0]["factor"] == 0.1
+    assert saved["lr_schedulers"][0]["num_bad_epochs"] + saved["lr_schedulers"][0]["last_epoch"] >= 2
+    capsys.readouterr()
+    assert main([*own, "--overwrite", "true", f"{model}learning_rate", "0.1"]) == 2
+    assert "learning_rate (0.1) would be ignored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

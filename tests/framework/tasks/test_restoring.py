@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch.optim import SGD
+from torch.utils.data import DataLoader
 from weightspace.backbones import DWS, MLP, Canonical, embed, load_backbone
 from weightspace.callbacks import EncoderFile
 from weightspace.data import ZooDataModule
@@ -113,6 +114,22 @@ def test_numbers_are_predicted_in_their_units(classifier_zoo: Path, tmp_path: Pa
     assert repr(found).startswith("Predictions of 20 networks: ")
     with pytest.raises(ConfigError, match="they have values"):
         _ = found.probabilities
+
+
+def test_a_trainer_has_loaders_of_ones_own(digits_zoo: Path, tmp_path: Path) -> None:
+    split = Zoo(digits_zoo)["train"]
+    loader = DataLoader(range(len(split)), batch_size=90, collate_fn=split.__getitem__)
+    options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    with pytest.raises(ConfigError, match=r"For loaders of your own, build it before: task.build_for\(ZooDataModule"):
+        pl.Trainer(max_epochs=1, enable_checkpointing=False, **options).fit(SupervisedTask(SMALL), loader)
+    task = SupervisedTask(SMALL).build_for(ZooDataModule(str(digits_zoo)))
+    trainer = pl.Trainer(max_epochs=1, enable_checkpointing=False, **options)
+    trainer.fit(task, loader, loader)
+    assert {"train/accuracy", "val/accuracy"} <= trainer.callback_metrics.keys()
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(task, loader, ckpt_path=tmp_path / "own.ckpt")
+    assert trainer.current_epoch == 2
 
 
 def test_a_zoo_is_embedded_in_parts_and_the_backbone_stays_as_it_was(digits_zoo: Path) -> None:
