@@ -20,6 +20,7 @@ from torch import Tensor
 
 from weightspace.backbones.base import Backbone, as_state, from_state, is_description
 from weightspace.backbones.classifier import EncoderClassifier
+from weightspace.backbones.factory import BackboneFactory
 from weightspace.backbones.naming import dotted, means, name_of
 from weightspace.entry_points import BACKBONES, choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
@@ -152,13 +153,13 @@ def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> Non
         raise ConfigError(f"the encoder {path} does not fit: {' '.join(str(error).split())}") from error
 
 
-def described_factory(description: dict[str, Any]) -> Callable[[NetworkSpec, int], Backbone]:
+def described_factory(description: dict[str, Any]) -> BackboneFactory:
     """The class with its arguments; arguments that are backbones become factories in turn."""
     arguments = {
         name: described_factory(value) if is_description(value) else value
         for name, value in description["arguments"].items()
     }
-    made: Callable[[NetworkSpec, int], Backbone] = partial(_backbone_class(description["class"]), **arguments)
+    made: BackboneFactory = partial(_backbone_class(description["class"]), **arguments)
     return made
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone
-from weightspace.backbones.factory import build_backbone
+from weightspace.backbones.factory import BackboneFactory, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import canonicalise, resolve_group
@@ -36,7 +36,7 @@ class Canonical(Backbone):
         self,
         spec: NetworkSpec,
         out_dim: int,
-        backbone: Callable[[NetworkSpec, int], Backbone],
+        backbone: BackboneFactory,
         group: str = "auto",
     ) -> None:
         super().__init__(spec, out_dim, None)  # the backbone within has its own

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone, perceptron
-from weightspace.backbones.factory import build_backbone
+from weightspace.backbones.factory import BackboneFactory, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
@@ -34,7 +34,7 @@ class EncoderClassifier(Backbone):
         self,
         spec: NetworkSpec,
         out_dim: int,
-        encoder: Callable[[NetworkSpec, int], Backbone],
+        encoder: BackboneFactory,
         embedding: int,
         mode: str = "full",
     ) -> None:

@@ -28,7 +28,8 @@ class FineTuneTask(SupervisedTask):
 
     Args:
         backbone: class of the encoder, with its arguments: those of pretraining.
-        encoder: path of ``encoder.safetensors``; None: from scratch, which only the mode "full" can be.
+        encoder: path of ``encoder.safetensors``, or of a run's folder, of which the best epoch is taken; None: from
+            scratch, which only the mode "full" can be.
         embedding: length of the encoder's result: that of pretraining.
         mode: "full", "frozen" or "linear".
         encoder_rate: rate of a pretrained encoder as a part of ``learning_rate``, in (0, 1].
