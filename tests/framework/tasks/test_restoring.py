@@ -121,14 +121,14 @@ def test_a_trainer_has_loaders_of_ones_own(digits_zoo: Path, tmp_path: Path) -> 
     loader = DataLoader(range(len(split)), batch_size=90, collate_fn=split.__getitem__)
     options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     with pytest.raises(ConfigError, match=r"For loaders of your own, build it before: task.build_for\(ZooDataModule"):
-        pl.Trainer(max_epochs=1, enable_checkpointing=False, **options).fit(SupervisedTask(SMALL), loader)
+        pl.Trainer(max_epochs=1, enable_checkpointing=False, **options).fit(SupervisedTask(SMALL), loader, loader)
     task = SupervisedTask(SMALL).build_for(ZooDataModule(str(digits_zoo)))
     trainer = pl.Trainer(max_epochs=1, enable_checkpointing=False, **options)
     trainer.fit(task, loader, loader)
     assert {"train/accuracy", "val/accuracy"} <= trainer.callback_metrics.keys()
     trainer.save_checkpoint(tmp_path / "own.ckpt")
     trainer.fit_loop.max_epochs = 2
-    trainer.fit(task, loader, ckpt_path=tmp_path / "own.ckpt")
+    trainer.fit(task, loader, loader, ckpt_path=tmp_path / "own.ckpt")
     assert trainer.current_epoch == 2
 
 
