@@ -112,18 +112,6 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     return checkpoint
 
 
-def safe_content(path: str | Path) -> io.BytesIO:
-    """The bytes of a checkpoint that can be loaded without unpickling, read once.
-
-    Raises:
-        ConfigError: it is missing, cut, altered, of something else, or would have to be unpickled.
-    """
-    content = _checked(path)
-    _loaded(content, path, "meta")
-    content.seek(0)
-    return content
-
-
 def _checked(path: str | Path) -> io.BytesIO:
     """The bytes of a file that torch has written, with the checksums that were written."""
     try:
