@@ -22,24 +22,33 @@ from weightspace.spec import NetworkSpec
 
 #: Key of a checkpoint.
 KEY = "task"
+_NOT_PLAIN = object()
 #: Arguments without which a task can be built, though not trained.
 _OF_TRAINING = ("optimizer", "scheduler")
 
 
 def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Arguments of a call, by name, without the first, which is the object.
+    """Arguments of a call by name, with those defaults that are plain data, and without the first, the object.
 
     Raises:
         TypeError: the constructor does not take them.
     """
     signature = inspect.signature(constructor)
-    _, *names = signature.parameters
-    found = signature.bind(*args, **kwargs).arguments
-    given = {name: found[name] for name in names if name in found}
-    for name in names:
-        if name in given and signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            given |= given.pop(name)
+    _, *bound = signature.bind(*args, **kwargs).arguments.items()
+    defaults = {name: p.default for name, p in signature.parameters.items() if p.default is not p.empty}
+    given = {name: value for name, value in defaults.items() if _plain(value) is not _NOT_PLAIN}
+    for name, value in bound:
+        options = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        given |= value if options else {name: value}
     return given
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it; ``_NOT_PLAIN`` for what it has not."""
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return _NOT_PLAIN
 
 
 def describe(
@@ -55,13 +64,9 @@ def describe(
         backbone: what the argument of this name has made.
         spec: of the networks that it was built for.
     """
-    arguments: dict[str, Any] = {}
-    omitted: list[str] = []
-    for name, value in given.items():
-        try:
-            arguments[name] = json.loads(json.dumps(value))
-        except (TypeError, ValueError):
-            omitted.append(name)
+    plain = {name: _plain(value) for name, value in given.items()}
+    arguments = {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
+    omitted = [name for name in plain if name not in arguments]
     described: dict[str, Any] = {"class": dotted(type(task)), "arguments": arguments, "omitted": omitted}
     if "backbone" in omitted and backbone is not None:
         described["backbone"] = backbone.description()
