@@ -16,7 +16,9 @@ from weightspace.callbacks.online_probe import OnlineProbe
 from weightspace.callbacks.pictures import Pictures
 from weightspace.callbacks.provenance import Provenance
 from weightspace.callbacks.run_end import RunEnd
+from weightspace.callbacks.run_start import RunStart
 from weightspace.callbacks.run_trainer import RunTrainer
+from weightspace.callbacks.standard import run_logger, standard_callbacks
 from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
@@ -35,7 +37,10 @@ __all__ = [
     "Pictures",
     "Provenance",
     "RunEnd",
+    "RunStart",
     "RunTrainer",
     "StepSeeds",
     "Throughput",
+    "run_logger",
+    "standard_callbacks",
 ]

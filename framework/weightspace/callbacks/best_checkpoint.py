@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from weightspace.checks import check_choice, check_whole
+from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
 
+#: What chooses the best epoch of a model that does not say it.
+MONITOR = "val/accuracy"
 #: How names of the run's own checkpoints begin.
 _OWN_NAMES = ("best", "step-", "top-")
 
@@ -28,33 +32,58 @@ class BestCheckpoint(OpenCheckpoint):
 
     Args:
         folder: of the run.
-        monitor: name of the metric that is logged in validation.
-        mode: "max" or "min": which values are better.
+        monitor: name of the metric that is logged in validation; None: that of the task.
+        mode: "max" or "min": which values are better; None: that of the task, or "max" for a given ``monitor``.
         top_k: how many to keep, >= 1.
+
+    Attributes:
+        idle: whether the zoo has no validation objects, so that there is no best epoch.
 
     Raises:
         ConfigError: another mode, or nothing to keep.
     """
 
-    def __init__(self, folder: RunFolder, monitor: str, mode: str = "max", top_k: int = 1) -> None:
-        check_choice("monitor_mode", mode, ("max", "min"))
+    def __init__(self, folder: RunFolder, monitor: str | None = None, mode: str | None = None, top_k: int = 1) -> None:
+        if mode is not None:
+            check_choice("monitor_mode", mode, ("max", "min"))
         check_whole("checkpoints.top_k", top_k, low=1)
         super().__init__(
             folder.checkpoints,
-            "best" if top_k == 1 else f"top-{{step:08d}}-{{{monitor}:.4f}}",
-            monitor=monitor,
-            mode=mode,
+            "best",
+            monitor=monitor or MONITOR,
+            mode=mode or "max",
             save_top_k=top_k,
             save_on_train_epoch_end=False,  # after validation, whose metric it looks at
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
+        self.folder, self._given, self.idle = folder, (monitor, mode), False
         self.best_file = folder.checkpoints / "best.ckpt"
 
     @property
     def state_key(self) -> str:
         """Key of its state in checkpoints."""
         return type(self).__qualname__
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Chooses the metric, now that the task is known."""
+        data = cast(Any, trainer).datamodule
+        self.idle = isinstance(data, ZooDataModule) and not len(data.zoo.rows("val"))
+        monitor, mode = self._given
+        if monitor is None:
+            monitor = getattr(pl_module, "monitor", MONITOR)
+            mode = mode or getattr(pl_module, "monitor_mode", "max")
+        self.choose_by(monitor, mode or "max")
+        if self.save_top_k > 1:
+            self.filename = f"top-{{step:08d}}-{{{monitor}:.4f}}"
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # where a run goes on
+            super().setup(trainer, pl_module, stage)
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint by steps, which ``ckpt_path="last"`` means."""
+        steps = self.folder.steps()
+        return steps[-1] if steps else None
 
     def state_dict(self) -> dict[str, Any]:
         """Scores, and names of files."""
@@ -111,7 +140,9 @@ class BestCheckpoint(OpenCheckpoint):
 def check_names(callbacks: list[Any], folder: RunFolder) -> None:
     """Raises ConfigError where a ModelCheckpoint of the user's would write over checkpoints of the run's own."""
     for callback in callbacks:
-        if not isinstance(callback, ModelCheckpoint) or not (callback.filename or "").startswith(_OWN_NAMES):
+        if not isinstance(callback, ModelCheckpoint) or isinstance(callback, BestCheckpoint):
+            continue
+        if not (callback.filename or "").startswith(_OWN_NAMES):
             continue
         if callback.dirpath is None or Path(callback.dirpath).resolve() == folder.checkpoints.resolve():
             raise ConfigError(
@@ -121,9 +152,11 @@ def check_names(callbacks: list[Any], folder: RunFolder) -> None:
 
 
 def best_of(trainer: pl.Trainer) -> ModelCheckpoint | None:
-    """The callback that chooses the best epoch: ours, or the first of a plain trainer."""
+    """The callback that chooses the best epoch: ours, or the first of others."""
     known = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-    return next((c for c in known if isinstance(c, BestCheckpoint)), known[0] if known else None)
+    others = [c for c in known if not isinstance(c, BestCheckpoint)]
+    own = (c for c in known if isinstance(c, BestCheckpoint) and not c.idle)
+    return next(own, others[0] if others else None)
 
 
 def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Checkpoints(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._due = False
-        trainer.save_checkpoint(self.folder.step(self._step))
+        trainer.save_checkpoint(self.folder.step(self._step), weights_only=False)  # else Lightning says each time
         if trainer.is_global_zero:
             for path in self.folder.steps()[: -self.keep]:
                 path.unlink()

@@ -91,7 +91,7 @@ class FiniteSteps(Callback):
                 f"step {step} (epoch {trainer.current_epoch}) is not finite: loss {', '.join(map(str, losses))}. Its "
                 f"networks are listed in {self.folder.path / name}. "
                 + (f"The last good checkpoint is {good[-1]}. " if good else "No checkpoint has been written yet. ")
-                + "Try a lower learning rate, or leave such steps out: --nonfinite skip"
+                + "Try a lower learning rate, or leave such steps out (nonfinite: skip)"
             )
             end_together(trainer, error)
         self.skipped += 1

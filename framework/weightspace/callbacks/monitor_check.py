@@ -11,7 +11,7 @@ from weightspace.errors import ConfigError
 from weightspace.runs.loops import callbacks_of
 
 #: What a user can do whose metric has only not been logged yet.
-LATER = " (--trainer.num_sanity_val_steps 0, if it is logged from the first epoch on)"
+LATER = " (or num_sanity_val_steps 0, if it is logged from the first epoch on)"
 
 
 class MonitorCheck(Callback):
@@ -41,7 +41,7 @@ def _check(trainer: pl.Trainer, model: pl.LightningModule, logged: set[str], whe
         if not getattr(callback, "strict", True) or (own and not sum(trainer.num_val_batches)):
             continue  # it does without
         goal = "is to choose the best checkpoint" if own else f"is what {type(callback).__name__} goes by"
-        change = "by --monitor NAME" if own else "as its monitor"
+        change = "as monitor" if own else "as its monitor"
         raise ConfigError(
             f"monitor {monitor!r} {goal}, but {type(model).__name__} does not log it {where}: give one that it logs "
             f"{change}{hint}. Logged: {', '.join(sorted(logged)) or 'nothing'}"

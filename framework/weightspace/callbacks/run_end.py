@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
+from weightspace.callbacks.run_trainer import RunTrainer, stopper_of
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import (
     between_epochs,
@@ -37,19 +39,46 @@ class RunEnd(Callback):
 
     Args:
         folder: of the run.
-        configured: callbacks of the user's, with the arguments that they were made from.
-        finished: why the run that is resumed has ended (see ``reason_of_end``); None: there is something left to train.
+        configured: callbacks of the user's, with the arguments that they were made from; None: all callbacks of the
+            trainer, with those that they keep.
 
     Attributes:
         trained: whether there was something left to train.
+        finished: why the run that is resumed has ended (see ``reason_of_end``); None: there is something left to train.
         reason: who ended training before its limits, and why; None as long as nobody has.
     """
 
-    def __init__(self, folder: RunFolder, configured: Configured, finished: str | None = None) -> None:
-        self.folder, self.configured, self.finished = folder, configured, finished
-        self.trained, self.reason = False, finished
+    def __init__(self, folder: RunFolder, configured: Configured | None = None) -> None:
+        self.folder, self._given = folder, configured
+        self.finished: str | None
+        self.reason: str | None
         self._began = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.trained, self.finished, self.reason = False, None, None
         self._loaded: dict[str, Any] = {}
+        self._complete = self._remembered = False
+
+    def look(self, checkpoint: dict[str, Any], trainer: pl.Trainer) -> bool:
+        """Finds out whether a run that is resumed has ended; returns whether its end has written all that it leaves.
+
+        Args:
+            checkpoint: content of the file from which it is to be resumed.
+            trainer: not yet fitted.
+        """
+        self.finished = self.reason = reason_of_end(checkpoint, trainer, self._configured(trainer))
+        return self.finished is not None and self.folder.has_ended(checkpoint["global_step"])
+
+    def _configured(self, trainer: pl.Trainer) -> Configured:
+        if self._given is not None:
+            return self._given
+        return [(callback, kept_arguments(callback)) for callback in callbacks_of(trainer)]
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Forgets what a fit before was like."""
+        if stage == "fit":
+            self._forget()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock, and trains nothing where a run has ended."""
@@ -61,10 +90,13 @@ class RunEnd(Callback):
         """Remembers who has asked to stop, where the least number of epochs or steps is still to come."""
         self.trained = True
         stopped = self._loaded.get("stopped")
-        if stopped and _same(stopped, self.configured):
+        configured = self._configured(trainer)
+        if stopped and _same(stopped, configured):
             trainer.should_stop = True
-            alike = (callback for callback, _ in self.configured if _path(callback) == stopped["class"])
-            cast(Any, trainer).stopper = next(alike, self)
+            alike = (callback for callback, _ in configured if _path(callback) == stopped["class"])
+            self._remembered = True
+            if isinstance(trainer, RunTrainer):
+                trainer.stopper = next(alike, self)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -78,6 +110,8 @@ class RunEnd(Callback):
     ) -> None:
         """Takes it; and lets the configuration decide on the patience, which EarlyStopping would take from there."""
         self._loaded = checkpoint.get(KEY) or {}
+        if trainer.state.fn == "fit":
+            self._complete = self.look(checkpoint, trainer)
         for callback in trainer.early_stopping_callbacks:
             if isinstance(callback, EarlyStopping) and callback.state_key in checkpoint["callbacks"]:
                 checkpoint["callbacks"][callback.state_key]["patience"] = callback.patience
@@ -98,7 +132,7 @@ class RunEnd(Callback):
             extra["seconds"] = time.perf_counter() - self._began
         else:
             found = self._loaded.get("metrics") or {}
-        if not trainer.is_global_zero or not (self.trained or found):
+        if not trainer.is_global_zero or not (self.trained or found) or self._complete:
             return
         self.folder.add_metrics("fit", {**found, **extra})
         step = trainer.global_step
@@ -107,12 +141,23 @@ class RunEnd(Callback):
     def _stopped(self, trainer: pl.Trainer) -> dict[str, Any] | None:
         if not trainer.should_stop:
             return None
-        stopper = getattr(trainer, "stopper", None)
-        if stopper is self:  # who it was is not there to be asked
+        stopper = stopper_of(trainer)
+        if stopper is self or (stopper is None and self._remembered):  # who it was is not there to be asked
             stopped: dict[str, Any] | None = self._loaded.get("stopped")
             return stopped
-        arguments = next((_plain(given) for callback, given in self.configured if callback is stopper), None)
+        arguments = next((_plain(given) for callback, given in self._configured(trainer) if callback is stopper), None)
         return {"class": _path(stopper), "arguments": arguments, "reason": _reason(stopper)}
+
+
+def kept_arguments(callback: Callback) -> dict[str, Any]:
+    """Arguments of a callback's constructor that it keeps, as plain values under their names.
+
+    >>> kept_arguments(EarlyStopping("val/loss", patience=2))["patience"]
+    2
+    """
+    names = inspect.signature(type(callback).__init__).parameters
+    kept = {name: getattr(callback, name) for name in names if hasattr(callback, name)}
+    return {name: value for name, value in kept.items() if isinstance(value, str | int | float | None)}
 
 
 def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: Configured) -> str | None:

@@ -8,6 +8,8 @@ from types import FrameType
 import lightning.pytorch as pl
 from lightning.pytorch import Callback, LightningModule
 
+from weightspace.runs.loops import callbacks_of, has_stopped
+
 
 class RunTrainer(pl.Trainer):
     """A Trainer that knows which callback (or the model) has set ``should_stop``.
@@ -31,6 +33,13 @@ class RunTrainer(pl.Trainer):
         elif not self._should_stop:
             self.stopper = _asking(sys._getframe(1))
         self._should_stop = bool(value)
+
+
+def stopper_of(trainer: pl.Trainer) -> object | None:
+    """Who has asked a trainer to stop: a RunTrainer knows it; of another, a callback of Lightning's that says so."""
+    if isinstance(trainer, RunTrainer):
+        return trainer.stopper
+    return next((callback for callback in callbacks_of(trainer) if has_stopped(callback)), None)
 
 
 def _asking(frame: FrameType | None) -> object | None:

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.plugins import AsyncCheckpointIO
 
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import measures_processor
@@ -54,21 +53,6 @@ def check_trainer(options: Mapping[str, Any]) -> None:
                 and (cls is type(callback) or cls.__name__ not in BASES)
             ):
                 raise ConfigError(f"trainer.callbacks: {cls.__name__} {_reason(cls.__name__)}")
-
-
-def check_writer(writer: object) -> None:
-    """Raises ConfigError where a plugin, or one that it wraps, writes checkpoints after training has gone on.
-
-    Args:
-        writer: the trainer's plugin for checkpoint files.
-    """
-    while writer is not None:
-        if isinstance(writer, AsyncCheckpointIO):
-            raise ConfigError(
-                "trainer.plugins: AsyncCheckpointIO writes a checkpoint later, but a run relies on "
-                "each from then on (best.ckpt, which of them are kept, how it goes on after a kill): leave it out"
-            )
-        writer = getattr(writer, "checkpoint_io", None)
 
 
 def _check_psutil(callback: Callback, accelerator: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,13 +95,14 @@ class RunFolder:
         )
         return Lock(self.path / LOCK, busy)
 
-    def prepare(self, lock: Lock, resuming: bool, replacing: bool) -> None:
+    def prepare(self, lock: Lock, resuming: bool, replacing: bool, old: Collection[Path] | None = None) -> None:
         """Makes the folder for a training run; a new run removes what another has left.
 
         Args:
             lock: see ``lock``; taken if it is not held yet.
             resuming: whether the run goes on from a checkpoint.
             replacing: whether a run that is there may be replaced.
+            old: what another run has left, of what lies in the folder; None: all.
 
         Raises:
             ConfigError: it cannot be made, another process trains in it, or a run is there.
@@ -112,11 +113,11 @@ class RunFolder:
             if not (resuming or replacing):
                 self.check_free()
             if not resuming and (self.holds_run or (self.path / "provenance.json").exists()):
-                for path in self.path.iterdir():
+                for path in list(self.path.iterdir() if old is None else old):
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     elif path.name != LOCK:  # another process may wait for it
-                        path.unlink()
+                        path.unlink(missing_ok=True)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def take(self, lock: Lock) -> None:

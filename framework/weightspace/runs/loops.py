@@ -7,6 +7,7 @@ module is internal.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -113,10 +114,29 @@ def callbacks_of(trainer: pl.Trainer) -> list[Callback]:
     return cast(list[Callback], cast(Any, trainer).callbacks)
 
 
+def is_trial(trainer: pl.Trainer) -> bool:
+    """Whether only a few batches are tried, and nothing is to be written.
+
+    Uses ``fast_dev_run``, which is set outside the class, as ``callbacks`` is.
+    """
+    return bool(cast(Any, trainer).fast_dev_run)
+
+
 def stopping_message(callback: EarlyStopping) -> str:
     """Why EarlyStopping has stopped. Uses ``stopping_reason_message``, and leaves out its last sentence."""
     said = (callback.stopping_reason_message or f"{callback.monitor}").removesuffix(" Signaling Trainer to stop.")
     return said.rstrip(".")
+
+
+def has_stopped(callback: Callback) -> bool:
+    """Whether a callback of Lightning's has asked to stop training.
+
+    Uses ``stopping_reason_message``, which EarlyStopping sets when it asks; a Timer asks when its time is over.
+    """
+    if isinstance(callback, Timer):
+        left = callback.time_remaining()
+        return left is not None and left <= 0
+    return isinstance(callback, EarlyStopping) and callback.stopping_reason_message is not None
 
 
 def is_missing_metric(error: RuntimeError) -> bool:
@@ -194,6 +214,11 @@ class TitledBar(RichProgressBar):
 
 
 # --- strategy and processes ---
+
+
+def global_seed() -> int:
+    """The seed that ``seed_everything`` was given; 0: it was not called. Uses the variable that it sets."""
+    return int(os.environ.get("PL_GLOBAL_SEED", 0))
 
 
 def exchange_checkpoint_io(trainer: pl.Trainer, exchange: Callable[[CheckpointIO], CheckpointIO]) -> None:

@@ -179,7 +179,7 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_named(
         assert main(go_on) == 2
         said = " ".join(capsys.readouterr().err.split())
         assert message in said
-        assert said.endswith(f"The one before it: --ckpt_path {before}")
+        assert said.endswith(f"The one before it is whole: {before}")
     assert main(["fit", "-c", "cut.yaml", "--ckpt_path", str(before)]) == 0
     assert not last.exists() or last.read_bytes() != b""
 

@@ -18,8 +18,9 @@ from warm import WarmCommand
 from weightspace.backbones import DWS
 from weightspace.backbones.artefact import load_backbone, save_encoder
 from weightspace.backbones.embedding import embed
+from weightspace.cli.failures import QUIET
 from weightspace.cli.main import main
-from weightspace.cli.run import QUIET, RunCLI
+from weightspace.cli.run import RunCLI
 from weightspace.data import ZooDataModule
 from weightspace.runs.folder import RunFolder
 from weightspace.zoo import Zoo

@@ -138,7 +138,7 @@ def test_the_monitor_is_looked_for_before_training(
     model = ["--model", "module_of_others.Plain"]
     assert fit({}, *model) == 2
     err = " ".join(capsys.readouterr().err.split())
-    assert "Plain does not log it in validation: give one that it logs by --monitor NAME" in err
+    assert "Plain does not log it in validation: give one that it logs as monitor" in err
     assert "Logged: val_loss" in err
     assert not list(Path().glob("runs/**/*.ckpt"))
     assert fit({}, *model, "--monitor", "val_loss", "--overwrite", "true") == 0
@@ -148,7 +148,7 @@ MISSED: dict[str, tuple[dict[str, Any], str]] = {
     "EarlyStopping": (
         callback("EarlyStopping", monitor="val/acuracy"),
         "monitor 'val/acuracy' is what EarlyStopping goes by, but SupervisedTask does not log it in validation: give "
-        "one that it logs as its monitor (--trainer.num_sanity_val_steps 0, if it is logged from the first epoch on). "
+        "one that it logs as its monitor (or num_sanity_val_steps 0, if it is logged from the first epoch on). "
         "Logged: val/accuracy, val/loss",
     ),
     "ModelCheckpoint": (

@@ -1,0 +1,143 @@
+"""Which callbacks a run gets: on the command line, and from a plain Trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from weightspace.callbacks.best_checkpoint import BestCheckpoint
+from weightspace.callbacks.checkpoints import Checkpoints
+from weightspace.callbacks.class_tables import ClassTables
+from weightspace.callbacks.encoder_file import EncoderFile
+from weightspace.callbacks.finite_results import FiniteResults
+from weightspace.callbacks.finite_steps import FiniteSteps
+from weightspace.callbacks.monitor_check import MonitorCheck
+from weightspace.callbacks.pictures import Pictures
+from weightspace.callbacks.provenance import Provenance
+from weightspace.callbacks.run_end import Configured, RunEnd
+from weightspace.callbacks.run_start import RunStart
+from weightspace.callbacks.step_seeds import StepSeeds
+from weightspace.callbacks.throughput import Throughput
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.loops import global_seed
+
+
+def standard_callbacks(
+    folder: str | Path,
+    *,
+    seed: int | None = None,
+    overwrite: bool = False,
+    monitor: str | None = None,
+    monitor_mode: str | None = None,
+    every_n_steps: int | None = None,
+    keep: int = 2,
+    top_k: int = 1,
+    nonfinite: str = "stop",
+) -> list[Callback]:
+    """The callbacks that give a plain Trainer what a run of the command line has, in a folder of its own.
+
+    Training is repeatable, resumes bit for bit, stops before a weight becomes NaN, and leaves in the folder the
+    checkpoints, the trained network, ``provenance.json``, ``metrics.json``, tables and pictures::
+
+        import lightning as L
+
+        callbacks = standard_callbacks("runs/mine")
+        trainer = L.Trainer(max_epochs=5, callbacks=callbacks)
+        trainer.fit(task, data, ckpt_path="last")   # goes on where the last one was cut, or begins
+        trainer.test(task, data, ckpt_path="runs/mine/checkpoints/best.ckpt")
+
+    ``ckpt_path="last"`` is the newest checkpoint in ``runs/mine/checkpoints`` (``step-<steps>.ckpt``); with none there,
+    Lightning says so and begins a run. Without ``ckpt_path``, a folder that holds a run is refused. Callbacks of yours
+    may stand before or after these. The Trainer's other arguments are free, except that checkpoints must not be
+    switched off (``enable_checkpointing=False``) or written later (``AsyncCheckpointIO``); a trial with
+    ``fast_dev_run`` writes nothing. Curves lie beside the checkpoints with ``logger=run_logger("runs/mine")``. For
+    contrastive pretraining add an ``OnlineProbe()``.
+
+    Args:
+        folder: of the run, for instance ``runs/mine``; made if it is not there.
+        seed: of all random numbers of training steps, >= 0; None: that of ``lightning.seed_everything``, or 0.
+        overwrite: whether a run that lies in the folder now is removed when training starts, instead of refused; not
+            where training resumes.
+        monitor: metric that chooses the best checkpoint; None: that of the task.
+        monitor_mode: "max" or "min"; None: that of the task, or "max" for a ``monitor`` that is given.
+        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: at the ends of epochs only.
+        keep: how many of the newest checkpoints to keep, >= 1.
+        top_k: how many of the best checkpoints to keep, >= 1.
+        nonfinite: what a step with a loss or gradient that is not finite does: "stop" the run, or "skip" the step.
+
+    Raises:
+        ConfigError: a value out of range. When training starts: a folder that holds a run, in which another process
+            trains, or that cannot be written; or a Trainer that cannot keep a run.
+    """
+    run, seed = RunFolder(Path(folder)), global_seed() if seed is None else seed
+    kept = keeping_callbacks(
+        run,
+        seed,
+        monitor=monitor,
+        monitor_mode=monitor_mode,
+        every_n_steps=every_n_steps,
+        keep=keep,
+        top_k=top_k,
+        nonfinite=nonfinite,
+    )
+    return [*step_callbacks(seed), RunStart(run, overwrite, kept), *kept]
+
+
+def step_callbacks(seed: int) -> list[Callback]:
+    """Those that write nothing, and that a trial of a few batches has as well: checks, seeds and speed.
+
+    Args:
+        seed: of the run.
+    """
+    return [MonitorCheck(), StepSeeds(seed), Throughput()]
+
+
+def keeping_callbacks(
+    folder: RunFolder,
+    seed: int,
+    *,
+    configured: Configured | None = None,
+    checkpointing: bool = True,
+    monitor: str | None = None,
+    monitor_mode: str | None = None,
+    every_n_steps: int | None = None,
+    keep: int = 2,
+    top_k: int = 1,
+    nonfinite: str = "stop",
+) -> list[Callback]:
+    """Those that write into the folder of a run.
+
+    Args:
+        folder: of the run.
+        seed: of the run.
+        configured: see ``RunEnd``.
+        checkpointing: whether it writes checkpoints, and the trained network.
+        monitor, monitor_mode, every_n_steps, keep, top_k, nonfinite: see ``standard_callbacks``.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+    reports: list[Callback] = [
+        Provenance(folder, seed),
+        RunEnd(folder, configured),
+        Pictures(folder.pictures),
+        ClassTables(folder.path, folder.pictures),
+        FiniteSteps(folder, nonfinite),
+        FiniteResults(folder, nonfinite),
+    ]
+    if not checkpointing:
+        return reports
+    best, last = BestCheckpoint(folder, monitor, monitor_mode, top_k), Checkpoints(folder, every_n_steps, keep)
+    return [*reports, best, last, EncoderFile(folder.path)]
+
+
+def run_logger(folder: str | Path) -> TensorBoardLogger:
+    """A TensorBoard logger that writes its event files into the folder of a run.
+
+    Args:
+        folder: for instance ``runs/mine``.
+    """
+    path = Path(folder)
+    return TensorBoardLogger(path.parent, name="", version=path.name, default_hp_metric=False)

@@ -1,0 +1,78 @@
+"""LightningCLI, with names for what we use of its private parts. This module is internal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+
+class OpenCLI(LightningCLI):
+    """LightningCLI whose subclasses finish the parser, read options, and surround what is run.
+
+    Overrides ``_prepare_subcommand_parser``, ``_run_subcommand`` and ``_parse_ckpt_path``, and reads by ``_get`` and
+    ``_parser``: LightningCLI has no public way to give a subcommand options of its own, and lets the hyperparameters of
+    a checkpoint override YAML and command line.
+
+    Args:
+        args: the subcommand, and its arguments.
+        **options: of LightningCLI.
+    """
+
+    def __init__(self, args: list[str], **options: Any) -> None:
+        self._asked = args[0]
+        super().__init__(args=args, **options)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one that is asked for: each has a parser of its own, and to build one takes a third of a second."""
+        return {self._asked: LightningCLI.subcommands()[self._asked]}
+
+    def finish_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
+        """Adds options and defaults to the parser of a subcommand."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The context in which the subcommand is run, with all that comes before and after it."""
+        yield
+
+    def option(self, name: str) -> Any:
+        """The value of an option, as it was given: classes by their paths."""
+        return self._get(self.config, name)
+
+    def trainer_option(self, name: str) -> Any:
+        """The value of an option of the trainer, with objects where the configuration names classes."""
+        return self.trainer_options.get(name)
+
+    @property
+    def trainer_options(self) -> Any:
+        """All options of the trainer, with objects where the configuration names classes."""
+        return self._get(self.config_init, "trainer")
+
+    @property
+    def command_options(self) -> Any:
+        """Options of the subcommand, which can be changed until it is run."""
+        return self.config_init[self.subcommand]
+
+    @property
+    def command_parser(self) -> LightningArgumentParser:
+        """The parser of the subcommand."""
+        return self._parser(self.subcommand)
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        self.finish_parser(parser, subcommand)
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Does nothing: see the class."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with self.running():
+            super()._run_subcommand(subcommand)
+
+
+def has_option(parser: LightningArgumentParser, name: str) -> bool:
+    """Whether a parser has an option of this name. Uses ``_option_string_actions`` of argparse."""
+    return f"--{name}" in parser._option_string_actions
