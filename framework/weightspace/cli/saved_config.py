@@ -13,7 +13,7 @@ from weightspace.errors import ConfigError
 from weightspace.files import read_regular, write_whole
 from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
 from weightspace.runs.folder import RunFolder
-from weightspace.runs.parts import part_name, part_of, told_differences
+from weightspace.runs.parts import describe_differences, part_name, part_of
 
 NAME = "config.yaml"
 #: Default folder of all runs.
@@ -41,7 +41,7 @@ def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) 
     part = part_of(folder) + 1
     path = folder.path / part_name(NAME, part)
     write_whole(path, parser.dump(kept, skip_none=False).encode())
-    changed = told_differences(folder, part)
+    changed = describe_differences(folder, part)
     if part > 1 and not changed:
         path.unlink()
     if changed:

@@ -10,7 +10,7 @@ from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_table import zoo_table
 from weightspace.fitting import RECIPES, fit_zoo, load_recipe
-from weightspace.fitting.origin import check_origin, source_of, told_arguments
+from weightspace.fitting.origin import check_origin, describe_arguments, source_of
 from weightspace.fitting.repair import repair_zoo
 from weightspace.fitting.verify import verify
 from weightspace.importing import export_zoo, import_zoo
@@ -127,7 +127,7 @@ def show(
     check_origin(opened.path, opened.header, path, source)
     objects = None
     if "source" in opened.header.provenance:
-        for line in told_arguments(opened.header, path):
+        for line in describe_arguments(opened.header, path):
             console.print(line)
         objects = source_of(opened.path, opened.header, path, source)
     save_figure(zoo_figure(opened, objects, count, split), out)

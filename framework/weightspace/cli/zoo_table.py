@@ -17,11 +17,11 @@ from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
 def zoo_table(zoo: Zoo) -> Group:
     """Architecture, provenance, counts and quality per split, weights per layer and nearest pairs, for a terminal."""
-    tables = (_facts(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
+    tables = (_properties(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
     return Group(*(table for table in tables if table.row_count))
 
 
-def _facts(zoo: Zoo) -> Table:
+def _properties(zoo: Zoo) -> Table:
     provenance = zoo.header.provenance
     recipe = provenance.get("recipe", {})
     made_with = ", ".join(f"{k} {v}" for k, v in provenance.get("versions", {}).items())

@@ -1,4 +1,4 @@
-"""What a fitter is, and what it gives."""
+"""The base class of fitters and the result of a fit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from weightspace.spec import NetworkSpec
 
 @dataclass(frozen=True)
 class Fitted:
-    """Result of a fit: NaN-free only where ``ok`` (n,) is true.
+    """Result of a fit; only the networks for which ``ok`` (n,) is true are finite.
 
     Attributes:
-        params: (n, P).
-        quality: (n, Q), columns as the fitter's ``quality`` names them; the first of an INR is its PSNR in dB.
-        targets: (n,) int64 classes or (n, T) float32, where they were asked for.
+        params: (n, P) parameters.
+        quality: (n, Q) measures named by the fitter's ``quality``; the first one of an INR is its PSNR in dB.
+        targets: (n,) int64 classes or (n, T) float32 values, or None if they are not known.
     """
 
     params: Tensor
@@ -37,27 +37,27 @@ class Fitted:
 
     @property
     def ok(self) -> Tensor:
-        """Which fits are finite."""
+        """(n,) Whether all parameters and measures of a network are finite."""
         return self.params.isfinite().all(1) & ~self.first_quality.isnan() & (self.first_quality > -math.inf)
 
 
 class Fitter(ABC):
-    """Makes networks, a block at once. A network depends on its own numbers alone, not on its company.
+    """Fits networks in blocks. A network depends only on its own object, view and seed, not on the rest of its block.
 
     Class attributes:
-        recipe_fields: the fields of a recipe that decide what it makes. They alone are kept in a zoo's provenance;
-            others that were asked for are refused.
+        recipe_fields: the fields of a recipe that affect the result. Only these are kept in a zoo's provenance; other
+                fields that were asked for raise an error.
 
     Attributes:
-        recipe, spec: how, and what.
+        recipe, spec: how networks are fitted, and their architecture.
         mode: "compiled" or "eager".
-        device: where.
-        block: how many networks are made together.
-        quality: names of the columns that measure them.
-        compile_seconds: how long compiling took; None before it is done.
+        device: device on which networks are fitted.
+        block: number of networks that are fitted together.
+        quality: names of the measures of a network.
+        compile_seconds: duration of compilation; None before it is done.
 
     Raises:
-        RecipeError: the recipe asks for something that this fitter does not use.
+        RecipeError: the recipe sets a field that this fitter does not use.
     """
 
     recipe_fields: ClassVar[frozenset[str]]
@@ -75,12 +75,12 @@ class Fitter(ABC):
         self.compile_seconds: float | None = None
 
     def compile(self) -> None:  # noqa: B027  # an eager fitter has nothing to compile
-        """Compiles, in mode "compiled".
+        """Compiles the training step in mode "compiled"; does nothing in mode "eager".
 
         Raises:
-            RecipeError: no compiler works here.
+            RecipeError: there is no working compiler.
         """
 
     @abstractmethod
     def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
-        """Makes one block of networks (object, view, attempt), with their targets."""
+        """Fits one block of networks (object, view, attempt), with their targets."""

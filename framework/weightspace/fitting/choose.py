@@ -1,4 +1,4 @@
-"""Which fitter makes the networks of some objects, compiled or eager, and on which device."""
+"""Choosing a fitter, its mode (compiled or eager) and its device."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ COMPILE_PAYS = 1e11
 
 
 def choose_device(device: str) -> str:
-    """The device of this process: of several, each takes a graphics card of its own where "cuda" is asked.
+    """The device of this process; for "cuda" with several processes, each gets a GPU of its own.
 
     Raises:
-        ConfigError: it cannot be used here.
+        ConfigError: the device cannot be used on this machine.
     """
     if device == "cuda" and world_size() > 1:
         device = f"cuda:{rank() % max(1, torch.cuda.device_count())}"
     try:
-        torch.zeros(1, device=device).cpu()  # not on "meta", which holds no numbers
+        torch.zeros(1, device=device).cpu()  # "meta", which has no storage, fails here
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
     return device
 
 
 def choose_mode(recipe: Recipe, spec: NetworkSpec, networks: int, points: int) -> str:
-    """ "compiled" where the work repays the compiler's time, else "eager". Depends on nothing but its arguments."""
+    """Returns "compiled" if the work is worth compiling for, else "eager"; depends only on its arguments."""
     return "compiled" if networks * recipe.steps * points * spec.num_params >= COMPILE_PAYS else "eager"
 
 
@@ -52,21 +52,22 @@ def choose_fitter(
     made_in: str | None = None,
     warn: Callable[[str, object], None] = lambda what, why: None,
 ) -> Fitter:
-    """What makes the networks of these objects.
+    """Builds the fitter for the networks of a source.
 
     Args:
         recipe: how to fit.
         objects: functions to fit, or classifiers to train.
-        networks: how many there will be.
-        mode: one of ``MODES``; "auto" is that of a zoo that is there already, else what pays and works.
-        device: where to fit.
-        made_in: mode of a zoo that is there already, for which nothing is compiled before it is needed.
-        warn: called with what is done, and why, where mode "auto" finds no compiler that works.
+        networks: number of networks.
+        mode: one of ``MODES``; "auto" is the mode of an existing zoo, else compiled if that pays and works.
+        device: device on which networks are fitted.
+        made_in: mode of an existing zoo, for which nothing is compiled before it is needed.
+        warn: called with the chosen mode and the reason if mode "auto" finds no working compiler.
 
     Raises:
-        ConfigError: an unknown mode, one that these objects do not have, a recipe for other objects, or objects that no
-            fitter is for.
-        RecipeError: the recipe asks for something that the fitter does not use; mode "compiled" and no compiler works.
+        ConfigError: the mode is unknown or not available for these objects, the recipe is for other objects, or no
+                fitter supports the objects.
+            RecipeError: the recipe sets a field that the fitter does not use, or the mode is "compiled" and there is no
+                working compiler.
     """
     check_choice("mode", mode, MODES)
     if isinstance(objects, ClassifierSource):
@@ -113,14 +114,14 @@ def _for_functions(
         if mode == "compiled":
             raise
         failure = error
-    if in_any_process(failure is not None):  # all alike: the last bits differ between the modes
+    if in_any_process(failure is not None):  # all processes use one mode, since the modes differ in the last bits
         warn("fitting eagerly:", failure or "a process cannot compile")
         return fitter("eager")
     return chosen
 
 
 def description(fitter: Fitter) -> str:
-    """The line about a fitter that a fit begins with."""
+    """Describes a fitter in one line, which is shown when a fit starts."""
     recipe, where = fitter.recipe, f" on {fitter.device}"
     if not isinstance(fitter, BatchedFitter):
         return f"recipe {recipe.name}: up to {recipe.steps} steps, {fitter.mode}{where}"

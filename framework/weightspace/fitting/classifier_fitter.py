@@ -1,4 +1,4 @@
-"""Trains many small classifiers at once, each with its own hyperparameters."""
+"""Training many small classifiers at once, each with its own hyperparameters."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from weightspace.sources.base import Objects
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.spec import NetworkSpec
 
-#: Networks that are trained together.
+#: Number of networks that are trained together.
 BLOCK = 64
-#: Training samples per step, the same for all networks of a step.
+#: Number of training samples per step, which are the same for all networks of a block.
 SAMPLES_PER_STEP = 128
 
 
 class ClassifierFitter(Fitter):
-    """Cross-entropy and AdamW on batches of samples; eager, on whole blocks.
+    """Trains classifiers with cross-entropy and AdamW on batches of samples; always eager, in complete blocks.
 
     Args:
-        recipe: architecture, initialisation, steps, betas and epsilon; the learning rate and the rest are the
-            objects' own.
-        spec: what to train.
-        device: where.
+        recipe: architecture, initialisation, steps, betas and epsilon; the learning rate and the other hyperparameters
+                come from the objects.
+            spec: architecture of the networks.
+            device: device on which they are trained.
     """
 
     recipe_fields = frozenset(
@@ -44,14 +44,14 @@ class ClassifierFitter(Fitter):
     def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
         """Trains one block of networks (object, view, attempt); targets are their test accuracies."""
         assert isinstance(source, ClassifierSource)
-        filled = networks + networks[-1:] * (BLOCK - len(networks))  # one shape: bits do not depend on the company
-        facts = [source.hyperparameters(item) for item, _, _ in filled]
-        initial = initialise(self.recipe, self.spec, seed, filled) * torch.tensor([[f.init_scale] for f in facts])
+        filled = networks + networks[-1:] * (BLOCK - len(networks))  # one shape for equal bits
+        drawn = [source.hyperparameters(item) for item, _, _ in filled]
+        initial = initialise(self.recipe, self.spec, seed, filled) * torch.tensor([[f.init_scale] for f in drawn])
         training_sets = [source.training_set(item, view) for item, view, _ in filled]
         labels, seen = (torch.stack(part).to(self.device) for part in zip(*training_sets, strict=True))
-        rates = torch.tensor([[f.learning_rate] for f in facts], device=self.device)
-        decays = torch.tensor([[f.weight_decay] for f in facts], device=self.device)
-        lengths = torch.tensor([[max(1, round(f.steps * self.recipe.steps))] for f in facts], device=self.device)
+        rates = torch.tensor([[f.learning_rate] for f in drawn], device=self.device)
+        decays = torch.tensor([[f.weight_decay] for f in drawn], device=self.device)
+        lengths = torch.tensor([[max(1, round(f.steps * self.recipe.steps))] for f in drawn], device=self.device)
         features = source.features[: source.train_samples].to(self.device)
         params = self._train(initial.to(self.device), features, labels, seen, rates, decays, lengths).cpu()[
             : len(networks)
@@ -62,7 +62,7 @@ class ClassifierFitter(Fitter):
     def _train(
         self, params: Tensor, x: Tensor, labels: Tensor, seen: Tensor, rates: Tensor, decays: Tensor, lengths: Tensor
     ) -> Tensor:
-        """(B, P) after every network's number of steps (B, 1)."""
+        """Returns (B, P) parameters after each network's own number of steps (B, 1)."""
         first, second = torch.zeros_like(params), torch.zeros_like(params)
         beta1, beta2 = self.recipe.betas
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0)).to(self.device)
@@ -78,7 +78,7 @@ class ClassifierFitter(Fitter):
         return params
 
     def _gradient(self, params: Tensor, x: Tensor, labels: Tensor, seen: Tensor) -> Tensor:
-        """(B, P) gradient of each network's mean cross-entropy over the samples that it sees."""
+        """(B, P) gradient of each network's mean cross-entropy over its own samples."""
         with torch.enable_grad():
             leaf = params.detach().requires_grad_()
             logits = evaluate(WeightBatch(leaf, self.spec), x)  # (B, N, K)

@@ -1,4 +1,4 @@
-"""Fits many networks to many objects at once."""
+"""Fitting many networks to many objects at once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from weightspace.network import decode
 from weightspace.sources.base import Objects, Source
 from weightspace.spec import NetworkSpec
 
-#: The widest activation of a block should stay in the second-level cache: bytes.
+#: Largest size in bytes of a block's widest activation, so that it stays in the second-level cache.
 BLOCK_BYTES = 1_600_000
-#: Steps between two looks at whether all networks of a block have stopped.
+#: Number of steps after which it is checked whether all networks of a block have stopped.
 CHECK_EVERY = 50
 
 
 def block_size(spec: NetworkSpec, points: int) -> int:
-    """How many networks are fitted together: a power of two in 8..64 whose activations fit the cache."""
+    """Number of networks that are fitted together: a power of two in 8..64 whose activations fit the cache."""
     room = BLOCK_BYTES / (4 * points * max(spec.widths))
     return 2 ** min(6, max(3, round(math.log2(room))))
 
@@ -35,17 +35,17 @@ def block_size(spec: NetworkSpec, points: int) -> int:
 class BatchedFitter(Fitter):
     """Fits blocks of networks with one recipe.
 
-    Every block has the same shape (the last one is filled up), so a network's bits depend on its own seed and object
-    alone, not on which networks it is fitted with, nor on how a job was divided.
+    Every block has the same shape (the last one is padded), so a network's bits depend only on its own seed and object,
+    not on the networks with which it is fitted or on how a job was divided.
 
     Args:
         recipe: how to fit.
-        spec: what to fit.
-        coordinates: (N, d) points, the same for all objects; or (1, N, d) of any object, where each has its own, which
-            ``fit`` is given.
+        spec: architecture of the networks.
+        coordinates: (N, d) points that all objects share; or (1, N, d) points of any object if each object has its own,
+            which are then passed to ``fit``.
         mode: "compiled" or "eager".
-        device: where to fit.
-        uniform: for solids, how many points from the first measure volumes, see ``Source``; 0: no solids.
+        device: device on which networks are fitted.
+        uniform: for solids, the number of leading points that measure volumes, see ``Source``; 0: no solids.
 
     Raises:
         RecipeError: the recipe's points per step do not divide the N points.
@@ -74,10 +74,10 @@ class BatchedFitter(Fitter):
         self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
 
     def compile(self) -> None:
-        """Compiles, in mode "compiled", by running a step: whether a compiler works is found by compiling.
+        """Compiles the training step in mode "compiled" by running it once, which also shows whether a compiler works.
 
         Raises:
-            RecipeError: no compiler works here.
+            RecipeError: there is no working compiler.
         """
         if self.mode != "compiled" or self.compile_seconds is not None:
             return
@@ -90,18 +90,18 @@ class BatchedFitter(Fitter):
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
             raise RecipeError(
-                f"no compiler works here ({type(error).__name__}: {reason[0] if reason else ''}): "
+                f"there is no working compiler ({type(error).__name__}: {reason[0] if reason else ''}): "
                 "install a C++ compiler and Python's headers, or fit in mode 'eager'"
             ) from error
         self.compile_seconds = time.perf_counter() - start
 
     def fit(self, initial: Tensor, values: Tensor, coordinates: Tensor | None = None) -> Fitted:
-        """Fits one block.
+        """Fits one block of networks.
 
         Args:
             initial: (n, P) initial parameters, n up to ``block``.
-            values: (n, N, C) in [0, 1].
-            coordinates: (n, N, d), where each object has its own points.
+            values: (n, N, C) values of the objects in [0, 1].
+            coordinates: (n, N, d) points if each object has its own.
         """
         coordinates = self.coordinates if coordinates is None else coordinates
         low, high = self.recipe.value_range
@@ -140,16 +140,16 @@ class BatchedFitter(Fitter):
         return FitState.start(WeightBatch(filled.to(self.device), self.spec))
 
     def _filled(self, rows: Tensor) -> Tensor:
-        """(block, N, C): (n, N, C) filled up with zeros."""
+        """Pads (n, N, C) with zeros to (block, N, C)."""
         filled = torch.zeros(self.block, *rows.shape[1:])
         filled[: len(rows)] = rows
         return filled
 
     def _inputs(self, coordinates: Tensor) -> list[Tensor]:
-        """Chunks of the points that all objects share, or of those of each."""
+        """Splits the points, shared or of each object, into chunks."""
         return self._chunks(coordinates if coordinates.ndim == 2 else self._filled(coordinates))
 
     def _chunks(self, values: Tensor) -> list[Tensor]:
-        """(..., N, C) -> [(..., C, points), ...] on the device, every so many-th point: what the steps use in turn."""
+        """Splits (..., N, C) into strided chunks (..., C, points) on the device, which the steps use in turn."""
         count = values.shape[-2] // self.points
         return [values[..., first::count, :].mT.contiguous().to(self.device) for first in range(count)]

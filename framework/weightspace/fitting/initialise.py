@@ -1,4 +1,4 @@
-"""Initial weights, each network from its own seed."""
+"""Drawing initial weights, with a seed of its own for each network."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from weightspace.spec import NetworkSpec
 def initialise(recipe: Recipe, spec: NetworkSpec, seed: int, networks: list[tuple[int, int, int]]) -> Tensor:
     """Draws the initial parameters of some networks.
 
-    A network's numbers depend on nothing but (seed, object, view, attempt), so a zoo does not depend on how its
-    work was divided. With ``recipe.init == "shared"`` they depend on (seed, view, attempt): the same for all objects.
+    The weights of a network depend only on (seed, object, view, attempt), so a zoo does not depend on how its
+    work was divided. With ``recipe.init == "shared"`` they depend only on (seed, view, attempt), not on the object.
 
     Args:
         recipe: bounds of the uniform distributions.
-        spec: the architecture, of which every sine layer's omega counts.
+        spec: the architecture; the omega of each sine layer scales its bounds.
         seed: the zoo's seed.
         networks: (object, view, attempt) of each.
 

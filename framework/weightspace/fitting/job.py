@@ -1,4 +1,4 @@
-"""From a source to a zoo on disk: what to fit, in which order, and how to go on after a cut."""
+"""Fitting a zoo on disk: which networks to fit, in which order, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from weightspace.version import __version__
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
 
-#: Planned networks per shard: what a cut can lose, and the unit of going on.
+#: Planned networks per shard. An interruption loses at most one unfinished shard per process.
 SHARD_ROWS = 256
-#: Networks of a plan, whose numbers are in memory at once.
+#: Largest number of networks in a plan, since the rows of a plan are in memory.
 MOST = 100_000_000
 
 
 @dataclass(frozen=True)
 class ZooPlan:
-    """Which networks to fit.
+    """The number of networks to fit for each split, and the seed.
 
     Args:
         train, val, test: objects per split. Validation and test objects come from the source's own validation and test
@@ -39,7 +39,7 @@ class ZooPlan:
         seed: decides which objects are drawn, and every initialisation.
 
     Raises:
-        ZooError: a count that is no whole number, or out of range.
+        ZooError: a count is not a whole number, or out of range.
     """
 
     train: int
@@ -60,19 +60,19 @@ class ZooPlan:
 
     @property
     def networks(self) -> int:
-        """How many there are."""
+        """Number of planned networks."""
         return self.train * self.views + (self.val + self.test) * self.eval_views
 
     @property
     def shards(self) -> int:
-        """How many shards they are written in."""
+        """Number of shards into which they are written."""
         return -(-self.networks // SHARD_ROWS)
 
     def rows(self, source: Objects) -> dict[str, Tensor]:
         """(n,) object, view and split of every planned network, all views of an object together.
 
         Raises:
-            ZooError: more objects than the source has.
+            ZooError: the plan needs more objects than the source has.
         """
         pools = self._draw(source)
         objects: list[np.ndarray] = []
@@ -112,9 +112,9 @@ class ZooPlan:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a running fit tells: networks done and planned, the mean of their first quality (PSNR in dB;
-    None before the first fit), how many
-    diverged and were fitted again with a fresh seed, and how many diverged again and were left out.
+    """State of a running fit: networks done and planned, the mean of their first quality (PSNR in dB; None before the
+    first fit), how many diverged and were fitted again with a fresh seed, and how many were left out after diverging
+    twice.
     """
 
     done: int
@@ -129,9 +129,9 @@ class ZooFit:
 
     Args:
         source: the objects.
-        plan: which networks.
-        fitter: recipe, and numeric mode: part of the zoo's identity, because the last bits differ.
-        out: the folder.
+        plan: the networks to fit.
+        fitter: recipe and mode. The mode is part of the zoo's identity, because it affects the last bits.
+        out: folder of the zoo.
 
     Where several processes have joined (``weightspace.distributed.joined``), each fits its share of the shards.
     """
@@ -147,13 +147,13 @@ class ZooFit:
         return len(self.rows["object"])
 
     def run(self, report: Callable[[Progress], None]) -> ZooHeader:
-        """Fits what is missing.
+        """Fits the missing networks and writes them to the zoo.
 
         Args:
-            report: called first with what is there already, then after every block of this process.
+            report: called with the progress so far at the start, then after every block of this process.
 
         Raises:
-            ZooError: the folder cannot be written, or holds something else.
+            ZooError: the folder cannot be written, or contains something else.
         """
         first_then_all(self.writer.__enter__)
         with ExitStack() as stack:
@@ -161,12 +161,12 @@ class ZooFit:
             return self._run(report)
 
     def shard(self, number: int) -> dict[str, Tensor]:
-        """Fits the networks of one shard, again: its tensors."""
+        """Fits the networks of one shard again and returns its tensors."""
         tally = _Tally(SHARD_ROWS, 0, lambda progress: None)
         return self._shard(slice(number * SHARD_ROWS, (number + 1) * SHARD_ROWS), tally)[0]
 
     def versions(self) -> dict[str, str]:
-        """What decides the last bits."""
+        """Versions that affect the last bits of the weights."""
         return {"weightspace": __version__, "torch": torch.__version__, "numpy": np.__version__}
 
     def _run(self, report: Callable[[Progress], None]) -> ZooHeader:
@@ -195,7 +195,7 @@ class ZooFit:
         fits = self._fit(objects, views, attempt=0, tally=tally)
         assert fits.targets is not None
         bad = (~fits.ok).nonzero().flatten()
-        if len(bad):  # once more, with a fresh seed
+        if len(bad):  # fitted once more, with a fresh seed
             again = self._fit(objects[bad], views[bad], attempt=1, tally=None)
             for column, other in zip(vars(fits).values(), vars(again).values(), strict=True):
                 column[bad] = other
@@ -227,7 +227,7 @@ class ZooFit:
         return Fitted(*joined)
 
     def _job(self) -> dict[str, Any]:
-        """Everything that decides the zoo's bytes."""
+        """Everything that determines the bytes of the zoo."""
         return {
             "source": {"name": self.source.name, "digest": self.source.digest},
             "recipe": self.fitter.recipe.to_json(self.fitter.recipe_fields),
@@ -247,35 +247,35 @@ class ZooFit:
 
 
 class _Tally:
-    """Counts what is done, and reports after every change."""
+    """Counts the networks of a running fit and reports every change."""
 
     def __init__(self, total: int, left_out: int, report: Callable[[Progress], None]) -> None:
         self._total, self._left_out, self._report = total, left_out, report
         self._done, self._refitted, self._sum, self._count = 0, 0, 0.0, 0
 
     def skip(self, count: int) -> None:
-        """Networks that were there already."""
+        """Counts networks that already exist."""
         self._done += count
-        self._tell()
+        self._report_progress()
 
     def add(self, fits: Fitted) -> None:
-        """A block that was fitted."""
+        """Counts the networks of a fitted block."""
         finite = fits.first_quality[fits.ok].clamp(max=200)  # an exact fit has infinite PSNR
         self._done += len(fits.first_quality)
         self._sum += float(finite.sum())
         self._count += len(finite)
-        self._tell()
+        self._report_progress()
 
     def refitted(self, count: int) -> None:
-        """Networks that diverged and were fitted again."""
+        """Counts networks that diverged and were fitted again."""
         self._refitted += count
-        self._tell()
+        self._report_progress()
 
     def leave_out(self, count: int) -> None:
-        """Networks that diverged again."""
+        """Counts networks that diverged twice."""
         self._left_out += count
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         mean = self._sum / self._count if self._count else None
         self._report(Progress(self._done, self._total, mean, self._refitted, self._left_out))

@@ -1,4 +1,4 @@
-"""What a zoo says of its making, and what is made again from it."""
+"""The origin of a fitted zoo: loading its source and recipe from its provenance."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from weightspace.text import shown
 from weightspace.zoo.header import FILE, ZooHeader
 
 
-def told_arguments(header: ZooHeader, path: str | None = None) -> list[str]:
-    """What will be read because a zoo's file names it: one line, or none where it names nothing.
+def describe_arguments(header: ZooHeader, path: str | None = None) -> list[str]:
+    """Describes the files that will be read because a zoo names them, in one line, or none if it names nothing.
 
     Args:
-        header: of the zoo.
-        path: folder of the source's files that is taken in place of the file's.
+        header: header of the zoo.
+        path: folder of the source's files that replaces the one named by the zoo.
     """
     arguments = _arguments(header, path)
     named = {
@@ -34,19 +34,19 @@ def told_arguments(header: ZooHeader, path: str | None = None) -> list[str]:
 def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str | None = None) -> Objects:
     """Loads the source that a zoo was fitted to.
 
-    A zoo comes from anybody: what its file names is looked up among the sources that distributions offer, and is not
-    imported otherwise.
+    A zoo may come from an untrusted place: a source that it names is only looked up among the installed entry points,
+    and not imported otherwise.
 
     Args:
-        zoo: its folder, for messages.
-        header: of the zoo.
+        zoo: folder of the zoo, for messages.
+        header: header of the zoo.
         path: folder of the source's files, if it is not the one of the fit.
-        source: the source's name, which must be the zoo's; needed where that is a dotted path.
+        source: name of the source, which must be that of the zoo; required if it is a dotted path.
 
     Raises:
-        ZooError: the zoo does not say its source.
-        SourceError: it is a dotted path that the user has not given, or another than the given one; the files are not
-            there, or hold other objects than those of the fit.
+        ZooError: the zoo does not name its source.
+        SourceError: the source is a dotted path that was not given, or differs from the given one, or its files are
+            missing or contain other objects than those of the fit.
     """
     if "source" not in header.provenance:
         raise ZooError(f"{zoo} does not say which source its networks were fitted to")
@@ -68,21 +68,21 @@ def source_of(zoo: Path, header: ZooHeader, path: str | None = None, source: str
 
 
 def check_origin(zoo: Path, header: ZooHeader, path: str | None, source: str | None) -> None:
-    """Refuses what is said of the source of a zoo that was not fitted here.
+    """Refuses arguments about the source of a zoo that was not made by ``fit_zoo``.
 
     Raises:
-        ConfigError: path or source was given, and the zoo has none.
+        ConfigError: path or source was given, but the zoo has no source.
     """
     if "source" not in header.provenance:
         refuse_origin(path, source, f": {zoo} was not fitted here, and does not say to which source")
 
 
 def refuse_origin(path: str | None, source: str | None, reason: str) -> None:
-    """Refuses what is said of a source where none is looked at.
+    """Refuses arguments about a source if no source is read.
 
     Args:
-        path, source: None where they were not given.
-        reason: how the message goes on after "has no effect".
+        path, source: the arguments; None if they were not given.
+        reason: rest of the message after "has no effect".
 
     Raises:
         ConfigError: one of them was given.
@@ -97,15 +97,15 @@ def _arguments(header: ZooHeader, path: str | None) -> dict[str, Any]:
 
 
 def recipe_of(zoo: Path, header: ZooHeader) -> Recipe:
-    """The recipe that a zoo was fitted by.
+    """The recipe with which a zoo was fitted.
 
     Raises:
-        ZooError: it says none, or one that this version does not know.
+        ZooError: the zoo has no recipe, or one that this version does not know.
     """
     try:
-        # zoos of earlier versions list fields that their fitter did not use: they are not asked for now
+        # zoos of earlier versions also list fields that their fitter did not use, which would be refused now
         return Recipe(**header.provenance["recipe"], given=frozenset())
     except (KeyError, TypeError, WeightspaceError) as error:
         raise ZooError(
-            f"{zoo} does not say by which recipe it was fitted, or by one that is not known here: {error}"
+            f"{zoo} names no recipe with which it was fitted, or one that this version does not know: {error}"
         ) from error

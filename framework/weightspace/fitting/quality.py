@@ -1,4 +1,4 @@
-"""How well a network stores its object."""
+"""Measures of how well a network represents its object: PSNR and IoU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def psnr(outputs: Tensor, values: Tensor) -> Tensor:
         values: (B, N, C) in [0, 1].
 
     Returns:
-        (B,): ``-10 log10(mean squared error)``; infinite where they agree exactly.
+        (B,): ``-10 log10(mean squared error)``; infinite if they agree exactly.
 
     >>> psnr(torch.zeros(1, 4, 1), torch.full((1, 4, 1), 0.1))
     tensor([20.])
@@ -28,10 +28,10 @@ def iou(outputs: Tensor, values: Tensor, uniform: int) -> Tensor:
     Args:
         outputs: (B, N, 1) in the scale of ``values``.
         values: (B, N, 1).
-        uniform: how many points, from the first, lie evenly in space.
+        uniform: number of leading points that are spread uniformly in space.
 
     Returns:
-        (B,) in [0, 1]; 1 where both are empty.
+        (B,) in [0, 1]; 1 if both are empty.
 
     >>> iou(torch.tensor([[[0.9], [0.9], [0.1]]]), torch.tensor([[[0.8], [0.3], [0.2]]]), uniform=3)
     tensor([0.5000])

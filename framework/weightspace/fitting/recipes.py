@@ -1,4 +1,4 @@
-"""How the networks of a zoo are initialised and fitted, as data."""
+"""Recipes: how the networks of a zoo are initialised and fitted."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def _is_pair(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Lists, from YAML and JSON, as tuples, and numbers of NumPy as those of Python."""
+    """Converts lists (from YAML and JSON) to tuples, and NumPy scalars to Python numbers."""
     return tuple(value) if isinstance(value, list) else value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how an object becomes a network, besides the seed.
+    """Everything except the seed that determines how a network is fitted to an object.
 
-    The loss is the mean squared error over all points; the optimiser Adam; see ``docs/method.md``.
+    The loss is the mean squared error over all points and the optimiser is Adam; see ``docs/method.md``.
 
     Args:
-        name: kept in a zoo's provenance.
+        name: name of the recipe, which is kept in a zoo's provenance.
         hidden: widths of the hidden layers.
         activation: "sine", "tanh" or "relu".
         omega: frequency of the sine layers, one number or one per hidden layer (1 for other activations).
@@ -59,14 +59,14 @@ class Recipe:
         epsilon: Adam's epsilon, > 0.
         schedule: "constant" or "cosine" (to zero over ``steps``).
         steps: 1 to 1,000,000.
-        points_per_step: how many of an object's points each step uses, in turn; a divisor of their number. None: all.
+        points_per_step: number of points of an object per step, used in turn; a divisor of their number. None: all.
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
         value_range: what the object's values in [0, 1] are mapped to.
-        given: names of the fields that were asked for; None: those that differ from their defaults. A fitter refuses
-            the ones that it does not use, see ``Fitter``.
+        given: names of the fields that were set explicitly; None: those that differ from their defaults. A fitter
+                refuses those that it does not use, see ``Fitter``.
 
     Raises:
-        RecipeError: a value out of range; the message names the field.
+        RecipeError: a value is out of range; the message names the field.
     """
 
     name: str = "custom"
@@ -123,14 +123,14 @@ class Recipe:
         self._require("value_range", ordered, "two numbers (low, high) with low < high")
 
     def _named(self, name: str) -> tuple[str, Any]:
-        """What messages call a field, and its value."""
+        """Returns the name of a field in messages, and its value."""
         return f"recipe {self.name!r}: {name}", getattr(self, name)
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         require(*self._named(name), holds, expected, RecipeError)
 
     def spec(self, in_dim: int, out_dim: int) -> NetworkSpec:
-        """Architecture of the networks for objects with this many coordinates and channels."""
+        """Architecture of networks for objects with ``in_dim`` coordinates and ``out_dim`` channels."""
         return NetworkSpec((in_dim, *self.hidden, out_dim), self.activation, self.omega, self.output_offset)
 
     def rate(self, step: int) -> float:
@@ -140,13 +140,13 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
     def to_json(self, fields: Collection[str] | None = None) -> dict[str, Any]:
-        """A plain dictionary of all fields, or of some; ``Recipe(**data)`` gives an equal recipe of all."""
+        """Returns all fields, or the given ones, as JSON data; ``Recipe(**data)`` of all fields equals this recipe."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name in FIELDS}
         chosen = {name: value for name, value in data.items() if fields is None or name in fields}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
 
 
-#: Names of all fields that decide a network.
+#: Names of all fields that affect the networks.
 FIELDS = frozenset(field.name for field in dataclasses.fields(Recipe)) - {"given"}
 
 RECIPES = {
@@ -162,7 +162,7 @@ RECIPES = {
             steps=1000,
             stop_psnr=40.0,
         ),
-        # As many networks in a fifth of the time, easier to learn from: see docs/zoo.md for what it costs in PSNR.
+        # Takes a fifth of the time, and its networks are easier to learn from; docs/zoo.md gives the cost in PSNR.
         Recipe(
             name="fast",
             weight_init=("siren", "siren", "linear"),
@@ -175,9 +175,9 @@ RECIPES = {
         ),
         # The initialisation of SIREN (Sitzmann et al., arXiv 2006.09661), a short schedule.
         Recipe(name="siren"),
-        # Solids from signed distances, 4,096 of their points a step.
+        # Solids from signed distances, with 4,096 of their points per step.
         Recipe(name="sdf", hidden=(32, 32, 32), learning_rate=2e-3, steps=500, points_per_step=4096),
-        # Classifiers of the source `classifiers`, which has hyperparameters of its own for each.
+        # For the source `classifiers`, which draws the other hyperparameters of each classifier.
         Recipe(
             name="classifier",
             hidden=(16, 16),
@@ -211,14 +211,14 @@ RECIPES = {
 
 
 def load_recipe(name: str | Path | Recipe, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """A named recipe, one from a YAML file, or a given one, with some fields changed.
+    """Loads a recipe by name or from a YAML file, or takes a given one, and changes some of its fields.
 
     Args:
         name: a key of ``RECIPES``, a path that ends in .yaml or .yml, or a recipe.
-        changes: fields to replace; a changed recipe's name says so.
+        changes: fields to replace, which are added to the recipe's name.
 
     Raises:
-        RecipeError: unknown name or field, or a value out of range.
+        RecipeError: a name or field is unknown, or a value is out of range.
 
     >>> load_recipe("dwsnets", {"steps": 300}).name
     'dwsnets, steps=300'
@@ -261,7 +261,7 @@ def _build(data: dict[str, Any], given: set[str]) -> Recipe:
 
 
 def _number(value: Any) -> Any:
-    """YAML reads 1e-3 as text: a number, where text is one."""
+    """Converts text that is a number, such as 1e-3, which YAML reads as text."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

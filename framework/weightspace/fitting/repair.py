@@ -1,4 +1,4 @@
-"""Repairing a zoo some of whose shards are damaged."""
+"""Repairing a zoo with damaged shards."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.fitting.choose import choose_device, choose_fitter, description
 from weightspace.fitting.job import ZooFit, ZooPlan
-from weightspace.fitting.origin import recipe_of, refuse_origin, source_of, told_arguments
+from weightspace.fitting.origin import describe_arguments, recipe_of, refuse_origin, source_of
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.shard import check_shard, write_shard
 
 
 def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]]:
-    """The shards that are missing, or not what ``zoo.json`` says, each with the reason."""
+    """The shards that are missing or differ from ``zoo.json``, each with the reason."""
     found = []
     for entry in header.shards:
         try:
@@ -31,21 +31,21 @@ def damaged_shards(path: Path, header: ZooHeader) -> list[tuple[ShardEntry, str]
 def repair_zoo(
     zoo: str | Path, drop: bool = False, path: str | None = None, source: str | None = None
 ) -> Iterator[str]:
-    """Fits the networks of damaged shards again, or drops them. The others are not touched.
+    """Fits the networks of damaged shards again, or drops them. Other shards are not changed.
 
     Args:
-        zoo: folder of a zoo, whose ``zoo.json`` is whole.
+        zoo: folder of a zoo whose ``zoo.json`` is intact.
         drop: leave these networks out instead.
         path: folder of the source's files, if they have moved.
-        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
+        source: dotted path of the source, required if the zoo names one, since it is not imported otherwise.
 
     Yields:
-        A line per step, which is taken when the line is asked for.
+        One line per step; each step is done when its line is requested.
 
     Raises:
-        ConfigError: path or source, and they have no effect.
+        ConfigError: path or source was given but has no effect.
         ZooError: ``zoo.json`` is damaged, the zoo cannot be written, nothing would be left, or its networks were not
-            fitted here.
+            made by ``fit_zoo``.
         SourceError: the source cannot be found, or is not that of the fit.
     """
     if drop:
@@ -60,7 +60,7 @@ def repair_zoo(
             yield f"damaged: {reason}"
         entries = [entry for entry, _ in damaged]
         if not damaged:
-            yield f"nothing to repair: {len(header.shards)} shards are whole"
+            yield f"nothing to repair: all {len(header.shards)} shards are intact"
         elif drop:
             yield from _drop(folder, header, entries)
         else:
@@ -72,7 +72,7 @@ def repair_zoo(
 
 
 def _check_plan(path: Path, header: ZooHeader) -> None:
-    """Raises ZooError where the shards are not those of the plan, or of what is left of it."""
+    """Raises ZooError if the shards do not match the plan, or what is left of it after dropping some."""
     made = header.provenance
     planned = ZooPlan(**made["plan"]).shards if "plan" in made else 0
     dropped = {int(Path(note["shard"]).stem) for note in made.get("repairs", []) if "dropped" in note}
@@ -85,7 +85,7 @@ def _check_plan(path: Path, header: ZooHeader) -> None:
 
 
 def _check_fit(path: Path, header: ZooHeader, made: ZooHeader) -> None:
-    """Raises ZooError where the job that a provenance describes would make other networks than the zoo's."""
+    """Raises ZooError if the job described in the provenance would make other networks than those of the zoo."""
     for what, there, again in (
         ("networks", str(header.spec), str(made.spec)),
         ("qualities", header.quality, made.quality),
@@ -106,7 +106,7 @@ def _refit(
         raise ZooError(f"the networks of {path} were not fitted here: import them again, or drop them (drop)")
     _check_plan(path, header)
     device = choose_device(made.get("device", "cpu"))
-    yield from told_arguments(header, files)
+    yield from describe_arguments(header, files)
     objects = source_of(path, header, files, source)
     mode = made.get("mode", "eager")
     fitter = choose_fitter(recipe_of(path, header), objects, header.rows, mode, device, mode)
@@ -119,7 +119,7 @@ def _refit(
         if new == entry:
             yield f"{entry.file}: {entry.rows} networks fitted again, the same bytes as before"
             continue
-        # another version or machine: other last bits, which zoo.json then says
+        # another version or machine changes the last bits, which zoo.json then records
         shards = [new if other.number == entry.number else other for other in header.shards]
         note = {"shard": entry.file, "was": asdict(entry), "versions": fit.versions()}
         header = _write(path, header, shards, note)

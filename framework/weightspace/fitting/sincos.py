@@ -1,4 +1,4 @@
-"""Sine and cosine of one argument together, for a compiler to fuse."""
+"""Computing the sine and cosine of an argument together, in a form that a compiler can fuse."""
 
 from __future__ import annotations
 

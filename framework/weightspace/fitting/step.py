@@ -16,13 +16,13 @@ from weightspace.spec import NetworkSpec
 
 #: (state, coordinates (d, N), values (B, C, N), [rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)]) -> None, in place
 Step = Callable[["FitState", Tensor, Tensor, Tensor], None]
-#: What a compiler gets in place of an activation's own function with slope, because it fuses better.
+#: Replacements for an activation's function with slope in compiled steps, which a compiler fuses better.
 FUSED = {"sine": sincos}
 
 
 @dataclass
 class FitState:
-    """What a step changes: per layer W (B, out, in) and b (B, out, 1), Adam's moments, and who still moves."""
+    """The tensors that a step changes: per layer W (B, out, in) and b (B, out, 1), Adam's moments, active networks."""
 
     params: list[Tensor]
     first_moments: list[Tensor]
@@ -32,7 +32,7 @@ class FitState:
 
     @classmethod
     def start(cls, batch: WeightBatch) -> FitState:
-        """Adam's state at the initial weights."""
+        """The state before the first step, from the initial weights."""
         params = []
         for weight, bias in zip(batch.weights, batch.biases, strict=True):
             params += [weight.clone(memory_format=torch.contiguous_format), bias.unsqueeze(2).clone()]
@@ -44,14 +44,14 @@ class FitState:
         )
 
     def packed(self) -> Tensor:
-        """(B, P) parameters."""
+        """Returns the parameters as (B, P) vectors."""
         return pack_layers(self.params[0::2], [bias.squeeze(2) for bias in self.params[1::2]])
 
 
 def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
-    """Builds the step of a recipe: mean squared error over all points, Adam.
+    """Builds the training step of a recipe: one update of Adam on the mean squared error over all points.
 
-    Layout: activations are (B, width, N), so that a layer is one batched product W h and biases broadcast over points.
+    Activations are (B, width, N), so that a layer is one batched product W h and biases broadcast over points.
 
     Args:
         recipe: optimiser constants and the PSNR at which a network stops.

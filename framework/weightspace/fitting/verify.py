@@ -1,4 +1,4 @@
-"""Checking that a zoo is what it says it is."""
+"""Verifying the contents of a zoo against its header and its source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from weightspace.checks import check_whole
 from weightspace.errors import ZooError
 from weightspace.files import read_regular
-from weightspace.fitting.origin import check_origin, refuse_origin, source_of, told_arguments
+from weightspace.fitting.origin import check_origin, describe_arguments, refuse_origin, source_of
 from weightspace.fitting.quality import psnr
 from weightspace.network import decode
 from weightspace.sources import Source
@@ -20,23 +20,23 @@ from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_shard
 from weightspace.zoo.splits import evenly_spaced
 
-#: Largest difference between a stored root mean square error and the one computed again: relative, plus float32's
-#: rounding of values around 1.
+#: Largest relative difference between a stored root mean square error and the recomputed one, and the absolute
+#: rounding error of float32 for values around 1.
 TOLERANCE, ROUNDING = 2e-3, 1e-5
 
 
 def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = None) -> Iterator[str]:
-    """Checks a zoo; yields one line per check that held, and one that says what of a user's files is read.
+    """Verifies a zoo; yields one line per passed check, and one that names the files of the source that are read.
 
     Args:
-        zoo: opening it has checked ``zoo.json``, file sizes and the tensors' shapes already.
-        sample: how many networks to evaluate against the source, evenly spread; 0 for none.
+        zoo: the zoo; opening it has already checked ``zoo.json``, file sizes and the shapes of tensors.
+        sample: number of evenly spaced networks to evaluate against the source; 0 for none.
         path: folder of the source's files, if it is not the one of the fit.
-        source: dotted path of the source, which is needed where the zoo says one.
+        source: dotted path of the source, required if the zoo names one.
 
     Raises:
-        ConfigError: a negative sample; path or source where no source is looked at.
-        ZooError: the first check that fails, naming the file or the network.
+        ConfigError: the sample is negative, or path or source was given but no source is read.
+        ZooError: a check fails; the message names the file or the network.
         SourceError: the source cannot be found, or is not the given one.
     """
     check_whole("sample", sample, low=0)
@@ -57,20 +57,20 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
                 f"{zoo.path}: a fitted zoo's first quality is psnr or test accuracy, found {zoo.header.quality}"
             )
         rows = evenly_spaced(len(zoo), sample)
-        yield from told_arguments(zoo.header, path)
+        yield from describe_arguments(zoo.header, path)
         objects = source_of(zoo.path, zoo.header, path, source)
         if isinstance(objects, ClassifierSource):
             _check_accuracy(zoo, objects, rows)
-            yield f"{len(rows)} networks: accuracies as computed from the samples again"
+            yield f"{len(rows)} networks: accuracies equal those recomputed from the samples"
             return
         assert isinstance(objects, Source)
         worst = _check_psnr(zoo, objects, rows)
-        yield f"{len(rows)} networks: PSNR as computed from the source again (errors differ by up to {worst:.1e})"
+        yield f"{len(rows)} networks: PSNR equals that recomputed from the source (errors differ by up to {worst:.1e})"
 
 
 def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     stored, parts = zoo.quality[rows, zoo.header.quality.index("psnr")], []
-    for some in rows.split(16):  # so that memory does not grow with the sample
+    for some in rows.split(16):  # in chunks, so that memory does not grow with the sample
         points, values = source.observations(zoo.objects[some])
         parts.append(psnr(decode(zoo.batch(some), points, zoo.value_range), values))
     found = torch.cat(parts)
@@ -87,7 +87,7 @@ def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
 
 def _check_accuracy(zoo: Zoo, source: ClassifierSource, rows: torch.Tensor) -> None:
     found = source.accuracies(zoo.batch(rows))
-    # a sample on the border between two classes may be classified otherwise by other rounding
+    # other rounding may classify a sample at a class boundary differently
     excess = (found - zoo.quality[rows]).abs().amax(1) - 2 / len(source.labels[source.train_samples :])
     worst = int(excess.argmax())
     if not excess[worst] <= 0:

@@ -1,4 +1,4 @@
-"""Making a zoo by fitting networks to the objects of a source."""
+"""Making a zoo by fitting networks to the objects of a source: ``fit_zoo``."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def fit_zoo(
     progress: bool | None = None,
     **changes: Any,
 ) -> Zoo:
-    """Fits networks to the objects of a source. A fit that was cut goes on when it is run again.
+    """Fits networks to the objects of a source. Running an interrupted fit again resumes it.
 
-    Under torchrun or srun, all processes fit, and the zoo is that of one process: the same bytes.
+    Under torchrun or srun, all processes share the work; the bytes of the zoo do not depend on their number.
 
     Args:
         source: name of the source: digits, fashion-mnist, idx, cifar10, cifar100, images, shapes, meshes, classifiers,
-            or one of a plugin; in Python also the objects themselves.
+                or one of a plugin; in Python also a source object.
         out: folder of the zoo.
         train: training objects, at least 1.
         val: validation objects, from the source's own validation set if it has one, else from those for training.
@@ -54,18 +54,18 @@ def fit_zoo(
         recipe: dwsnets, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields;
             in Python also a ``Recipe``.
         seed: decides which objects are drawn, and all initial weights.
-        mode: compiled, eager, or auto (compiled where it pays and a compiler works).
-        device: where to fit, for instance cuda.
-        path: folder of the source's files, where it needs one.
+        mode: compiled, eager, or auto (compiled if it pays and there is a working compiler).
+        device: device on which to fit, for instance cuda.
+        path: folder of the source's files, if it needs one.
         source_arguments: further arguments of the source, as {"size": 32}.
-        progress: whether to show lines and a bar; default where somebody looks: on a terminal, or in a notebook.
+        progress: whether to show lines and a bar; by default on a terminal and in a notebook.
         changes: changes of recipe fields, as steps=300.
 
     Raises:
-        SourceError: the source is not known, or its files are missing or damaged.
-        RecipeError: an unknown recipe or field, or a value out of range.
-        ConfigError: an argument that is wrong or has no effect, or a device that cannot be used here.
-        ZooError: the folder cannot be written or holds another zoo, or more objects are asked for than there are.
+        SourceError: the source is unknown, or its files are missing or damaged.
+        RecipeError: the recipe or a field is unknown, or a value is out of range.
+        ConfigError: an argument is wrong or has no effect, or the device cannot be used.
+        ZooError: the folder cannot be written or contains another zoo, or the source has fewer objects than requested.
 
     >>> import tempfile
     >>> zoo = fit_zoo("digits", tempfile.mkdtemp(), train=8, val=2, recipe="siren", hidden=[4, 4], steps=2)
@@ -80,8 +80,8 @@ def fit_zoo(
         display, where = Display(progress), choose_device(device)
         objects = _objects(source, path, source_arguments or {})
         display.list_left_out(objects.left_out)
-        plan.rows(objects)  # so that impossible counts are refused before a compiler runs
-        shared = f", shared by {world_size()} processes: below is the first one's part" if world_size() > 1 else ""
+        plan.rows(objects)  # refuses impossible counts before compiling
+        shared = f", shared by {world_size()} processes: progress is that of rank 0" if world_size() > 1 else ""
         spec = chosen.spec(objects.in_dim, objects.out_dim)
         display.say(f"{objects.name}: {plan.networks} networks {spec}{shared}")
         made_in = _mode_of(Path(out).expanduser())
@@ -92,11 +92,11 @@ def fit_zoo(
             display.say("finished already: nothing to do")
         left_out = f", {len(header.left_out)} left out (they diverged twice)" if header.left_out else ""
         display.say(f"zoo of {header.rows} networks at {out}{left_out}")
-        return Zoo(out, check=made_in is not None)  # a fit has checked what it has not written itself
+        return Zoo(out, check=made_in is not None)  # run_fit has checked the shards that it has not written itself
 
 
 def run_fit(fit: ZooFit, display: Display) -> ZooHeader:
-    """Runs a fit, and shows how far it is, and how well its networks store their objects."""
+    """Runs a fit and shows its progress and the quality of its networks."""
     name = fit.fitter.quality[0]
     unit = {"psnr": "dB"}.get(name, name)
     with display.bar("fitting") as report:
@@ -115,7 +115,7 @@ def run_fit(fit: ZooFit, display: Display) -> ZooHeader:
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:
-    """Raises RecipeError where a keyword is neither an argument nor a field of a recipe."""
+    """Raises RecipeError if a keyword is neither an argument of ``fit_zoo`` nor a field of a recipe."""
     arguments = inspect.signature(fit_zoo).parameters.keys() - {"changes"}
     for name in changes.keys() - FIELDS:
         raise RecipeError(
@@ -126,13 +126,13 @@ def _check_names(changes: Mapping[str, Any]) -> None:
 def _objects(source: str | Objects, path: str | Path | None, arguments: Mapping[str, Any]) -> Objects:
     given = dict(arguments) | ({} if path is None else {"path": str(path)})
     if not isinstance(source, Objects):
-        return first_then_all(lambda: load_source(source, **given))  # one download, one look at files
+        return first_then_all(lambda: load_source(source, **given))  # so that files are downloaded once
     check_constructed(source, SourceError, f"source {type(source).__name__}")
     if given:
-        raise ConfigError(f"{', '.join(given)}: of no effect where the source is given as objects: leave it out")
+        raise ConfigError(f"{', '.join(given)}: has no effect if the source is given as an object: leave it out")
     return source
 
 
 def _mode_of(out: Path) -> str | None:
-    """The mode in which a zoo there was made; None where there is no finished one."""
+    """The mode in which the zoo in a folder was made; None if there is no finished zoo."""
     return ZooHeader.read(out).provenance.get("mode", "eager") if (out / FILE).exists() else None

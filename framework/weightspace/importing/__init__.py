@@ -1,4 +1,4 @@
-"""Bringing networks that others have fitted into a zoo, and taking them out again.
+"""Importing third-party networks into a zoo, and exporting the networks of a zoo.
 
 Public are ``import_zoo`` and ``export_zoo``; all else may change in any release.
 """

@@ -1,4 +1,4 @@
-"""The format numpy: arrays of flat vectors with a spec."""
+"""The import format ``numpy``: arrays of parameter vectors with a spec."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from weightspace.importing.spec_file import read_spec
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 
-#: The arrays, all with n rows: params (n, P), and perhaps target (n) or (n, T), object (n), view (n), split (n).
+#: Names of the arrays, all with n rows: params (n, P); optional: target (n) or (n, T), object, view and split (n).
 NAMES = ("params", "target", "object", "view", "split")
 
 
 class ArrayListing(Listing):
-    """Rows of an array, which is memory-mapped where it is a file of its own."""
+    """The rows of an array, which is memory-mapped if it is a .npy file."""
 
     def __init__(self, root: Path, params: np.ndarray, spec: NetworkSpec) -> None:
         super().__init__(root)
         self.params, self.spec = params, spec
 
     def read(self, entry: Entry) -> Contents:
-        """Takes one row."""
+        """Reads one row of the array."""
         row = self.params[int(entry.name.removeprefix("row "))]
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told as such
-            vector = torch.from_numpy(row.astype(np.float32))  # of either byte order, and longer ones
+        with np.errstate(over="ignore"):  # overflows become infinite and are reported as such
+            vector = torch.from_numpy(row.astype(np.float32))  # also float64 and the other byte order
         return Contents(list(self.spec.unpack(vector).values()))
 
 
 def arrays(root: Path, spec: str | None = None) -> Listing:
-    """``params.npy`` (n, P) in the order of nn.Linear, and ``target.npy``, ``object.npy``, ``view.npy``, ``split.npy``.
+    """Lists the networks of arrays: ``params.npy`` (n, P) in the order of nn.Linear, with targets, objects and so on.
 
     Args:
-        root: a folder with these files, or an .npz file with arrays of these names.
+        root: a folder with ``params.npy``, ``target.npy``, ``object.npy``, ``view.npy`` and ``split.npy``, all but the
+            first optional, or an .npz file with arrays of these names.
         spec: the JSON file of the architecture; default ``spec.json`` in the folder, or beside the .npz file.
 
     Raises:
-        ZooError: files that are missing, damaged, pickled, or do not fit one another.
+        ZooError: a file is missing, damaged or pickled, or the arrays do not match.
     """
     base = root if root.is_dir() else root.parent
     architecture = read_spec(Path(spec).expanduser() if spec else base / "spec.json")

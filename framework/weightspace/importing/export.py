@@ -1,4 +1,4 @@
-"""Taking networks out of a zoo: files or arrays that anybody can read, and that can be imported again."""
+"""Exporting the networks of a zoo to common file formats, which can be imported again: ``export_zoo``."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from weightspace.progress import Display
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 
-#: Rows that are in memory at once.
+#: Number of rows that are in memory at once.
 BLOCK = 1024
 
 
 def export_zoo(zoo: str | Path | Zoo, out: str | Path, format: str = "folder", progress: bool | None = None) -> Path:
-    """Writes the networks of a zoo as files that anybody can read, and that can be imported again.
+    """Writes the networks of a zoo in a common file format, which can be imported again.
 
     Args:
-        zoo: folder of the zoo, or the zoo itself.
+        zoo: folder of the zoo, or a ``Zoo``.
         out: a folder that does not exist yet, or is empty.
         format: folder (a safetensors file per network, with labels.csv, spec.json and target.json) or numpy (arrays).
-        progress: whether to show lines and a bar; default where somebody looks: on a terminal, or in a notebook.
+        progress: whether to show lines and a bar; by default on a terminal and in a notebook.
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
-        ConfigError: an unknown format.
-        ZooError: no whole zoo, or a folder that holds something or cannot be written.
+        ConfigError: the format is unknown.
+        ZooError: the zoo is not complete, or the folder is not empty or cannot be written.
     """
     if format not in EXPORTS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, EXPORTS)}")
@@ -60,20 +60,20 @@ def export_zoo(zoo: str | Path | Zoo, out: str | Path, format: str = "folder", p
 
 
 def export_folder(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
-    """One safetensors file per network, ``<split>/<object>_<view>.safetensors``, with labels.csv, spec.json and
+    """Writes one safetensors file per network, ``<split>/<object>_<view>.safetensors``, with labels.csv, spec.json and
     target.json.
 
     Args:
-        zoo: what to export.
+        zoo: the zoo to export.
         out: a folder that does not exist, or is empty.
-        report: called with the number of networks that were written.
+        report: called with the number of networks written so far.
 
     Raises:
-        ZooError: the folder holds something, or cannot be written.
+        ZooError: the folder is not empty, or cannot be written.
     """
     with whole_folder(out, _bytes(zoo)) as folder:
         _write_files(zoo, folder, report)
-        _write_facts(zoo, folder)
+        _write_metadata(zoo, folder)
 
 
 def _write_files(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
@@ -85,10 +85,10 @@ def _write_files(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
             (out / split).mkdir()
     for rows in torch.arange(len(zoo)).split(BLOCK):
         labels = _labels(zoo, rows)
-        facts = zip(
+        columns = zip(
             labels, zoo.objects[rows].tolist(), zoo.views[rows].tolist(), zoo.splits[rows].tolist(), strict=True
         )
-        for params, (label, item, view, split) in zip(zoo.params(rows), facts, strict=True):
+        for params, (label, item, view, split) in zip(zoo.params(rows), columns, strict=True):
             name = f"{SPLITS[split]}/{item}_{view}.safetensors"
             safetensors.torch.save_file(zoo.spec.unpack(params), out / name)
             rows_of_table.writerow([name, label, item, view, SPLITS[split]])
@@ -97,25 +97,25 @@ def _write_files(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
 
 
 def export_numpy(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
-    """Arrays ``params.npy`` (n, P), ``target.npy``, ``object.npy``, ``view.npy`` and ``split.npy``, with spec.json
-    and target.json.
+    """Writes arrays ``params.npy`` (n, P), ``target.npy``, ``object.npy``, ``view.npy`` and ``split.npy``, with
+    spec.json and target.json.
 
     Args:
-        zoo: what to export.
+        zoo: the zoo to export.
         out: a folder that does not exist, or is empty.
-        report: called with the number of networks that were written.
+        report: called with the number of networks written so far.
 
     Raises:
-        ZooError: the folder holds something, or cannot be written.
+        ZooError: the folder is not empty, or cannot be written.
     """
     with whole_folder(out, _bytes(zoo)) as folder:
         _write_arrays(zoo, folder, report)
-        _write_facts(zoo, folder)
+        _write_metadata(zoo, folder)
 
 
 def _write_arrays(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
     header = {"descr": "<f4", "fortran_order": False, "shape": (len(zoo), zoo.spec.num_params)}
-    with (out / "params.npy").open("wb") as file:  # not mapped: a disk that is full would end the process
+    with (out / "params.npy").open("wb") as file:  # not memory-mapped: a full disk would kill the process
         np.lib.format.write_array_header_1_0(file, header)
         for rows in torch.arange(len(zoo)).split(BLOCK):
             file.write(zoo.params(rows).numpy().astype("<f4", copy=False).tobytes())
@@ -128,7 +128,7 @@ def _write_arrays(zoo: Zoo, out: Path, report: Callable[[int], None]) -> None:
         np.save(out / f"{name}.npy", column, allow_pickle=False)
 
 
-#: What writes a format: (zoo, folder, report)
+#: Writes the files of a format: (zoo, folder, report) -> None
 EXPORTS: dict[str, Callable[[Zoo, Path, Callable[[int], None]], None]] = {
     "folder": export_folder,
     "numpy": export_numpy,
@@ -137,13 +137,13 @@ EXPORTS: dict[str, Callable[[Zoo, Path, Callable[[int], None]], None]] = {
 
 @contextmanager
 def whole_folder(out: Path, needed: int) -> Iterator[Path]:
-    """A temporary folder beside ``out``, which takes its name at the end, or is removed after an error.
+    """Yields a temporary folder, which is renamed to ``out`` at the end, or removed after an error.
 
-    What a process that was killed has left there is removed before.
+    Temporary folders of killed processes are removed first.
 
     Args:
-        out: the folder.
-        needed: bytes that its files take, at least.
+        out: the final folder.
+        needed: smallest size of its files in bytes, for the message about a full disk.
 
     Raises:
         ZooError: ``out`` exists already and is not an empty folder, or cannot be written.
@@ -173,7 +173,7 @@ def whole_folder(out: Path, needed: int) -> Iterator[Path]:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Removes the temporary folders of exports to this place that were killed."""
+    """Removes the temporary folders of killed exports to the same folder."""
     for folder in out.parent.iterdir():
         if re.fullmatch(re.escape(f".{out.name}.") + r"\d+\.tmp", folder.name) and folder.is_dir():
             remove_leftover(folder)
@@ -183,14 +183,14 @@ def _bytes(zoo: Zoo) -> int:
     return 4 * zoo.spec.num_params * len(zoo)
 
 
-def _write_facts(zoo: Zoo, out: Path) -> None:
-    """Architecture and target, so that an import gives the same zoo."""
+def _write_metadata(zoo: Zoo, out: Path) -> None:
+    """Writes architecture and target, so that an import gives the same zoo."""
     write_whole(out / SPEC, (json.dumps(zoo.spec.to_json(), indent=1) + "\n").encode())
     write_whole(out / TARGET, TargetFile.of(zoo).to_text().encode())
 
 
 def _labels(zoo: Zoo, rows: Tensor) -> list[str]:
-    """Names of the classes, or numbers with spaces between."""
+    """Labels as text: names of classes, or numbers separated by spaces."""
     names = zoo.class_names
     if names is None:
         return [" ".join(map(repr, values)) for values in zoo.targets[rows].tolist()]

@@ -1,4 +1,4 @@
-"""Formats with one file per network: dwsnets, nfn and folder."""
+"""Import formats with one file per network: ``dwsnets``, ``nfn`` and ``folder``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from weightspace.importing.target_file import TARGET
 
 
 class FileListing(Listing):
-    """Networks in files below a folder.
+    """A listing of networks in files below a folder.
 
     Args:
         root: the folder.
-        key: where the network is in each file, see ``read_state_dict``.
+        key: location of the network in each file, see ``read_state_dict``.
     """
 
     def __init__(self, root: Path, key: str | None = None) -> None:
@@ -33,21 +33,21 @@ class FileListing(Listing):
         self.key = key
 
     def read(self, entry: Entry) -> Contents:
-        """Reads one file."""
+        """Reads the file of one network."""
         return read_state_dict(self.root / entry.name, self.key)
 
 
 def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, key: str | None = None) -> Listing:
-    """State_dicts in a tree, with a JSON file: {split: [path, ...]} or {split: {"path": [...], "label": [...]}}.
+    """Lists state_dicts named by a JSON file: {split: [path, ...]} or {split: {"path": [...], "label": [...]}}.
 
     Args:
         root: the folder.
-        view_from: where the view is in a path below the folder, see ``view_splitter``; default its first component.
-        splits: the JSON file; default the one below the folder whose name has "splits" in it.
-        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
+        view_from: location of the view in a path below the folder, see ``view_splitter``; default its first component.
+        splits: the JSON file; default the one below the folder whose name contains "splits".
+        key: location of the network in each file, see ``read_state_dict``; default the only possible one.
 
     Raises:
-        ZooError: no such file, or one that cannot be understood.
+        ZooError: the JSON file is missing or has another structure.
     """
     listing, table = FileListing(root, key), _splits_file(root, splits)
     split_of = view_splitter(view_from)
@@ -71,15 +71,15 @@ def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, k
 
 
 def nfn(root: Path, prefix: str | None = None, key: str | None = None) -> Listing:
-    """One file per network, ``<prefix>_<class>s/net<number>.pth``; copies in ``<prefix>_aug<i>_<class>s`` are views.
+    """Lists files ``<prefix>_<class>s/net<number>.pth``; files in ``<prefix>_aug<i>_<class>s`` are further views.
 
     Args:
         root: the folder.
-        prefix: of the folders; default the only one there.
-        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
+        prefix: prefix of the folders; default the only one found.
+        key: location of the network in each file, see ``read_state_dict``; default the only possible one.
 
     Raises:
-        ZooError: folders of several prefixes, and none asked for.
+        ZooError: there are folders of several prefixes, and ``prefix`` is not given.
     """
     listing = FileListing(root, key)
     listing.ordered = True
@@ -109,22 +109,22 @@ def folder(
     view_from: str = "none",
     key: str | None = None,
 ) -> Listing:
-    """All files below a folder. What is hidden, or of another kind, is not looked at.
+    """Lists all network files below a folder. Hidden files and files of other kinds are ignored.
 
-    Without a table, files in folders ``train``, ``val`` and ``test`` are of these splits, and the name of the folder
-    in which a file lies is its label.
+    Without a table, folders ``train``, ``val`` and ``test`` define the splits, and the name of the folder of a file is
+    its label.
 
     Args:
         root: the folder.
-        labels: a CSV with the columns path and label, and perhaps object, view and split; default ``labels.csv`` in the
-            folder, if it is there.
+        labels: a CSV with the columns path and label and, optionally, object, view and split; default ``labels.csv`` in
+                the folder, if it exists.
         label_regex: a regular expression for the path, whose first group is the label.
-        view_from: where the view is in a path, see ``view_splitter``.
-        key: where the network is in each file, see ``read_state_dict``; default the only place where it can be.
+        view_from: location of the view in a path, see ``view_splitter``.
+        key: location of the network in each file, see ``read_state_dict``; default the only possible one.
 
     Raises:
-        ConfigError: an expression that is not one.
-        ZooError: a CSV that cannot be read, or lacks a column; some files in folders of splits, and some not.
+        ConfigError: ``label_regex`` is not a regular expression with a group.
+        ZooError: the CSV cannot be read or lacks a column, or only some of the files are in folders of splits.
     """
     if labels is not None and label_regex is not None:
         raise ConfigError("labels and label_regex are two ways to the same: give one of them")
@@ -133,15 +133,15 @@ def folder(
     found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
     listing.not_networks = found.left_out
     if labels is not None or (label_regex is None and table.is_file()):
-        facts = _by_table(listing, found.files, table)
+        known = _by_table(listing, found.files, table)
     elif label_regex is not None:
-        facts = _by_expression(found.files, label_regex)
+        known = _by_expression(found.files, label_regex)
     else:
         read = [(name, *class_and_split(name)) for name in found.files]
         check_divided(root, read, ZooError, "; or give labels or label_regex")
-        facts = {name: Row(kind or "", split) for name, kind, split in read}
+        known = {name: Row(kind or "", split) for name, kind, split in read}
     for name in found.files:
-        where, row = split_of(name), facts.get(name)
+        where, row = split_of(name), known.get(name)
         if where is None:
             listing.leave(name, f"its path has no view as in {view_from!r}")
         elif row is None or not row.label:
@@ -164,7 +164,7 @@ def _by_table(listing: Listing, files: list[str], table: Path) -> dict[str, Row]
 
 
 def _by_expression(files: list[str], label_regex: str) -> dict[str, Row]:
-    """Labels by an expression; splits by the first folder, if all files lie in one that is named after a split."""
+    """Labels by a regular expression; splits by the first folder, if all files are in folders named after splits."""
     try:
         expression = re.compile(label_regex)
     except re.error as error:
@@ -203,8 +203,8 @@ def _paths_and_labels(part: Any, path: Path, split: str) -> list[tuple[str, Any]
 
 
 def _reroot(paths: list[str], root: Path) -> list[str]:
-    """Paths of another machine, or another folder, as paths below ``root``: the part that all share is cut where most
-    files are found.
+    """Converts paths of another machine or folder to paths below ``root``, by removing the part of the common prefix
+    without which most files are found.
     """
     pure = [PurePosixPath(path.replace("\\", "/")) for path in paths]
     common = PurePosixPath(os.path.commonpath(p.parent for p in pure)).parts if _alike(pure) else ()

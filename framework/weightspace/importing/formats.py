@@ -1,4 +1,4 @@
-"""The formats that can be imported, by name."""
+"""The table of import formats."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from weightspace.importing.listing import Listing
 
 @dataclass(frozen=True)
 class Format:
-    """How to list a format's networks, and what its networks are where they do not say it themselves.
+    """An import format: how to list its networks, and properties of the networks that the files do not contain.
 
     Args:
         make: (root, **options) -> listing.
-        activation: of the hidden layers; None: it must be given.
-        omega: of sine layers.
-        output_offset: added to the output.
-        value_range: what the values 0 and 1 of an object are in the outputs.
-        exported: whether it is that of an export too, with a ``target.json``.
+        activation: activation of the hidden layers; None: the user must give it.
+        omega: frequency of sine layers.
+        output_offset: constant added to the output.
+        value_range: outputs of the networks for the values 0 and 1 of an object.
+        exported: whether ``export_zoo`` writes this format, with a ``target.json``.
     """
 
     make: Callable[..., Listing]

@@ -1,4 +1,4 @@
-"""From a listing to a zoo on disk."""
+"""Importing the networks of a listing into a zoo on disk."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from weightspace.zoo.shard import rows_per_shard
 from weightspace.zoo.splits import evenly_spaced
 from weightspace.zoo.writer import ZooWriter
 
-#: How many networks are looked at to find the architecture of most.
+#: Number of networks that are read to find the most common architecture.
 SAMPLE = 15
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Networks that were read, and those planned; how many were left out so far."""
+    """State of a running import: networks read, networks planned, and networks left out so far."""
 
     done: int
     total: int
@@ -38,20 +38,20 @@ class Progress:
 
 
 class ZooImport:
-    """Reads the networks of a listing into a zoo, shard by shard.
+    """Imports the networks of a listing into a zoo, shard by shard.
 
     Args:
-        listing: settled and divided.
-        spec: architecture of the networks; those of another are left out.
+        listing: networks with their splits, sorted and without duplicates.
+        spec: architecture of the networks; networks with another one are left out.
         out: folder of the zoo.
-        kind: of the targets: "class", or "value" for numbers.
-        names: of all classes in their order, or of the numbers; empty: those of the labels.
-        facts: what provenance says of the import, and decides its bytes.
-        notes: what provenance says besides.
-        strict: make the first network that does not fit an error.
+        kind: kind of the targets: "class", or "value" for numbers.
+        names: names of all classes in their order, or of the numbers; empty: taken from the labels.
+        arguments: arguments of the import that determine its bytes, for the provenance.
+        notes: further entries of the provenance.
+        strict: raise an error for the first network that does not fit.
 
     Raises:
-        ZooError: labels that none of the given names is.
+        ZooError: a label is none of the given names.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ZooImport:
         spec: NetworkSpec,
         out: str | Path,
         kind: str,
-        facts: dict[str, Any],
+        arguments: dict[str, Any],
         notes: dict[str, Any],
         strict: bool = False,
         names: Sequence[str] = (),
@@ -69,8 +69,8 @@ class ZooImport:
         self.labels = Labels(kind, names, listing.entries)
         self._seen: dict[bytes, str] = {}
         target = {"kind": kind, "names": self.labels.names}
-        facts = {**facts, "target_names": list(names)} if names else facts
-        job = {**facts, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
+        arguments = {**arguments, "target_names": list(names)} if names else arguments
+        job = {**arguments, "listing": listing.digest, "spec": spec.to_json(), "kind": kind,
                "versions": {"weightspace": __version__, "torch": torch.__version__}}  # fmt: skip
         self.shard_rows = rows_per_shard(spec)
         not_networks = [{"path": path, "reason": reason} for path, reason in listing.not_networks]
@@ -81,13 +81,13 @@ class ZooImport:
         return len(self.listing.entries)
 
     def run(self, report: Callable[[Progress], None]) -> ZooHeader:
-        """Imports what is missing.
+        """Imports the missing networks.
 
         Args:
-            report: called first with what is there already, then after every few networks.
+            report: called with the progress so far at the start, then after every few networks.
 
         Raises:
-            ZooError: the folder cannot be written, or holds something else; with ``strict``: a network does not fit.
+            ZooError: the folder cannot be written or contains something else, or a network does not fit (``strict``).
         """
         if self.strict and self.listing.left_out:
             first = self.listing.left_out[0]
@@ -135,10 +135,10 @@ class ZooImport:
         return self._tensors(kept), left_out
 
     def _network(self, entry: Entry) -> tuple[Tensor, list[float]]:
-        """Parameters and target.
+        """Reads the parameters and the target of a network.
 
         Raises:
-            ValueError: why the network does not fit.
+            ValueError: the network does not fit; the message is the reason.
         """
         contents = self.listing.read(entry)
         widths = widths_of(contents.tensors)
@@ -166,7 +166,7 @@ class ZooImport:
         }
 
     def _remember(self, number: int) -> None:
-        """Takes note of the networks of a shard that an earlier run has written."""
+        """Records the networks of a shard written by an earlier run, to detect duplicates."""
         params, objects, views = self._columns(number, "params", "object", "view")
         for row, item, view in zip(params, objects.tolist(), views.tolist(), strict=True):
             self._seen[_fingerprint(row)] = f"object {item}, view {view}"
@@ -182,10 +182,10 @@ class ZooImport:
 
 
 def common_widths(listing: Listing) -> tuple[int, ...]:
-    """Widths of most networks of a sample.
+    """The most common layer widths among a sample of the networks.
 
     Raises:
-        ZooError: none of them can be read; the message tells why.
+        ZooError: none of them can be read; the message gives a reason.
     """
     found: Counter[tuple[int, ...]] = Counter()
     reason = ""

@@ -1,4 +1,4 @@
-"""What the labels of imported networks mean: numbers of classes, or numbers."""
+"""Converting the labels of imported networks to targets: class numbers, or real numbers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from weightspace.errors import ZooError
 from weightspace.files.names import in_order
 from weightspace.importing.listing import Contents, Entry
 
-#: Larger numbers of classes within files are no numbers of classes.
+#: Upper limit of class numbers stored in files; larger ones are taken for something else.
 MOST_CLASSES = 1_000_000
 
 
 class Labels:
-    """Makes targets of labels.
+    """Converts labels to targets.
 
     Args:
-        kind: "class", or "value" for numbers, which a label separates by spaces.
-        names: of all classes in their order, or of the numbers; empty: classes are those of the labels, in natural
-            order, and numbers are called label.
-        entries: what is to be imported.
+        kind: "class", or "value" for numbers, which are separated by spaces in a label.
+        names: names of all classes in their order, or of the numbers; empty: the classes are the labels in natural
+            order, and the numbers are named label.
+        entries: the networks to import.
 
     Attributes:
-        names: as they are now known; none, where the classes' numbers are within the files.
-        in_files: whether some labels are within the files.
+        names: names of the classes or numbers; empty if the files contain class numbers.
+        in_files: whether some labels are stored in the networks' files.
 
     Raises:
-        ZooError: labels that none of the given names is.
+        ZooError: a label is none of the given names.
     """
 
     def __init__(self, kind: str, names: Sequence[str], entries: Collection[Entry]) -> None:
@@ -44,7 +44,7 @@ class Labels:
             self.names = list(names) or default
         else:
             self.names = list(names) or ([] if self.in_files else list(in_order(map(str, texts))))
-        # a table's entries have lost the spaces around them
+        # entries of a table have been stripped of surrounding spaces
         self._numbers = {name.strip(): number for number, name in enumerate(self.names)}
         self._numbers |= {name: number for number, name in enumerate(self.names)}
         unknown = in_order(text for text in map(str, texts) if text not in self._numbers)
@@ -58,7 +58,7 @@ class Labels:
         """The target of one network.
 
         Raises:
-            ValueError: no label, or one that means nothing.
+            ValueError: the label is missing or not valid.
         """
         label: Any = contents.label if entry.label is None else entry.label
         if isinstance(label, Tensor):
@@ -75,7 +75,7 @@ class Labels:
         return [label]
 
     def tensor(self, targets: list[list[float]]) -> Tensor:
-        """(n,) int64 classes or (n, T) float32."""
+        """Combines targets into a tensor: (n,) int64 classes or (n, T) float32."""
         if self.kind == "class":
             return torch.tensor(targets, dtype=torch.int64).reshape(-1)
         return torch.tensor(targets, dtype=torch.float32).reshape(-1, len(self.names))

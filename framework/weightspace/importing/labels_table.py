@@ -1,4 +1,4 @@
-"""Labels of files in a CSV, as people and spreadsheets write it."""
+"""Reading labels of files from a CSV file, as written by hand or by spreadsheets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from weightspace.errors import ZooError
 from weightspace.files import read_regular
 from weightspace.importing.listing import split_name
 
-#: Name of the file, where none is given.
+#: Default name of the file.
 LABELS = "labels.csv"
-#: Its largest size in bytes: lines for some millions of networks.
+#: Its largest size in bytes: enough for some millions of networks.
 LIMIT = 1 << 30
 SEPARATORS = (",", ";", "\t", "|")
 COLUMNS = ("path", "label", "object", "view", "split")
@@ -23,7 +23,7 @@ COLUMNS = ("path", "label", "object", "view", "split")
 
 @dataclass(frozen=True)
 class Row:
-    """What is said of one file: its label ("": none), and perhaps split, object and view."""
+    """The entries of one file: its label ("": none) and, optionally, split, object and view."""
 
     label: str
     split: str | None = None
@@ -32,21 +32,22 @@ class Row:
 
 
 def read_labels(table: Path, root: Path, files: Collection[str]) -> tuple[dict[str, Row], list[str]]:
-    """Reads a table with the columns path and label, and perhaps object, view and split.
+    """Reads a table with the columns path and label and, optionally, object, view and split.
 
-    Commas, semicolons, tabs or bars separate the columns, whose names may be in upper case. A path may have backslashes
-    and begin with ``./`` or the folder's own path; spaces around entries do not count.
+    Columns are separated by commas, semicolons, tabs or bars, and their names may be in upper case. A path may contain
+    backslashes and start with ``./`` or the path of the folder; spaces around entries are ignored.
 
     Args:
-        table: the file, in UTF-8 (with or without a mark of byte order) or UTF-16.
+        table: the file, in UTF-8 (with or without a byte order mark) or UTF-16.
         root: the folder whose files are listed.
-        files: names of the files there, with slashes.
+        files: names of the files in that folder, with slashes.
 
     Returns:
-        The rows by name, and names that are listed once more with the same facts.
+        The rows by name, and the names that are listed again with equal entries.
 
     Raises:
-        ZooError: it cannot be read, lacks a column, has cells beyond its columns, or two different rows for one file.
+        ZooError: the table cannot be read, lacks a column, has more cells than columns in a row, or has two different
+            rows for one file.
     """
     lines = csv.reader(io.StringIO(_text(table), newline=""), delimiter=(separator := _separator(table)))
     try:
@@ -61,7 +62,7 @@ def read_labels(table: Path, root: Path, files: Collection[str]) -> tuple[dict[s
             if len(cells) > len(header):
                 raise ZooError(
                     f"{table}, line {lines.line_num}: {len(cells)} entries for {len(header)} columns (separated by "
-                    f"{separator!r}): quote what holds the separator"
+                    f"{separator!r}): quote entries that contain the separator"
                 )
             entry = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
             name = _name(entry.pop("path"), root, known)
@@ -73,8 +74,8 @@ def read_labels(table: Path, root: Path, files: Collection[str]) -> tuple[dict[s
                 copies.append(name)
             else:
                 raise ZooError(
-                    f"{table}: {name} is listed twice, in line {first[name]} ({_facts(rows[name])}) and in line "
-                    f"{lines.line_num} ({_facts(row)}): remove the wrong one"
+                    f"{table}: {name} is listed twice, in line {first[name]} ({_described(rows[name])}) and in line "
+                    f"{lines.line_num} ({_described(row)}): remove the wrong one"
                 )
     except csv.Error as error:
         raise ZooError(f"{table}, line {lines.line_num}, cannot be read as CSV: {error}") from error
@@ -95,7 +96,7 @@ def _text(table: Path) -> str:
 
 
 def _separator(table: Path) -> str:
-    """What the first line is separated by, so that it has a column path; a comma, if there is none."""
+    """The separator with which the first line has a column path; a comma if there is none."""
     header = _text(table).partition("\n")[0].lower()
     for separator in SEPARATORS:
         names = [name.strip().strip('"') for name in header.strip().split(separator)]
@@ -105,7 +106,7 @@ def _separator(table: Path) -> str:
 
 
 def _places(header: list[str], table: Path) -> dict[str, int]:
-    """Where each known column is."""
+    """Position of each known column."""
     twice = [name for name in COLUMNS if header.count(name) > 1]
     if twice:
         raise ZooError(f"{table}: two columns are called {twice[0]}: remove one")
@@ -116,7 +117,7 @@ def _places(header: list[str], table: Path) -> dict[str, int]:
 
 
 def _name(path: str, root: Path, known: frozenset[str]) -> str:
-    """The name of a file below the root that a path means."""
+    """The name of a file below the root for a path in the table."""
     if path in known:
         return path
     pure = PurePosixPath(path.replace("\\", "/"))
@@ -126,6 +127,6 @@ def _name(path: str, root: Path, known: frozenset[str]) -> str:
     return pure.as_posix()
 
 
-def _facts(row: Row) -> str:
+def _described(row: Row) -> str:
     named = {"label": row.label, "object": row.object, "view": row.view, "split": row.split}
     return ", ".join(f"{name} {value!r}" for name, value in named.items() if value)

@@ -1,4 +1,4 @@
-"""What is to be imported: one entry per network, known before any weights are read."""
+"""Listings of networks to import: one entry per network, known before any weights are read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from weightspace.zoo.header import SPLITS
 
 @dataclass(frozen=True)
 class Entry:
-    """One network.
+    """The entry of one network in a listing.
 
     Args:
-        name: where it is, below what is imported: what messages call it.
-        object: key of the object that it stores.
+        name: its location below the imported folder, which messages show.
+        object: key of the object that it represents.
         view: key of its neural view.
-        label: text of its class, or its value; None: the file itself tells it.
-        split: one of ``SPLITS``; None: not decided.
+        label: its class or value as text; None: the label is in the file.
+        split: one of ``SPLITS``; None: not yet assigned.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A network that does not come into the zoo, and why."""
+    """A network that is left out of the zoo, with the reason."""
 
     name: str
     reason: str
@@ -49,22 +49,22 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was read of one network: its layers' tensors, W_1, b_1, W_2, ..., and the label within the file."""
+    """The contents of one network's file: tensors W_1, b_1, W_2, ... of its layers, and a label if there is one."""
 
     tensors: list[Tensor]
     label: Any = None
 
 
 class Listing(ABC):
-    """A set of networks in a foreign format.
+    """The networks to import from a folder or file; each import format has a subclass.
 
     Attributes:
-        entries: those that look right so far.
-        left_out: those that do not.
-        not_networks: what is no network, or not the user's, and was not looked at: (name, reason).
+        entries: networks that can be imported so far.
+        left_out: networks that cannot be imported.
+        not_networks: (name, reason) of files that were ignored, for instance because they are hidden.
     """
 
-    #: Whether a split by counts takes objects in their order (last ones for the test), or at random.
+    #: Whether a split by counts takes objects in their order (the last ones for the test) instead of at random.
     ordered = False
 
     def __init__(self, root: Path) -> None:
@@ -78,18 +78,18 @@ class Listing(ABC):
         """Reads one network.
 
         Raises:
-            ValueError: what is wrong with it.
+            ValueError: the network cannot be read; the message is the reason.
         """
 
     def leave(self, name: str, reason: str) -> None:
-        """Notes that a network is left out."""
+        """Records that a network is left out."""
         self.left_out.append(LeftOut(name, reason))
 
     def divide(self, val: int, test: int, seed: int) -> None:
-        """Decides the splits by counts of objects, where the files do not: those of one split are drawn from the rest.
+        """Assigns objects to the splits that the files do not define, by counts.
 
         Raises:
-            ZooError: there is no network; counts that do not fit, or splits that are there already.
+            ZooError: there are no networks, the counts are too large, or the files already define these splits.
         """
         for name, count in (("val", val), ("test", test), ("seed", seed)):
             check_whole(name, count, low=0, error=ZooError)
@@ -127,14 +127,14 @@ class Listing(ABC):
             for entry in self.entries
         ]
 
-    def settle(self, kind: str = "class") -> None:
-        """Orders the entries by object and view, and leaves out all but the first of one view of one object.
+    def sort_and_deduplicate(self, kind: str = "class") -> None:
+        """Sorts the entries by split, object and view, and leaves out all but the first of each view of an object.
 
         Args:
-            kind: of the target: an object has one class, but each of its views may have a "value" of its own.
+            kind: kind of the target: all views of an object have one class, but each may have its own "value".
 
         Raises:
-            ZooError: an object is in two splits, or has two labels.
+            ZooError: an object is in two splits or has two labels.
         """
         self._check("split", lambda entry: entry.object)
         self._check("label", (lambda entry: entry.object) if kind == "class" else lambda e: (e.object, e.view))
@@ -160,23 +160,23 @@ class Listing(ABC):
                 if other.name == entry.name:
                     raise ZooError(f"{entry.name} is listed twice, {both}")
                 raise ZooError(
-                    f"{other.name} and {entry.name} would be of one object, {both}: tell where the view is in the "
-                    "path by view_from, as 'view_{view}/', or 'none' if each network is of another object"
+                    f"{other.name} and {entry.name} would be of one object, {both}: give the position of the view in "
+                    "the path by view_from, as 'view_{view}/', or 'none' if each network is of another object"
                 )
 
     @cached_property
     def object_ids(self) -> dict[str, int]:
-        """Number of each object: its key, if all keys are numbers, else its place in natural order."""
+        """Number of each object: its key if all keys are numbers, else its position in natural order."""
         return numbered(entry.object for entry in self.entries)
 
     @cached_property
     def view_ids(self) -> dict[str, int]:
-        """Number of each view, in the same way."""
+        """Number of each view: its key if all keys are numbers, else its position in natural order."""
         return numbered(entry.view for entry in self.entries)
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the entries: another one is another import."""
+        """sha256 of the entries, which identifies an import."""
         content = hashlib.sha256()
         for entry in self.entries:
             content.update(repr(entry).encode())
@@ -184,7 +184,7 @@ class Listing(ABC):
 
 
 def numbered(keys: Iterable[str]) -> dict[str, int]:
-    """Numbers keys: by themselves, if all are whole numbers and stay different, else in natural order.
+    """Numbers keys by their values if these are different whole numbers, else by natural order.
 
     >>> numbered(["7", "12"]), numbered(["view_10", "view_9"])
     ({'7': 7, '12': 12}, {'view_9': 0, 'view_10': 1})
@@ -198,10 +198,10 @@ def numbered(keys: Iterable[str]) -> dict[str, int]:
 
 
 def split_name(name: str, where: Path) -> str:
-    """One of ``SPLITS``.
+    """Converts the name of a split in a file to one of ``SPLITS``.
 
     Raises:
-        ZooError: a name that means none of them.
+        ZooError: the name is unknown.
     """
     found = split_called(name.strip())
     if found is None:
@@ -209,5 +209,5 @@ def split_name(name: str, where: Path) -> str:
     return found
 
 
-#: Makes the listing of a format: (root, options) -> Listing
+#: Builds the listing of a format: (root, options) -> Listing
 MakeListing = Callable[..., Listing]

@@ -1,4 +1,4 @@
-"""Names of files, and what they say of objects and views."""
+"""Reading objects and views from the names of files."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from weightspace.errors import ConfigError
 
-#: Endings of files that hold one network.
+#: Suffixes of files that contain one network.
 ENDINGS = frozenset({".ckpt", ".pt", ".pth", ".safetensors"})
 
 
 def view_splitter(pattern: str) -> Callable[[str], tuple[str, str] | None]:
-    """Takes the view out of a path: a function that gives (object, view), or None where the pattern is not there.
+    """Makes a function that splits a path into (object, view), or returns None if the path does not match the pattern.
 
     Args:
-        pattern: with ``{view}`` in it, for instance "view_{view}/", found at the beginning of a component of the path;
-            "none": every path is an object of its own.
+        pattern: text with ``{view}``, for instance "view_{view}/", that must match at the start of a component of the
+                path; "none": every path is an object of its own.
 
     Raises:
-        ConfigError: a pattern without ``{view}``.
+        ConfigError: the pattern has no ``{view}``.
 
     >>> view_splitter("view_{view}/")("train/view_3/shoe_17/net.pth")
     ('train/shoe_17/net.pth', '3')

@@ -1,4 +1,4 @@
-"""Where in a file a network is: training checkpoints hold much else."""
+"""Finding the network in a file, such as a training checkpoint, that contains other data as well."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 
 from torch import Tensor
 
-#: How deep dictionaries are looked into.
+#: Depth to which nested dictionaries are searched.
 DEPTH = 3
-#: The name of what lies in the file directly.
+#: The name of the top level of a file.
 TOP = "."
 
 
 class NetworkError(ValueError):
-    """What is wrong with one network's file."""
+    """The file of a network cannot be used; the message is the reason."""
 
 
 def network_part(data: Mapping[Any, Any], key: str | None = None) -> dict[str, Tensor]:
-    """The tensors of the one dictionary that holds a network: one of them is called ``weight``, or ``<...>.weight``.
+    """The tensors of the only dictionary with a network, which has a tensor named ``weight`` or ``<...>.weight``.
 
     Args:
-        data: what a file holds.
-        key: the name of a dictionary, with dots where it lies in others, or what the names of the network's tensors
-            begin with, or both; ".": the file itself.
+        data: contents of a file.
+        key: name of a dictionary, with dots if it is nested, or a prefix of the names of the network's tensors, or
+            both; ".": the top level of the file.
 
     Raises:
-        NetworkError: there is none, or none of this name; without ``key``: there are several, all named.
+        NetworkError: there is no such network, or, without ``key``, there are several, which the message lists.
     """
     nodes = dict(_nodes(data))
     networks = [path for path, tensors in nodes.items() if any(n.rpartition(".")[2] == "weight" for n in tensors)]
@@ -44,7 +44,7 @@ def _called(nodes: dict[str, dict[str, Tensor]], networks: list[str], key: str) 
     if nodes.get(key):
         return nodes[key]
     for path, tensors in nodes.items():
-        begins = key.removeprefix(f"{path}.")  # below a dictionary; or in the only one there is
+        begins = key.removeprefix(f"{path}.")  # in this dictionary, or in the only one
         if begins != key or path == TOP or networks == [path]:
             part = {n.removeprefix(f"{begins}."): t for n, t in tensors.items() if n.startswith(f"{begins}.")}
             if part:
@@ -53,7 +53,7 @@ def _called(nodes: dict[str, dict[str, Tensor]], networks: list[str], key: str) 
 
 
 def _nodes(data: Mapping[Any, Any], path: str = TOP, depth: int = DEPTH) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """(path, tensors by name) of every dictionary with tensors."""
+    """Yields (path, tensors by name) of every dictionary with tensors."""
     named = {name: value for name, value in data.items() if isinstance(name, str)}
     if tensors := {name: value for name, value in named.items() if isinstance(value, Tensor)}:
         yield path, tensors

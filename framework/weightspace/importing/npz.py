@@ -1,4 +1,4 @@
-"""Archives of arrays, looked at before any is unpacked."""
+"""Checking .npz archives before they are unpacked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 
 
 def check_npz(path: Path) -> None:
-    """Compares what an archive of arrays claims to hold with its size.
+    """Compares the claimed sizes of the arrays in an archive with its real size.
 
     Raises:
-        ValueError: it unpacks to far more than its size, or an array claims more numbers than its entry holds.
-        OSError, zipfile.BadZipFile: it is no regular file, or no archive.
+        ValueError: it unpacks to far more than its size, or an array claims more numbers than its entry contains.
+        OSError, zipfile.BadZipFile: it is not a regular file, or not an archive.
     """
     size = require_regular(path)
     with zipfile.ZipFile(path) as archive:
@@ -36,4 +36,4 @@ def check_npz(path: Path) -> None:
                     raise ValueError(f"{entry.filename} is written in another version of the format")
                 shape, _, dtype = read_header(file)
                 if math.prod(shape) * dtype.itemsize > entry.file_size:
-                    raise ValueError(f"{entry.filename} claims an array {shape}, but holds {entry.file_size:,} bytes")
+                    raise ValueError(f"{entry.filename} claims an array {shape}, but has {entry.file_size:,} bytes")

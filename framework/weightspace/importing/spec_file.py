@@ -1,4 +1,4 @@
-"""A network's architecture in a JSON file."""
+"""Reading the architecture of networks from a JSON file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SPEC = "spec.json"
 
 
 def read_spec(path: Path) -> NetworkSpec:
-    """Reads what ``NetworkSpec.to_json`` describes.
+    """Reads a file with the result of ``NetworkSpec.to_json``.
 
     Raises:
-        ZooError: no such file, or not a spec.
+        ZooError: the file is missing, or not a spec.
     """
     data = read_json(path, ZooError, "the networks' architecture")
     try:

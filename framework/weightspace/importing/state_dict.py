@@ -1,4 +1,4 @@
-"""Reading one network's file, trusting nothing in it."""
+"""Reading the file of one network without trusting its contents."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from weightspace.files.reading import reading, refused_pickle
 from weightspace.importing.listing import Contents
 from weightspace.importing.network_part import NetworkError, network_part
 
-#: Bytes that a torch file may hold, unpacked, beyond its own size: torch does not compress.
+#: Number of bytes by which the unpacked size of a torch file may exceed its size, since torch does not compress.
 SLACK = 1 << 16
 
 
 def read_state_dict(path: Path, key: str | None = None) -> Contents:
-    """Reads a network from a file of torch (zip format) or safetensors, with a label that may lie beside it.
+    """Reads a network, and its label if there is one, from a file of torch (zip format) or safetensors.
 
-    Its tensors may lie in a dictionary within the file, as in a training checkpoint, if no other one holds a network.
+    Its tensors may be in a nested dictionary, as in a training checkpoint, if no other dictionary contains a network.
 
     Args:
-        path: ends in .ckpt, .pth, .pt or .safetensors.
-        key: where the network is in the file: the name of a dictionary, or what its tensors' names begin with, or
-            both with a dot between them; ".": the file itself.
+        path: file whose name ends in .ckpt, .pth, .pt or .safetensors.
+        key: location of the network in the file: the name of a dictionary, or a prefix of the names of its tensors, or
+            both with a dot between them; ".": the top level of the file.
 
     Raises:
-        ValueError: what is wrong; a pickle that asks for anything but tensors and plain containers is not run.
+        ValueError: the file cannot be used; the message is the reason. A pickle that contains anything but tensors and
+            plain containers is not run.
     """
     safe = path.suffix.lower() == ".safetensors"
     with reading(_refuse, passed=(NetworkError,)):
@@ -48,22 +49,22 @@ def _refuse(error: Exception) -> NetworkError:
         return NetworkError(f"refused: {refused_pickle(error)}")
     if isinstance(error, FileNotFoundError):
         return NetworkError("no such file")
-    said = error.strerror if isinstance(error, OSError) else None  # a zoo keeps the reason, but not where its file lay
+    said = error.strerror if isinstance(error, OSError) else None  # a zoo keeps the reason without the path
     reason = said or f"{type(error).__name__}: {_line(error)}"
     return NetworkError(f"not a readable file ({reason})")
 
 
 def contents(data: Any, size: int, ordered: bool, key: str | None = None) -> Contents:
-    """Finds layers and label in what was read.
+    """Finds the layers and the label in the contents of a file.
 
     Args:
-        data: a dictionary of tensors, or of such dictionaries.
-        size: of the file in bytes: no tensor can be larger.
-        ordered: whether its keys are in the order of the layers; else their natural order is taken.
-        key: which part is the network, see ``read_state_dict``.
+        data: a dictionary of tensors, possibly nested.
+        size: size of the file in bytes; no tensor can be larger.
+        ordered: whether its keys are in the order of the layers; else they are sorted in natural order.
+        key: location of the network, see ``read_state_dict``.
 
     Raises:
-        NetworkError: no layers, or tensors that are not one network's.
+        NetworkError: there are no layers, or the tensors are not those of one network.
     """
     if not isinstance(data, Mapping):
         raise NetworkError(f"expected a state_dict, found {type(data).__name__}")
@@ -73,7 +74,7 @@ def contents(data: Any, size: int, ordered: bool, key: str | None = None) -> Con
 
 
 def _plain(name: str, tensor: Tensor, size: int) -> Tensor:
-    """A tensor's numbers as float32, without history."""
+    """Converts a tensor to float32 without gradient history, after checks of its type and size."""
     kinds = {"nested": tensor.is_nested, "quantised": tensor.is_quantized, "meta": tensor.device.type == "meta",
              "sparse": tensor.layout != torch.strided}  # fmt: skip
     odd = [kind for kind, found in kinds.items() if found]
@@ -85,10 +86,10 @@ def _plain(name: str, tensor: Tensor, size: int) -> Tensor:
 
 
 def widths_of(tensors: list[Tensor]) -> tuple[int, ...]:
-    """Widths of the network with these layers.
+    """The layer widths of a network with these weights and biases.
 
     Raises:
-        ValueError: no hidden layer, or layers that do not follow one another.
+        ValueError: there is no hidden layer, or the shapes of successive layers do not match.
     """
     weights, biases = tensors[0::2], tensors[1::2]
     if len(weights) < 2:
@@ -103,7 +104,7 @@ def widths_of(tensors: list[Tensor]) -> tuple[int, ...]:
 
 
 def _layers(tensors: dict[str, Tensor], ordered: bool) -> list[Tensor]:
-    """W_1, b_1, W_2, b_2, ... of a fully connected network."""
+    """Returns W_1, b_1, W_2, b_2, ... of a fully connected network."""
     prefixes = list(dict.fromkeys(key.rpartition(".")[0] for key in tensors))
     if not ordered:
         prefixes.sort(key=natural)
@@ -128,14 +129,14 @@ def _load_torch(path: Path, size: int) -> Any:
         )
     with zipfile.ZipFile(path) as file:
         if sum(entry.file_size for entry in file.infolist()) > size + SLACK:
-            raise NetworkError("not a readable file: it claims to hold more than its size")
+            raise NetworkError("not a readable file: it claims to contain more than its size")
         if file.testzip() is not None:
             raise NetworkError("not a readable file: its checksum is wrong")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _parts(tensors: dict[str, Tensor]) -> str:
-    """Names that parts of it begin with, as a hint."""
+    """Lists prefixes of the tensors' names as a hint for ``key``."""
     parts = dict.fromkeys(name.partition(".")[0] for name in tensors if name.count(".") > 1)
     return f": choose a part of it by key {' or '.join(parts)}" if len(parts) > 1 else ""
 

@@ -1,4 +1,4 @@
-"""What exported networks are labelled with, in a JSON file beside them: kind, names and order of the target."""
+"""The JSON file beside exported networks with the kind and the ordered names of their target."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TARGET = "target.json"
 
 @dataclass(frozen=True)
 class TargetFile:
-    """Contents of ``target.json``.
+    """The contents of ``target.json``.
 
     Args:
         kind: "class", or "value" for numbers.
-        names: of all classes in the order of their numbers, or of the numbers in the order of the target's columns.
-        value_range: what 0 and 1 of the objects are in the networks' outputs; None: not said.
+        names: names of all classes in the order of their numbers, or of the columns of the target.
+        value_range: outputs of the networks for the values 0 and 1 of an object; None: not given.
     """
 
     kind: str
@@ -32,13 +32,13 @@ class TargetFile:
 
     @classmethod
     def of(cls, zoo: Zoo) -> TargetFile:
-        """That of a zoo."""
+        """The contents for a zoo."""
         limits = zoo.header.provenance.get("value_range")
         target = zoo.header.target
         return cls(target["kind"], tuple(target["names"]), tuple(limits) if limits else None)
 
     def to_text(self) -> str:
-        """JSON text, which ``read_target`` reads."""
+        """Returns the JSON text, which ``read_target`` reads."""
         data: dict[str, Any] = {"kind": self.kind, "names": list(self.names)}
         if self.value_range is not None:
             data["value_range"] = list(self.value_range)
@@ -46,10 +46,10 @@ class TargetFile:
 
 
 def read_target(folder: Path) -> TargetFile | None:
-    """Reads ``target.json`` in a folder; None if there is none.
+    """Reads ``target.json`` in a folder; returns None if there is no such file.
 
     Raises:
-        ZooError: it holds something else.
+        ZooError: the file has other contents.
     """
     path = folder / TARGET
     if not path.exists():
@@ -67,7 +67,7 @@ def read_target(folder: Path) -> TargetFile | None:
     if not right:
         raise ZooError(
             f'{path}: expected {{"kind": "class" or "value", "names": [different texts]}}, perhaps with "value_range", '
-            f"found {str(data)[:100]}: mend it, or move it elsewhere"
+            f"found {str(data)[:100]}: correct it, or move it elsewhere"
         )
     return TargetFile(kind, tuple(names), None if limits is None else tuple(map(float, limits)))  # type: ignore[arg-type]
 

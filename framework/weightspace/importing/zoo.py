@@ -1,4 +1,4 @@
-"""Making a zoo of networks that others have fitted."""
+"""Making a zoo of third-party networks: ``import_zoo``."""
 
 from __future__ import annotations
 
@@ -46,35 +46,36 @@ def import_zoo(
     strict: bool = False,
     progress: bool | None = None,
 ) -> Zoo:
-    """Brings networks that others have fitted into a zoo. An import that was cut goes on when it is run again.
+    """Imports third-party networks into a zoo. Running an interrupted import again resumes it.
 
     Args:
         source: folder (or .npz file) of the networks.
         out: folder of the zoo.
         format: dwsnets, nfn, folder or numpy.
         splits: JSON file with the paths of each split, for dwsnets.
-        view_from: where the view is in a path, as 'view_{view}/', or none: for dwsnets (default '{view}/') and folder.
-        prefix: of the folders, for nfn.
-        labels: CSV with the columns path, label and perhaps object, view, split, for folder.
+        view_from: location of the view in a path, as 'view_{view}/', or none; for dwsnets (default '{view}/') and
+            folder.
+        prefix: prefix of the folders, for nfn.
+        labels: CSV with the columns path and label and, optionally, object, view, split, for folder.
         label_regex: regular expression for the path, whose first group is the label, for folder.
-        key: where the network is in files that hold more, as model_ema, or state_dict.net in a checkpoint; "." for the
-            file itself. Not for numpy.
+        key: location of the network in files with other contents, as model_ema, or state_dict.net in a checkpoint; "."
+            for the top level of the file. Not for numpy.
         spec: JSON file with the architecture, for numpy.
         activation: sine, tanh or relu; dwsnets and nfn have sine.
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
         output_offset: constant that the networks add to their output; dwsnets has 0.5.
-        value_range: what 0 and 1 of the objects are in the outputs; nfn has [-1, 1].
-        target: class, or value for numbers; default what target.json beside the networks says (exports have one), else
-            class.
-        val: validation objects, where the files name no splits.
-        test: test objects, where the files name no splits.
-        seed: of the choice of these objects.
-        strict: make a network that does not fit an error.
-        progress: whether to show lines and a bar; default where somebody looks: on a terminal, or in a notebook.
+        value_range: outputs of the networks for the values 0 and 1 of an object; nfn has [-1, 1].
+        target: class, or value for numbers; default the one in target.json beside the networks (written by exports),
+            else class.
+        val: number of validation objects, if the files define no splits.
+        test: number of test objects, if the files define no splits.
+        seed: seed with which these objects are drawn.
+        strict: raise an error for a network that does not fit, instead of leaving it out.
+        progress: whether to show lines and a bar; by default on a terminal and in a notebook.
 
     Raises:
-        ConfigError: an argument that is wrong, missing, or not of this format.
-        ZooError: files that cannot be understood, or a folder that cannot be written or holds another zoo.
+        ConfigError: an argument is wrong, missing, or not available for this format.
+        ZooError: the files have another structure, or the folder cannot be written or contains another zoo.
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, FORMATS)}")
@@ -88,24 +89,24 @@ def import_zoo(
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
     known = _known_target(chosen, root, target)
-    listing.settle(known.kind)
+    listing.sort_and_deduplicate(known.kind)
     network = _architecture(listing, chosen, activation, omega, output_offset)
     display.say(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
     limits = [check_number("value_range", end) for end in value_range or known.value_range or chosen.value_range]
-    facts = {"imported": {"format": format}, "value_range": limits} | ({} if key is None else {"key": key})
+    arguments = {"imported": {"format": format}, "value_range": limits} | ({} if key is None else {"key": key})
     notes = {"import_path": str(root.resolve())}
-    run = ZooImport(listing, network, out, known.kind, facts, notes, strict, known.names)
+    run = ZooImport(listing, network, out, known.kind, arguments, notes, strict, known.names)
     finished = (run.writer.path / FILE).exists()
     header = _run(run, display)
     if finished:
         display.say("finished already: nothing to do")
     display.list_left_out([*listing.not_networks, *((item["path"], item["reason"]) for item in header.left_out)])
     display.say(f"zoo of {header.rows} networks at {out}")
-    return Zoo(out, check=finished)  # an import has checked what it has not written itself
+    return Zoo(out, check=finished)  # the import has checked the shards that it has not written itself
 
 
 def _options(format: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options, all of which the format must take."""
+    """Returns the options after checking that the format takes all of them."""
     for name in given:
         takers = [key for key, each in FORMATS.items() if name in inspect.signature(each.make).parameters]
         if format not in takers:
@@ -114,7 +115,7 @@ def _options(format: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _known_target(chosen: Format, root: Path, kind: str | None) -> TargetFile:
-    """Kind and names of the targets, and the value range: as asked, or as an export's ``target.json`` says."""
+    """Kind and names of the targets, and the value range: as given, or from the ``target.json`` of an export."""
     known = read_target(root if root.is_dir() else root.parent) if kind is None and chosen.exported else None
     return known or TargetFile(kind or "class", ())
 
@@ -126,16 +127,16 @@ def _architecture(
     omega: float | Sequence[float] | None,
     output_offset: float | None,
 ) -> NetworkSpec:
-    """From a file where there is one, else found out, as far as it can be."""
-    facts = (activation, omega, output_offset)
+    """Reads the architecture from a file if there is one, else derives it from the networks and the arguments."""
+    properties = (activation, omega, output_offset)
     if isinstance(listing, ArrayListing) or (chosen.activation is None and (listing.root / SPEC).is_file()):
-        if any(fact is not None for fact in facts):
+        if any(value is not None for value in properties):
             raise ConfigError(f"activation, omega and output_offset are in {SPEC}: leave them out")
         return listing.spec if isinstance(listing, ArrayListing) else read_spec(listing.root / SPEC)
     name = activation or chosen.activation
     if name is None:
         names = [f"{name} (with omega)" if each.has_frequency else name for name, each in ACTIVATIONS.items()]
-        raise ConfigError(f"activation is missing, and weights do not tell it: give one of {', '.join(names)}")
+        raise ConfigError(f"activation is missing and cannot be read from weights: give one of {', '.join(names)}")
     has_frequency = name in ACTIVATIONS and ACTIVATIONS[name].has_frequency
     frequency = omega if omega is not None else chosen.omega if has_frequency else 1.0
     frequencies = tuple(frequency) if isinstance(frequency, Sequence) else frequency

@@ -45,7 +45,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def told_differences(folder: RunFolder, part: int) -> list[str]:
+def describe_differences(folder: RunFolder, part: int) -> list[str]:
     """``differences`` of a part's configuration from that of the part before; none in the first."""
     if part < 2:
         return []

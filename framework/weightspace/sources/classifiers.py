@@ -100,12 +100,12 @@ class ClassifierSource(Objects):
 
     def training_set(self, item: int, view: int) -> tuple[Tensor, Tensor]:
         """(train_samples,) labels with their noise, and weights: 1 for the samples that are seen, 0 for others."""
-        rng, facts = np.random.default_rng((self.seed, item, view, 1)), self.hyperparameters(item)
+        rng, hyperparameters = np.random.default_rng((self.seed, item, view, 1)), self.hyperparameters(item)
         labels = self.labels[: self.train_samples].clone()
-        wrong = torch.from_numpy(rng.random(len(labels)) < facts.label_noise)
+        wrong = torch.from_numpy(rng.random(len(labels)) < hyperparameters.label_noise)
         labels[wrong] = torch.from_numpy(rng.integers(0, self.out_dim, int(wrong.sum())))
         seen = torch.zeros(len(labels))
-        seen[torch.from_numpy(rng.permutation(len(labels))[: max(1, round(facts.samples * len(labels)))])] = 1
+        seen[torch.from_numpy(rng.permutation(len(labels))[: max(1, round(hyperparameters.samples * len(labels)))])] = 1
         return labels, seen
 
     def accuracies(self, batch: WeightBatch) -> Tensor:

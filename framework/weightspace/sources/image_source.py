@@ -93,8 +93,8 @@ class ImageSource(Source):
     @cached_property
     def digest(self) -> str:
         """sha256 of the images and labels: two sources with the same digest hold the same objects."""
-        facts = (self.images.shape, self.levels, *((self.num_train, self.num_val) if self.num_val else ()))
-        content = hashlib.sha256(repr(facts).encode())
+        properties = (self.images.shape, self.levels, *((self.num_train, self.num_val) if self.num_val else ()))
+        content = hashlib.sha256(repr(properties).encode())
         content.update(np.ascontiguousarray(self.images).data)
         content.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return content.hexdigest()

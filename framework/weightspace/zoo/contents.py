@@ -50,12 +50,12 @@ def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader, lo
     """
     target, split, item, view = (tensors[name].numpy() for name in ("target", "split", "object", "view"))
     if header.class_names is None:
-        bad, told = ~np.isfinite(target).all(1), "has a target that is not finite"
+        bad, description = ~np.isfinite(target).all(1), "has a target that is not finite"
     else:
         bad = (target < 0) | (target >= len(header.class_names))
-        told = f"has a label beyond the {len(header.class_names)} classes"
+        description = f"has a label beyond the {len(header.class_names)} classes"
     for rows, reason in (
-        (bad, told),
+        (bad, description),
         (split >= len(SPLITS), "is of no known split"),
         ((item < 0) | (view < 0), "has a negative number of object or view"),
     ):

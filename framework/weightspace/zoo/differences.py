@@ -29,14 +29,14 @@ def differing(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collecti
     return [key for key in sorted(keys) if _leaves(found.get(key), asked.get(key))]
 
 
-def told(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collection[str]) -> list[str]:
+def describe_differences(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collection[str]) -> list[str]:
     """One line for each argument in which two jobs differ.
 
     Args:
         found, asked: what the provenances of both say.
         keys: what of it is their job.
 
-    >>> told({"plan": {"train": 5, "seed": 0}}, {"plan": {"train": 6, "seed": 0}}, ["plan"])
+    >>> describe_differences({"plan": {"train": 5, "seed": 0}}, {"plan": {"train": 6, "seed": 0}}, ["plan"])
     ['train: 5 there, 6 asked']
     """
     kinds = [_kind(job) for job in (found, asked)]

@@ -47,8 +47,8 @@ class Journal:
         for number, entry in self.done.items():
             planned = sizes[number] if number < len(sizes) else 0
             if entry.rows > planned or number >= len(sizes):
-                told = f"lists {entry.rows} networks in {entry.file}, where {planned} are planned"
-                raise ZooError(f"{self.folder / JOURNAL} {told}: {_REMEDY}")
+                problem = f"lists {entry.rows} networks in {entry.file}, where {planned} are planned"
+                raise ZooError(f"{self.folder / JOURNAL} {problem}: {_REMEDY}")
 
     def without(self, lost: Collection[int]) -> Journal:
         """A copy without some shards."""

@@ -42,8 +42,8 @@ def layer_weights(zoo: Zoo) -> list[LayerWeights]:
     for layer, tensors in enumerate(zip(batch.weights, batch.biases, strict=True), start=1):
         for kind, tensor in zip("Wb", tensors, strict=True):
             values = tensor.flatten()
-            facts = (float(values.mean()), float(values.std(correction=0)), float(values.abs().max()))
-            rows.append(LayerWeights(f"{kind}{layer}", values, *facts))
+            statistics = (float(values.mean()), float(values.std(correction=0)), float(values.abs().max()))
+            rows.append(LayerWeights(f"{kind}{layer}", values, *statistics))
     return rows
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.files import DiskFullError, write_whole
 from weightspace.zoo import journal
-from weightspace.zoo.differences import CIRCUMSTANCES, differing, told
+from weightspace.zoo.differences import CIRCUMSTANCES, describe_differences, differing
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_provenance, check_some, parse
@@ -165,7 +165,7 @@ class ZooWriter:
         keys = set(differing(found, asked, self.job))
         if not keys:
             return
-        lines = "".join(f"\n  {line}" for line in told(found, asked, self.job))
+        lines = "".join(f"\n  {line}" for line in describe_differences(found, asked, self.job))
         if keys <= CIRCUMSTANCES:
             raise ZooError(
                 f"{self.path} holds {what} of this job, made in another way, which gives other last bits:{lines}\n"
@@ -188,6 +188,6 @@ class ZooWriter:
 def _check(header: ZooHeader, where: str) -> None:
     """Raises ZooError if a header would violate the format, as far as this is known before there are shards."""
     said = {"quality": header.quality, "provenance": header.provenance, "failed": header.left_out}
-    facts = parse(json.dumps(said).encode(), f"what {where} would say")
-    check_some(facts, HEADER, where)
-    check_provenance(facts["provenance"], f"{where}: provenance")
+    parsed = parse(json.dumps(said).encode(), f"what {where} would say")
+    check_some(parsed, HEADER, where)
+    check_provenance(parsed["provenance"], f"{where}: provenance")

@@ -54,7 +54,7 @@ def test_progress_counts_networks(tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"eval_views": 2}, "eval_views 2 has no effect"),
         ({"source": "digit"}, "did you mean 'digits'"),
         ({"path": "x"}, "it takes no arguments"),
-        ({"source": load_source("digits"), "source_arguments": {"size": 3}}, "size: of no effect"),
+        ({"source": load_source("digits"), "source_arguments": {"size": 3}}, "size: has no effect"),
         ({"device": "abacus"}, "device 'abacus' cannot be used here"),
         ({"mode": "fast"}, "mode must be one of auto, compiled, eager"),
     ],

@@ -56,7 +56,7 @@ def test_a_damaged_shard_is_fitted_again_to_the_same_bytes(zoo: Path, capsys: py
     assert contents(zoo) == before
     assert (zoo / "shards/00000.safetensors").stat().st_mtime_ns == others, "whole shards are not written"
     assert main(["zoo", "repair", str(zoo)]) == 0
-    assert "nothing to repair: 3 shards are whole" in capsys.readouterr().out
+    assert "nothing to repair: all 3 shards are intact" in capsys.readouterr().out
 
 
 def test_other_bytes_are_told(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:

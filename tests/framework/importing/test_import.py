@@ -187,7 +187,7 @@ def test_a_cut_import_goes_on_and_ends_in_the_same_bytes(tree: Path, tmp_path: P
     def job(out: Path) -> ZooImport:
         listing = dwsnets(tree)
         listing.divide(0, 0, 0)
-        listing.settle()
+        listing.sort_and_deduplicate()
         spec = NetworkSpec(common_widths(listing), "sine", 30.0, 0.5)
         run = ZooImport(listing, spec, out, "class", {"imported": {"format": "dwsnets"}}, {})
         run.shard_rows = 5
@@ -400,7 +400,7 @@ def test_export_overwrites_nothing(digits_zoo: Path, tmp_path: Path, capsys: pyt
             ["--format", "dwsnets", "--splits", "none.json"],
             "none.json should be the splits, {split: paths}, and cannot be read",
         ),
-        (["--format", "folder"], "weights do not tell it: give one of sine (with omega), tanh, relu"),
+        (["--format", "folder"], "cannot be read from weights: give one of sine (with omega), tanh, relu"),
         (["--format", "folder", "--activation", "sine", "--test", "50"], "leave none of 12 objects"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "("], "not a regular expression"),
         (["--format", "folder", "--activation", "sine", "--label_regex", "a"], "no group for the label"),

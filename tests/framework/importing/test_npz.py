@@ -27,7 +27,7 @@ def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> N
     path = tmp_path / "zoo.npz"
     with zipfile.ZipFile(path, "w") as archive, archive.open("params.npy", "w") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 10**3)})
-    with pytest.raises(ZooError, match=r"params.npy claims an array \(1000000000, 1000\), but holds 128 bytes"):
+    with pytest.raises(ZooError, match=r"params.npy claims an array \(1000000000, 1000\), but has 128 bytes"):
         _load(path)
 
 
