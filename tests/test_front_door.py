@@ -21,6 +21,7 @@ PACKAGE = Path(ws.__file__).parent
 PUBLIC = {
     "augment",
     "backbones",
+    "callbacks",
     "data",
     "distributed",
     "fitting",

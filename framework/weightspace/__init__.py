@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
         load_backbone,
     )
     from weightspace.batch import WeightBatch
+    from weightspace.callbacks import standard_callbacks
     from weightspace.data import ZooDataModule
     from weightspace.fitting import fit_zoo
     from weightspace.importing import export_zoo, import_zoo
@@ -76,6 +77,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "import_zoo",
     "load_backbone",
     "predict",
+    "standard_callbacks",
     "write_zoo",
 ]
 
@@ -84,6 +86,7 @@ _HOMES = {
     "augment": "Augmentation augmentation",
     "backbones": "Backbone Canonical DWS GNN GraphTransformer MLP Probe ScaleGNN embed load_backbone",
     "batch": "WeightBatch",
+    "callbacks": "standard_callbacks",
     "data": "ZooDataModule",
     "fitting": "fit_zoo",
     "importing": "export_zoo import_zoo",

@@ -1,6 +1,6 @@
 """What is kept of a run besides its weights: provenance, metrics and pictures.
 
-Internal: may change in any release.
+Public is ``standard_callbacks``; all else may change in any release.
 """
 
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
