@@ -1,4 +1,4 @@
-"""Networks whose input is the weights of other networks: WeightBatch -> (B, out_dim)."""
+"""Backbones: networks whose input is the weights of other networks, WeightBatch -> (B, out_dim)."""
 
 from weightspace.backbones.artefact import load_backbone
 from weightspace.backbones.base import Backbone, Normaliser

@@ -1,9 +1,9 @@
-"""The encoder artefact: a backbone in one file that anyone can load, without the run that trained it.
+"""The encoder artefact: a file with a backbone that can be loaded without the run that trained it.
 
-``encoder.safetensors`` holds the weights under the backbone's own names, and as metadata the texts ``encoder`` (JSON:
-class, architecture of the networks, out_dim, arguments), ``versions`` and ``digest``, which is compared on loading.
-Nothing in it is executed, nor imported because of it: the class is looked up among the backbones that distributions
-offer, and those that have been imported.
+``encoder.safetensors`` contains the weights under the backbone's own names, and as metadata ``encoder`` (JSON: class,
+architecture of the networks, out_dim, arguments), ``versions`` and ``digest``, which is verified on loading. Loading it
+executes and imports nothing that it names: the class is looked up among the installed entry points and the classes
+that have been imported.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 
 FORMAT = "2"
-#: The format before, whose files have no digest.
+#: The previous format, whose files have no digest.
 UNSEALED_FORMAT = "1"
-#: Ending of the file's name.
+#: Suffix of the file's name.
 ENDING = ".safetensors"
-#: Bytes that an artefact may have.
+#: Largest size of an artefact in bytes.
 LIMIT = 4 * 2**30
-#: What a description holds.
+#: Keys of a description with their types.
 DESCRIPTION = {"class": str, "spec": dict, "out_dim": int, "arguments": dict}
 
 
 def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | None = None) -> None:
-    """Writes the artefact, whole or not at all; the same encoder is the same bytes.
+    """Writes the artefact atomically; equal encoders give equal bytes.
 
     Args:
         path: the file.
         encoder: a backbone, with a head or without.
-        target: of a head, what its result is: plain data with "kind" and "names", which the description then holds.
+        target: target of a head, as JSON data with "kind" and "names", which is added to the description.
     """
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
     description = {**encoder.description(), **({} if target is None else {"target": target})}
@@ -55,15 +55,15 @@ def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | N
 
 
 def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:
-    """Builds the backbone that the artefact describes, with its weights, in evaluation mode.
+    """Loads the backbone of an artefact, in evaluation mode.
 
     Args:
-        path: the file, or the folder of a run, of which the best epoch is taken.
-        classes: of your own, to be taken where the file has one of such a name, in whichever module it was. Classes
-            that distributions offer, and those that have been imported, are found without.
+        path: the file, or the folder of a run, whose best epoch is loaded.
+        classes: your own classes, which are used for classes of the same name in the file, whatever their module was.
+            Classes of installed entry points, and imported classes, are found without.
 
     Raises:
-        ConfigError: no such file, a damaged one, not an encoder artefact, or of a backbone that is not installed.
+        ConfigError: the file is missing, damaged or not an encoder artefact, or its backbone is not installed.
     """
     description, tensors = _read(path)
     if names := _names(description, classes):
@@ -77,28 +77,28 @@ def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> B
 
 
 def load_weights(path: str | Path, encoder: Backbone) -> None:
-    """Puts the artefact's weights into a backbone that must be the same; only its ``free_arguments`` may differ.
+    """Loads the weights of an artefact into an equal backbone; only its ``free_arguments`` may differ.
 
     Raises:
-        ConfigError: no such file, a damaged one, or the two differ: says in what, and names both sides.
+        ConfigError: the file is missing or damaged, or the two differ; the message says in what.
     """
     _put(path, _read(path)[1], encoder)
 
 
 def describe_encoder(path: str | Path) -> dict[str, Any]:
-    """What the artefact says of itself: "class", "spec", "out_dim", "arguments", and "target" where it has a head.
+    """Reads the description of an artefact: "class", "spec", "out_dim", "arguments", and "target" if it has a head.
 
     Raises:
-        ConfigError: no such file, a damaged one, or not an encoder artefact.
+        ConfigError: the file is missing, damaged, or not an encoder artefact.
     """
     return _read(path)[0]
 
 
 def backbone_file(path: str | Path) -> Path:
-    """The file that a path means: itself, or that of the best epoch in a run's folder, or else of the last.
+    """The artefact for a path: the file itself, or that of the best epoch in a run's folder, or else of the last.
 
     Raises:
-        ConfigError: there is none in the folder, or several.
+        ConfigError: the folder contains none, or several.
     """
     path = Path(path)
     if not path.is_dir():
@@ -112,7 +112,7 @@ def backbone_file(path: str | Path) -> Path:
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Description and weights, once everything that can be checked has been."""
+    """Reads description and weights after all checks."""
     try:
         tensors, texts = unseal(read_regular(backbone_file(path), LIMIT))
     except FileNotFoundError as error:
@@ -154,7 +154,7 @@ def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> Non
 
 
 def described_factory(description: dict[str, Any]) -> BackboneFactory:
-    """The class with its arguments; arguments that are backbones become factories in turn."""
+    """Makes a factory from a class and its arguments; arguments that describe backbones become factories, too."""
     arguments = {
         name: described_factory(value) if is_description(value) else value
         for name, value in description["arguments"].items()
@@ -164,7 +164,7 @@ def described_factory(description: dict[str, Any]) -> BackboneFactory:
 
 
 def _backbone_class(name: str) -> Callable[..., Backbone]:
-    """The class of this name that a distribution offers, or that has been imported: a file imports nothing else."""
+    """The class of this name among the installed entry points and imported classes; a file imports nothing else."""
     if name == EncoderClassifier.__name__:
         return EncoderClassifier
     if name in plugins(BACKBONES) or ":" in name:
@@ -185,7 +185,7 @@ def _backbone_class(name: str) -> Callable[..., Backbone]:
 
 
 def _names(description: dict[str, Any], classes: Sequence[type[Backbone]]) -> dict[str, str]:
-    """Today's names of these classes by what a description calls those that have the same name within their modules."""
+    """Maps the names of classes in a description to the current names of the given classes."""
     found = {}
     for cls in classes:
         for saved in _classes_in(description):
@@ -201,7 +201,7 @@ def _classes_in(value: Any) -> list[str]:
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
-    """A description with other names of classes."""
+    """Renames the classes in a description."""
     if not is_description(value):
         return value
     arguments = {name: _renamed(inner, names) for name, inner in value["arguments"].items()}
@@ -209,7 +209,7 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
 
 
 def _renamed_states(tensors: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
-    """Weights whose descriptions have other names of classes."""
+    """Renames the classes in the descriptions that are saved with the weights."""
     states = {key: tensor for key, tensor in tensors.items() if key.endswith("_extra_state")}
     return {**tensors, **{key: as_state(_renamed(from_state(state), names)) for key, state in states.items()}}
 

@@ -1,4 +1,4 @@
-"""The contract of a backbone."""
+"""The base class of backbones, and their common parts."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from weightspace.spec import NetworkSpec
 class Backbone(nn.Module, ABC):
     """Maps a batch of networks of one architecture to vectors.
 
-    Facts that subclasses declare, on the class or, where they depend on an argument, on the instance. Of each, those
-    symmetries count that the networks' activation has:
+    Attributes that subclasses declare, on the class or, if they depend on an argument, on the instance. Only symmetries
+    that the networks' activation has are relevant:
 
         invariant_to: names of the symmetries that do not change the result ("permutation", "sign", "phase", "scale").
-        equivariant_to: names of those that move a result of the shape of the networks as they move the networks.
-        free_arguments: those of the constructor that change neither the weights' shapes nor what is computed in
-            evaluation: weights are loaded whatever they are.
+        equivariant_to: names of the symmetries that transform a result of the shape of the networks like the networks.
+        free_arguments: constructor arguments that affect neither the shapes of weights nor the result in evaluation
+            mode; saved weights can be loaded whatever their values.
 
     Args:
         spec: architecture of the networks.
         out_dim: length of the result, >= 1.
-        normaliser: scales the parameters; its statistics are buffers, saved with the weights. None: the subclass sees
-            to it, and overrides ``fit_normaliser``.
+        normaliser: scales the parameters; its statistics are buffers, saved with the weights. None: the subclass
+                normalises its input itself and overrides ``fit_normaliser``.
 
     Raises:
-        ConfigError: out_dim out of range.
+        ConfigError: ``out_dim`` is out of range.
     """
 
     set_by_constructor = "out_dim"
@@ -50,7 +50,7 @@ class Backbone(nn.Module, ABC):
     free_arguments: frozenset[str] = frozenset({"dropout"})
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Keeps the arguments, so that saved weights can say what they belong to."""
+        """Keeps the arguments for the description that is saved with the weights."""
         self = super().__new__(cls)
         if args or kwargs:  # a copy is made without
             bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
@@ -68,59 +68,59 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def partial(cls, **arguments: Any) -> BackbonePartial:
-        """This class with its arguments, without an architecture: a task takes that from its data.
+        """Binds arguments of this class except the architecture, which a task takes from its data.
 
         Args:
-            arguments: all that the constructor takes, but spec and out_dim.
+            arguments: constructor arguments other than spec and out_dim.
 
         Raises:
-            ConfigError: an argument that the constructor does not take, or one that it needs is missing.
+            ConfigError: an argument is unknown or missing.
         """
         return BackbonePartial(cls, arguments)
 
     def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, out_dim).
+        """Maps a batch to (B, out_dim) results.
 
         Raises:
-            SpecError: networks of another architecture than the backbone was built for.
+            SpecError: the networks have another architecture than that of the backbone.
         """
         if batch.spec != self.spec:
-            raise SpecError(f"this backbone was built for {self.spec}, the batch holds {batch.spec}")
+            raise SpecError(f"this backbone was built for {self.spec}, the batch has {batch.spec}")
         return self.encode(batch.params.to(next(self.parameters()).dtype))
 
     @abstractmethod
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim) from (B, P) parameters, which ``self.normaliser`` scales: tensors alone, so that it compiles."""
+        """Maps (B, P) parameters, not yet normalised, to (B, out_dim); works on tensors only, so that it compiles."""
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the normaliser's statistics from training networks."""
         self.normaliser.fit(batch.params)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles in place, with the arguments of ``torch.compile``: each of ``blocks`` by itself."""
+        """Compiles each of ``blocks`` in place, with the arguments of ``torch.compile``."""
         for block in self.blocks():
             nn.Module.compile(block, *args, **kwargs)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Modules that are compiled by themselves; equal ones are compiled once. Default: the whole."""
+        """Modules that are compiled separately; equal ones are compiled once. Default: the complete backbone."""
         return [self]
 
     def description(self) -> dict[str, Any]:
-        """What it takes to build this backbone again, as JSON data: class, spec, out_dim and arguments.
+        """Describes this backbone as JSON data from which it can be built again: class, spec, out_dim and arguments.
 
-        A backbone within, which was given as a class with arguments, is described by class and arguments in turn.
+        A nested backbone that was given as a class with arguments is described by class and arguments as well.
 
         Raises:
-            ConfigError: an argument that is not plain data.
+            ConfigError: an argument is not plain data.
         """
         return {"spec": self.spec.to_json(), "out_dim": self.out_dim, **_class_and_arguments(self)}
 
     def get_extra_state(self) -> Tensor:
-        """The description, saved with the weights: JSON text as bytes, since some formats hold tensors only."""
+        """The description that is saved with the weights: JSON text as bytes, since some formats only store tensors."""
         return as_state(self.description())
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Raises SpecError where weights of another backbone, or of one for other networks, are loaded."""
+        """Raises SpecError if the loaded weights belong to another backbone, or to one for other networks."""
         own = self.description()
         try:
             saved = _named_as_here(from_state(state), self)
@@ -146,24 +146,24 @@ def _class_and_arguments(backbone: Backbone) -> dict[str, Any]:
 
 
 def as_state(description: dict[str, Any]) -> Tensor:
-    """A description as it is saved with the weights."""
+    """Converts a description to the tensor that is saved with the weights."""
     return torch.frombuffer(bytearray(json.dumps(description).encode()), dtype=torch.uint8)
 
 
 def from_state(state: Tensor) -> dict[str, Any]:
-    """The description that was saved."""
+    """Converts a saved tensor to a description."""
     description: dict[str, Any] = json.loads(bytes(state.tolist()))
     return description
 
 
 def is_description(value: Any) -> bool:
-    """Whether an argument's value describes a backbone within."""
+    """Whether an argument's value describes a nested backbone."""
     found = value if isinstance(value, dict) else {}
     return isinstance(found.get("class"), str) and isinstance(found.get("arguments"), dict)
 
 
 def _named_as_here(saved: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
-    """A saved description, with today's name where it means the backbone's class, and those of backbones within."""
+    """Replaces names of classes in a saved description by current ones, if they mean those of the backbone."""
     arguments = dict(saved["arguments"])
     for name, value in arguments.items():
         within = getattr(backbone, name, None)
@@ -187,12 +187,12 @@ def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
 
 
 class Normaliser(nn.Module):
-    """(x - mean) / std of vectors, with statistics of the training networks.
+    """Normalises vectors to (x - mean) / std, with statistics of the training networks.
 
     Args:
         size: length of the vectors.
-        groups: slices whose entries share their statistics; None: every entry has its own.
-        center: subtract the mean; otherwise divide by the root of the mean square (which keeps signs).
+        groups: slices whose entries share statistics; None: every entry has its own.
+        center: subtract the mean; otherwise only divide by the root mean square (which keeps signs).
     """
 
     mean: Tensor
@@ -206,11 +206,11 @@ class Normaliser(nn.Module):
 
     @classmethod
     def per_tensor(cls, spec: NetworkSpec, center: bool = True) -> Normaliser:
-        """Of flat parameters, one mean and std for each W_l and b_l: does not see the order of neurons."""
+        """A normaliser of parameter vectors with one mean and std for each W_l and b_l, invariant to permutations."""
         return cls(spec.num_params, (*spec.weight_slices, *spec.bias_slices), center)
 
     def fit(self, values: Tensor) -> None:
-        """Takes the statistics of (n, size) values, in float64; entries that are constant up to rounding keep std 1.
+        """Computes the statistics of (n, size) values in float64; entries that are constant up to rounding get std 1.
 
         Raises:
             ConfigError: there are no values.
@@ -227,12 +227,12 @@ class Normaliser(nn.Module):
             self.std[group] = torch.where(std > 1e-6 * size, std, 1.0).to(self.std)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(..., size), in the precision of the statistics."""
+        """Normalises (..., size) values, in the precision of the statistics."""
         return (values.to(self.mean.dtype) - self.mean) / self.std
 
 
 class StandardisedInput(nn.Module):
-    """A layer norm that keeps what it removes: mean and standard deviation are two features more.
+    """A layer norm that appends the mean and the standard deviation that it removes as two features.
 
     Args:
         width: number of inputs.
@@ -243,14 +243,14 @@ class StandardisedInput(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width + 2)."""
+        """Maps (B, width) to (B, width + 2) features."""
         mean = x.mean(1, keepdim=True)
         deviation = (x - mean).square().mean(1, keepdim=True).add(self.norm.eps).sqrt()
         return torch.cat([self.norm(x), mean, deviation], dim=1)
 
 
 def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: float, norm: bool = False) -> nn.Sequential:
-    """Linear layers with SiLU and dropout between them.
+    """Builds a perceptron: linear layers with SiLU and dropout between them.
 
     Args:
         width: number of inputs.
@@ -270,18 +270,18 @@ def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: floa
 
 
 def check_initialised(module: nn.Module, title: str) -> None:
-    """Raises ConfigError where parameters or buffers have no shape yet, as those of ``nn.LazyLinear``.
+    """Raises ConfigError if parameters or buffers have no shape yet, as those of ``nn.LazyLinear``.
 
-    Optimiser, checkpoints and processes need the shapes before the first batch.
+    Optimisers, checkpoints and distributed training need the shapes before the first batch.
 
     Args:
         module: with all its submodules.
-        title: what the message calls it.
+        title: name of the module in the message.
     """
     tensors = (*module.named_parameters(), *module.named_buffers())
     if lazy := [name for name, tensor in tensors if is_lazy(tensor)]:
         more = f" and {len(lazy) - 3} more" if len(lazy) > 3 else ""
         raise ConfigError(
             f"{title}: {', '.join(lazy[:3])}{more} have no shape before a first batch: lazy modules cannot be trained "
-            "here; spec and out_dim give the sizes, use for instance nn.Linear in the place of nn.LazyLinear"
+            "here; spec and out_dim give the sizes, use for instance nn.Linear instead of nn.LazyLinear"
         )

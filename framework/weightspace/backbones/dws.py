@@ -1,8 +1,8 @@
 """DWS: layers that commute with every permutation of hidden neurons (Navon et al., arXiv 2301.12780).
 
 In the layout of ``weightspace.backbones.features``, an equivariant map of an edge is a pointwise map of itself, plus
-terms of its row's neuron, of its column's neuron, and of the whole network; of a node, a pointwise map of itself and
-of the pooled edges at both sides, plus terms of the whole network. With mean pooling these span all linear
+terms of its row's neuron, of its column's neuron, and of the entire network; of a node, a pointwise map of itself and
+of the pooled edges at both sides, plus terms of the entire network. With mean pooling these span all linear
 equivariant maps (weight to weight of the same, the neighbouring and distant layers, weight to bias, bias to weight,
 bias to bias), and nothing of size n x n x n is built.
 
@@ -41,7 +41,7 @@ class EquivariantLinear(nn.Module):
         self.columns = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
         self.neurons = nn.ModuleList(pooling(pool, width) for width in widths_in.nodes)
         self.weights = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
-        # a neuron sees itself and the pooled edges at the sides where there are any
+        # a neuron uses itself and the pooled edges of each side that has edges
         seen = [n + edge * ((layer > 0) + (layer < layers - 1)) for layer, n in enumerate(widths_in.nodes)]
         self._node_outputs = [
             (n, widths_out.edge * (layer > 0), widths_out.edge * (layer < layers - 1))
@@ -55,7 +55,7 @@ class EquivariantLinear(nn.Module):
         self.whole = nn.Linear(sum(widths_in.each()), sum(self._whole_outputs))
 
     def forward(self, x: Features) -> Features:
-        """The mapped features."""
+        """Maps features of neurons and edges."""
         rows = [pool(edge, 2) for pool, edge in zip(self.rows, x.edges, strict=True)]
         columns = [pool(edge, 1) for pool, edge in zip(self.columns, x.edges, strict=True)]
         whole = [pool(node, 1) for pool, node in zip(self.neurons, x.nodes, strict=True)]
@@ -94,7 +94,7 @@ class EquivariantLayer(nn.Module):
         self.residual = residual
 
     def forward(self, x: Features) -> Features:
-        """The mapped features."""
+        """Maps features of neurons and edges."""
         y = [F.silu(tensor) for tensor in self.norm(self.linear(x)).each()]
         if self.gate is not None and self.residual:
             y = [torch.addcmul(a, b, c) for a, b, c in zip(x.each(), y, self.gate(x).each(), strict=True)]
@@ -163,7 +163,7 @@ class DWS(Backbone):
         self.output = output
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         x = self.equivariant(self.normaliser(params))
         if self.output == "weights":
             return self.normaliser.std * flat(self.out(x), self.spec)

@@ -1,4 +1,4 @@
-"""What a backbone makes of a zoo or of a batch: embeddings, in evaluation mode."""
+"""Embedding the networks of a zoo or a batch with a backbone."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.selection import Split
 
-#: What networks can be given as.
+#: Types of networks that can be embedded.
 Networks = Zoo | Split | WeightBatch
 
 
 @torch.no_grad()
 def embed(backbone: Backbone, networks: Networks, split: str | None = None, batch_size: int = 512) -> Tensor:
-    """(n, out_dim) embeddings in float32 on the CPU, computed in evaluation mode; the backbone is left as it was.
+    """Embeds networks: (n, out_dim) in float32 on the CPU, computed in evaluation mode; the backbone is not changed.
 
     Args:
-        backbone: on any device.
-        networks: of its architecture: a zoo, a split of one, or a batch.
-        split: of a zoo: "train", "val", "test" or "internal"; None: all its networks.
-        batch_size: networks at a time, >= 1.
+        backbone: a backbone on any device.
+        networks: networks of its architecture: a zoo, a split of one, or a batch.
+        split: split of a zoo: "train", "val", "test" or "internal"; None: all its networks.
+        batch_size: number of networks at a time, >= 1.
 
     Raises:
-        ConfigError: ``batch_size`` out of range.
-        SpecError: networks of another architecture, or a split of what is no zoo.
-        ZooError: an unknown split.
+        ConfigError: ``batch_size`` is out of range.
+        SpecError: the networks have another architecture, or ``split`` was given for something else than a zoo.
+        ZooError: the split is unknown.
     """
     training, device = backbone.training, next(backbone.parameters()).device
     backbone.eval()
@@ -49,7 +49,7 @@ def embed(backbone: Backbone, networks: Networks, split: str | None = None, batc
 
 
 def batches_of(networks: Networks, split: str | None = None, batch_size: int = 512) -> Iterator[WeightBatch]:
-    """All networks in order, in batches, at least one; arguments and errors are those of ``embed``."""
+    """Yields all networks in order, in at least one batch; arguments and errors are those of ``embed``."""
     check_whole("batch_size", batch_size, low=1)
     if split is not None:
         if not isinstance(networks, Zoo):
@@ -60,13 +60,13 @@ def batches_of(networks: Networks, split: str | None = None, batch_size: int = 5
 
 
 def write_embeddings(path: Path, embeddings: Tensor, zoo: Zoo, encoder: dict[str, Any]) -> None:
-    """Writes embeddings of all networks of a zoo into a safetensors file, with object, view, split and target of each.
+    """Writes embeddings of all networks of a zoo to a safetensors file, with object, view, split and target of each.
 
     Args:
         path: the file, in a folder that exists.
-        embeddings: (n, D).
-        zoo: of the networks.
-        encoder: description of what has embedded them.
+        embeddings: (n, D) embeddings.
+        zoo: zoo of the networks.
+        encoder: description of the backbone that has embedded them.
 
     Raises:
         ConfigError: the file cannot be written.

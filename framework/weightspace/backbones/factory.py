@@ -1,4 +1,4 @@
-"""What makes a backbone once the zoo is known: a class with its arguments, a function, or a backbone itself."""
+"""Backbone factories, which build a backbone once the zoo is known: from a class, a function, or a built backbone."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from weightspace.constructed import check_constructed, constructing
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 
-#: Builds a backbone for an architecture, with a result of this length: (spec, out_dim).
+#: Builds a backbone for an architecture and a length of the result: (spec, out_dim) -> Backbone.
 BackboneFactory = Callable[[NetworkSpec, int], Backbone]
 
 
 @dataclass(frozen=True)
 class BuiltBackbone:
-    """A backbone that exists already, as what makes one: for its own architecture and length of result alone.
+    """A factory that returns an existing backbone, only for its own architecture and length of the result.
 
     Args:
-        backbone: the same object in every call.
+        backbone: the backbone, which is returned by every call.
     """
 
     backbone: Backbone
 
     def __call__(self, spec: NetworkSpec, out_dim: int) -> Backbone:
-        """The backbone.
+        """Returns the backbone.
 
         Raises:
-            ConfigError: it was built for other networks, or another length of its result.
+            ConfigError: the backbone was built for other networks, or another length of the result.
         """
         name = type(self.backbone).__name__
         for what, built, asked in (("", self.backbone.spec, spec), ("out_dim ", self.backbone.out_dim, out_dim)):
@@ -47,15 +47,15 @@ class BuiltBackbone:
 
 
 def backbone_factory(given: Any, title: str = "backbone") -> BackboneFactory:
-    """What makes the backbone that was given, without making it.
+    """Makes a factory of a backbone that is given in one of several forms, without building it.
 
     Args:
-        given: a class derived from Backbone, what its ``partial`` returns, a function (spec, out_dim) -> Backbone, or
-            a backbone.
-        title: of the argument, for messages.
+        given: a class derived from Backbone, the result of its ``partial``, a function (spec, out_dim) -> Backbone, or
+                a backbone.
+            title: name of the argument in messages.
 
     Raises:
-        ConfigError: it is none of them.
+        ConfigError: the argument is none of these.
     """
     if isinstance(given, Backbone):
         return BuiltBackbone(given)
@@ -73,15 +73,15 @@ def backbone_factory(given: Any, title: str = "backbone") -> BackboneFactory:
 
 
 def build_backbone(make: BackboneFactory, spec: NetworkSpec, out_dim: int) -> Backbone:
-    """What a class of backbones, or a function that makes one, gives for these networks.
+    """Builds a backbone for an architecture and checks it.
 
     Args:
-        make: the class, with its arguments.
+        make: the factory.
         spec: architecture of the networks.
         out_dim: length of the result.
 
     Raises:
-        ConfigError: it gives something else, or its constructor does not call that of its base.
+        ConfigError: the result is not a backbone, or its constructor does not call that of its base.
     """
     with constructing(ConfigError):
         made = make(spec, out_dim)
@@ -92,7 +92,7 @@ def build_backbone(make: BackboneFactory, spec: NetworkSpec, out_dim: int) -> Ba
 
 
 def _may_return_backbone(function: Callable[..., Any]) -> bool:
-    """Whether a function's return annotation is a backbone, or there is none that could be read."""
+    """Whether a function's return annotation is a backbone, or cannot be determined."""
     if isinstance(function, BackbonePartial):
         return True
     try:

@@ -1,7 +1,7 @@
-"""What saved weights call the class of their backbone, so that it is found again, and taken for no other.
+"""Unambiguous names of backbone classes in files of saved weights.
 
-``DWS``, where a distribution offers it by that name; ``distribution:DWS``, where several offer such a name; else the
-dotted path. Files of before have the class's name alone.
+The name is ``DWS`` if one distribution has an entry point of that name, ``distribution:DWS`` if several do, else the
+dotted path. Files of earlier versions contain only the name of the class.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from weightspace.entry_points import BACKBONES, offered, plugins
 
 
 def name_of(cls: type) -> str:
-    """What weights that are saved now call a class; those of this package, which no other may take, by name alone."""
+    """The name of a class in weights that are saved now; for classes of this package, just the class's name."""
     own = [cls.__name__] if cls.__module__.startswith("weightspace.") else []
     return [*offered(BACKBONES, cls), *own, dotted(cls)][0]
 
 
 def dotted(cls: type) -> str:
-    """The path by which a class can be imported."""
+    """The dotted path from which a class can be imported."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def means(saved: str, cls: type) -> bool:
-    """Whether saved weights that call their class ``saved`` mean this one.
+    """Whether the name ``saved`` in a file of weights refers to this class.
 
     >>> class Net: pass
     >>> Net.__module__, Net.__qualname__ = "nets", "Net"
     >>> means("nets.Net", Net), means("others.Net", Net), means("DWS", Net)
     (True, False, False)
-    >>> means("Net", Net), means("__main__.Net", Net)  # of before; and of a script, which is in no module
+    >>> means("Net", Net), means("__main__.Net", Net)  # of earlier versions; and of a script
     (True, True)
     """
     if saved in (name_of(cls), dotted(cls), *offered(BACKBONES, cls)):

@@ -1,4 +1,4 @@
-"""A class of backbones with its arguments, before the architecture is known."""
+"""A backbone class with bound arguments, before the architecture is known."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from weightspace.spec import NetworkSpec
 
 @dataclass(frozen=True, repr=False)
 class BackbonePartial:
-    """A class of backbones with its arguments, which is called with spec and out_dim; ``Backbone.partial`` makes one.
+    """A backbone class with bound arguments, called with spec and out_dim; see ``Backbone.partial``.
 
     Args:
         cls: the class.
-        arguments: of its constructor, by name, without spec and out_dim.
+        arguments: arguments of its constructor by name, without spec and out_dim.
 
     Raises:
-        ConfigError: an argument that the constructor does not take, or one that it needs is missing.
+        ConfigError: an argument is unknown or missing.
     """
 
     cls: type[Any]  # a backbone's, whose module imports this one
@@ -36,7 +36,7 @@ class BackbonePartial:
             ) from error
 
     def __call__(self, spec: NetworkSpec, out_dim: int) -> Any:
-        """The backbone for networks of this architecture, with a result of this length."""
+        """Builds the backbone for networks of this architecture, with a result of this length."""
         return self.cls(spec, out_dim, **self.arguments)
 
     def __repr__(self) -> str:
@@ -45,6 +45,6 @@ class BackbonePartial:
 
 
 def _parameters(signature: inspect.Signature) -> str:
-    """Parameters after the first, with their defaults: "spec, out_dim, hidden=16"."""
+    """Formats the parameters after the first with their defaults: "spec, out_dim, hidden=16"."""
     _, *parameters = signature.parameters.values()
     return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)

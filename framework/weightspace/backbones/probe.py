@@ -1,7 +1,7 @@
-"""Probing: learned input points, pushed through the networks that are read (Kahana et al., arXiv 2410.10811).
+"""Probing: evaluating the input networks at learned points (Kahana et al., arXiv 2410.10811).
 
-What a network computes does not depend on how its neurons are ordered, signed, shifted or scaled: a backbone that only
-looks at outputs is invariant to all symmetries, exactly, whatever the activation.
+The function of a network does not depend on the order, sign, phase or scale of its neurons: a backbone that uses only
+outputs is exactly invariant to all symmetries, whatever the activation.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from weightspace.spec import NetworkSpec
 
 
 class Probes(nn.Module):
-    """Learned input points: latent codes through a deep linear generator, and the responses of the neurons to them.
+    """Learned input points, generated from latent codes by a deep linear network, and the neurons' responses to them.
 
-    Linear layers in a row are one linear map, but gradient descent treats them differently: it prefers points that
-    have something in common to points that are each on its own.
+    A composition of linear layers is one linear map, but gradient descent treats it differently: it prefers points
+    with a common structure to independent points.
 
     Args:
         spec: architecture of the networks.
@@ -47,7 +47,7 @@ class Probes(nn.Module):
 
     @torch.no_grad()
     def _spread(self) -> None:
-        """Moves the codes so that the points begin evenly spread over [-1, 1]: a scrambled Sobol sequence."""
+        """Sets the codes so that the initial points are evenly spread over [-1, 1] (a scrambled Sobol sequence)."""
         total = torch.eye(self.codes.shape[1], dtype=torch.float32)  # torch's Sobol engine has no bfloat16
         for layer in self.generator:
             assert isinstance(layer, nn.Linear)
@@ -60,19 +60,19 @@ class Probes(nn.Module):
         self.codes.add_((goal - self.codes.float() @ total) @ torch.linalg.pinv(total))
 
     def points(self) -> Tensor:
-        """(N, in_dim) coordinates."""
+        """(N, in_dim) coordinates of the learned points."""
         points: Tensor = self.generator(self.codes)
         return points
 
     def forward(self, params: Tensor) -> list[Tensor]:
-        """(B, n_l, N) responses of each layer's neurons; the coordinates themselves, (1, n_0, N), come first.
+        """Computes (B, n_l, N) responses of each layer's neurons; the first entry is the coordinates, (1, n_0, N).
 
-        Hidden responses are divided by the layer's root mean square, those of outputs normalised.
+        Responses of hidden layers are divided by the layer's root mean square; outputs are normalised.
 
         Args:
-            params: (B, P) as the networks have them, not normalised.
+            params: (B, P) parameters, not normalised.
         """
-        # autocast stays outside: a sine of frequency 30 needs more digits than bfloat16 has
+        # without autocast: a sine of frequency 30 needs more precision than that of bfloat16
         with torch.autocast(params.device.type, enabled=False):
             points = self.points().to(params.dtype).mT
             responses = layer_outputs(params, self.spec, points)
@@ -81,14 +81,14 @@ class Probes(nn.Module):
 
     @torch.no_grad()
     def fit(self, params: Tensor) -> None:
-        """Takes the scales of the responses from (B, P) training networks."""
+        """Computes the scales of the responses from (B, P) training networks."""
         for scale, response in zip(self.scales, layer_outputs(params, self.spec, self.points().mT), strict=True):
             assert isinstance(scale, Normaliser)
             scale.fit(response.mT.reshape(-1, len(scale.mean)))
 
 
 class Probe(Backbone):
-    """Outputs at learned points, and a perceptron on them, in the manner of ProbeGen.
+    """A perceptron on the outputs of the networks at learned points, as in ProbeGen.
 
     Args:
         spec: architecture of the networks.
@@ -117,14 +117,14 @@ class Probe(Backbone):
         layers: int = 2,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(spec, out_dim, None)  # the probes scale what they see
+        super().__init__(spec, out_dim, None)  # the probes normalise responses
         check_sizes("Probe", hidden=hidden, layers=layers)
         check_rates("Probe", dropout=dropout)
         self.probes = Probes(spec, probes, latent, depth)
         self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout, norm=True)
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         result: Tensor = self.head(self.probes(params)[-1].flatten(1))
         return result
 

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: its folder, checkpoints, curves and comparisons.
+"""The files of a run: its folder, checkpoints, learning curves, and comparisons of runs.
 
 Internal: may change in any release.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints that exist whole or not at all, are checked before they are used, and are never unpickled."""
+"""Atomic checkpoints, whose checksums are verified before use, and which are never unpickled."""
 
 from __future__ import annotations
 
@@ -20,70 +20,70 @@ from weightspace.files import write_whole
 from weightspace.files.reading import reading, refused_pickle, uninterrupted
 from weightspace.runs.loops import exchange_checkpoint_io
 
-#: What fsspec, zipfile and torch raise on files that are missing, cut, altered or of something else.
+#: Errors of fsspec, zipfile and torch for files that are missing, truncated, altered or of another kind.
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's plugin for checkpoint files, which writes by ``whole_file`` and unpickles nothing."""
+    """A checkpoint plugin of Lightning that writes atomically (``whole_file``) and never unpickles."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes the file under a temporary name, flushes it to disk and renames it.
 
         Raises:
-            OSError: the folder cannot be written; a file that was there before stays as it was.
+            OSError: the folder cannot be written; an existing file is then not changed.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         with uninterrupted():
-            torch.save(checkpoint, content)  # in memory: torch's writer aborts the process where a disk is full
+            torch.save(checkpoint, content)  # in memory: torch's writer aborts the process if a disk is full
             write_whole(path, content.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Reads a file or an address; whatever ``weights_only`` says, nothing is unpickled."""
+        """Reads a checkpoint from a file or an address without unpickling, regardless of ``weights_only``."""
         return _loaded(_checked(path), path, map_location)
 
 
 class GuardedCheckpointIO(CheckpointIO):
-    """Writes as another plugin does, and reads as ``AtomicCheckpointIO``: what was checked is what is used.
+    """A checkpoint plugin that writes with another plugin and reads like ``AtomicCheckpointIO``.
 
     Args:
-        writer: the other plugin.
-        checked: checkpoints that have been read already, by path or address; each is used once.
+        writer: the plugin that writes.
+        checked: checkpoints that have been read and checked already, by path or address; each is used once.
     """
 
     def __init__(self, writer: CheckpointIO, checked: dict[str, dict[str, Any]]) -> None:
         self.writer, self.checked = writer, checked
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes by the other plugin."""
+        """Writes a checkpoint with the other plugin."""
         self.writer.save_checkpoint(checkpoint, path, storage_options)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """The checkpoint that was read already, if it was: an address might give another one by now."""
+        """Returns the checkpoint that was checked, since an address might give another one by now, or else reads it."""
         known = self.checked.pop(str(path), None)
         return AtomicCheckpointIO().load_checkpoint(path, map_location) if known is None else known
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Removes by the other plugin."""
+        """Removes a checkpoint with the other plugin."""
         self.writer.remove_checkpoint(path)
 
     def teardown(self) -> None:
-        """Ends the other plugin."""
+        """Tears down the other plugin."""
         self.writer.teardown()
 
 
 def guard(trainer: pl.Trainer, checked: dict[str, dict[str, Any]] | None = None) -> None:
-    """Has a trainer unpickle nothing, whoever made it and whichever plugin writes its checkpoints.
+    """Replaces a trainer's checkpoint plugin by one that never unpickles, whichever plugin it has.
 
     Args:
-        trainer: one that has not restored a checkpoint yet.
-        checked: checkpoints that have been read already, by path or address.
+        trainer: a trainer that has not yet restored a checkpoint.
+        checked: checkpoints that have been read and checked already, by path or address.
     """
 
     def guarded(writer: CheckpointIO) -> CheckpointIO:
@@ -97,14 +97,14 @@ def guard(trainer: pl.Trainer, checked: dict[str, dict[str, Any]] | None = None)
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Content of a checkpoint, after a look at all its checksums, which torch does not compare.
+    """Reads a checkpoint after verifying its checksums, which torch does not do.
 
     Args:
-        path: a file, or an address that fsspec knows: ``https://...``.
-        map_location: where tensors go, see ``torch.load``.
+        path: a file, or an address that fsspec supports, as ``https://...``.
+        map_location: device of the tensors, see ``torch.load``.
 
     Raises:
-        ConfigError: it is missing, cut, altered, of something else, or would have to be unpickled.
+        ConfigError: the file is missing, truncated, altered, not a checkpoint, or would have to be unpickled.
     """
     checkpoint = _loaded(_checked(path), path, map_location)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
@@ -113,7 +113,7 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 def _checked(path: str | Path) -> io.BytesIO:
-    """The bytes of a file that torch has written, with the checksums that were written."""
+    """Reads a file written by torch and verifies its checksums."""
     try:
         content = io.BytesIO(_fetched(str(path)))
         with zipfile.ZipFile(content) as archive:
@@ -121,7 +121,7 @@ def _checked(path: str | Path) -> io.BytesIO:
     except _UNREADABLE as error:
         raise ConfigError(f"{path} is not a readable checkpoint: {_summary(error)}") from error
     if damaged is not None:
-        raise ConfigError(f"{path} is damaged: {damaged} in it has not the checksum that was written")
+        raise ConfigError(f"{path} is damaged: the checksum of {damaged} in it is wrong")
     content.seek(0)
     return content
 
@@ -133,7 +133,7 @@ def _fetched(path: str) -> bytes:
             return content
     except _UNREADABLE:
         raise
-    except Exception as error:  # each file system has errors of its own: a body that was cut is aiohttp's
+    except Exception as error:  # file systems have various errors: for a truncated body, one of aiohttp
         if interrupted(error):
             raise KeyboardInterrupt from error
         raise OSError(f"{type(error).__name__}: {_summary(error)}") from error
@@ -151,7 +151,7 @@ def _loaded(content: io.BytesIO, path: str | Path, map_location: Any) -> dict[st
 
 
 def newest_whole(paths: Sequence[Path]) -> Path | None:
-    """The last of these checkpoints that can be read; None if none can."""
+    """Returns the last of these checkpoints that can be read, or None if none can."""
     for path in reversed(paths):
         with suppress(ConfigError):
             read_checkpoint(path)

@@ -1,4 +1,4 @@
-"""Runs beside each other: columns of numbers, and of what the runs differ in."""
+"""Comparing runs: columns of metrics, and of the configuration keys in which the runs differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weightspace.runs.flat_config import differing, read_flat, value_text
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.metric_text import mean_text, metric_text
 
-#: Titles of the metrics that a report shows by itself: (command, key).
+#: Titles of the metrics that a report shows by default: (command, key).
 TITLES = {
     ("test", "test/accuracy"): "test accuracy",
     ("test", "internal_test/accuracy"): "internal test",
@@ -30,13 +30,13 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a comparison.
+    """A column of a table that compares runs.
 
     Args:
         title: its heading.
-        values: one for each row, for machines: numbers or text; None where there is none.
-        texts: the same for people.
-        whole: whether it is cut nowhere: a name.
+        values: numbers or texts of the rows for machine-readable formats; None for missing ones.
+        texts: formatted values of the rows for tables.
+        whole: whether its texts are never folded, as for names.
     """
 
     title: str
@@ -46,16 +46,16 @@ class Column:
 
 
 def compare(folders: list[RunFolder], asked: list[str] | None = None, average: bool = False) -> list[Column]:
-    """Columns of a comparison: a row for each run, or for each experiment with means over its runs.
+    """Compares runs in columns with a row for each run, or for each experiment with means over its runs.
 
     Args:
-        folders: of the runs.
-        asked: metrics by their key in ``metrics.json``, with "fit:", "validate:" or "test:" before it where it is in
-            several; None: the usual ones.
-        average: a row for each experiment.
+        folders: folders of the runs.
+        asked: keys of metrics in ``metrics.json``, with the prefix "fit:", "validate:" or "test:" if several commands
+            have the key; None: the default ones.
+        average: whether there is a row for each experiment instead of each run.
 
     Raises:
-        ConfigError: a metric that no run has, or a damaged file.
+        ConfigError: no run has a metric, or a file is damaged.
     """
     groups = by_experiment(folders) if average else {str(folder.path): [folder] for folder in folders}
     metrics = {name: [folder.read_metrics() for folder in runs] for name, runs in groups.items()}
@@ -74,7 +74,7 @@ def compare(folders: list[RunFolder], asked: list[str] | None = None, average: b
 
 
 def by_experiment(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
-    """The runs of each experiment, by its folder."""
+    """Groups runs by experiment, that is by the folder of all seeds."""
     groups: dict[Path, list[RunFolder]] = {}
     for folder in folders:
         groups.setdefault(folder.path.resolve().parent, []).append(folder)
@@ -91,12 +91,12 @@ def _parameters(folders: list[RunFolder]) -> Column:
 
 
 def _chosen(asked: list[str] | None, every: list[dict[str, dict[str, float]]]) -> list[tuple[str, str]]:
-    """(command, key) of the metrics to show."""
+    """Chooses the metrics to show: (command, key)."""
     there = list(dict.fromkeys((c, k) for m in every for c in m for k in m[c] if _has(m, c, k)))
     if asked is not None:
         return [_find(name, there) for name in asked]
     tests = [key for key in there if key[0] == "test"]
-    custom = [] if set(tests) & TITLES.keys() else tests  # a task of one's own: all that it measures
+    custom = [] if set(tests) & TITLES.keys() else tests  # a custom task: all its metrics
     best = [(c, k) for c, k in there if k.startswith("best ") and (c, k) not in TITLES]
     return [*custom, *(key for key in TITLES if key in there), *best]
 
@@ -119,14 +119,14 @@ def _metric(title: str, key: str, numbers: list[list[float]], average: bool) -> 
     write: Callable[[list[float]], str] = lambda group: metric_text(key, group[0]) if group else ""  # noqa: E731
     texts = [mean_text(key, group) if average else write(group) for group in numbers]
     columns = [Column(title, values, texts)]
-    if average:  # for machines alone: people read it in the same cell
+    if average:  # only machine-readable: tables show it in the cell of the mean
         deviations = [stdev(group) if len(group) > 1 else None for group in numbers]
         columns.append(Column(f"{title} deviation", deviations, []))
     return columns
 
 
 def _differences(configs: list[list[dict[str, Any]]]) -> list[Column]:
-    """A column for each key, for machines, and one of all, for people."""
+    """Makes a machine-readable column for each key, and one column of all for tables."""
     flat = [config for group in configs for config in group if config]
     keys = differing(flat) if len(flat) > 1 else []
     found = {key: [_values(key, group) for group in configs] for key in keys}
@@ -136,5 +136,5 @@ def _differences(configs: list[list[dict[str, Any]]]) -> list[Column]:
 
 
 def _values(key: str, group: list[dict[str, Any]]) -> str:
-    """The values of a group's runs: one, or several with bars between them."""
+    """The values of a group's runs: one, or several separated by bars."""
     return " | ".join(dict.fromkeys(value_text(key, config) for config in group))

@@ -1,4 +1,4 @@
-"""Learning curves of runs, from TensorBoard's event files."""
+"""Reading the learning curves of runs from TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Curves = dict[str, list[tuple[int, float]]]
 
 
 def read_curves(folder: RunFolder) -> Curves:
-    """Losses and scores of training and validation by step: metrics train/* and val/* that a run has logged.
+    """Reads the metrics train/* and val/* that a run has logged, by step.
 
     Raises:
         ConfigError: the run has no event files.
     """
     if not any(folder.path.glob("events.out.tfevents.*")):
         raise ConfigError(f"{folder.path} has no curves: expected TensorBoard's event files there")
-    # imported here: a table of runs, which needs no curves, would wait for it longer than for all else
+    # imported here because it takes longer than everything else, and tables of runs do not need it
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder.path), size_guidance={"scalars": 0})
@@ -30,7 +30,7 @@ def read_curves(folder: RunFolder) -> Curves:
 
 
 def mean_curves(runs: Sequence[Curves]) -> Curves:
-    """The mean of several runs, at the steps that all of them have.
+    """Averages the curves of several runs at the steps that all of them have.
 
     >>> mean_curves([{"loss": [(1, 2.0), (2, 1.0)]}, {"loss": [(1, 4.0)]}])
     {'loss': [(1, 3.0)]}

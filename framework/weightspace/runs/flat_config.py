@@ -1,4 +1,4 @@
-"""A resolved configuration as a list of keys, for TensorBoard and for comparing runs."""
+"""Flattening a resolved configuration to dotted keys, for TensorBoard and for comparing runs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from weightspace.errors import ConfigError
 from weightspace.files import read_regular
 from weightspace.files.safe_yaml import load_yaml
 
-#: Bytes of a configuration, at most.
+#: Largest size of a configuration in bytes.
 LIMIT = 4_000_000
-#: Where runs lie and how they were started: no matter of what they do.
+#: Keys about where runs are and how they were started, which do not affect the result.
 PLACES = (
     "config", "experiment", "runs", "ckpt_path", "overwrite", "auto_resume", "weights_only", "trainer.default_root_dir",
 )  # fmt: skip
 
 
 def read_flat(path: Path) -> dict[str, Any]:
-    """The keys of a run's ``config.yaml``; none if there is no such file.
+    """Reads the flat keys of a run's ``config.yaml``; empty if there is no such file.
 
     Raises:
-        ConfigError: it is damaged.
+        ConfigError: the file is damaged.
     """
     return flatten(load_config(path)) if path.exists() else {}
 
 
 def load_config(path: Path) -> dict[str, Any]:
-    """The content of a run's ``config.yaml``.
+    """Reads a run's ``config.yaml``.
 
     Raises:
-        ConfigError: it is missing or damaged.
+        ConfigError: the file is missing or damaged.
     """
     try:
         content = load_yaml(read_regular(path, LIMIT).decode())
@@ -45,7 +45,7 @@ def load_config(path: Path) -> dict[str, Any]:
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys with plain values: a class stands at its own key, its arguments below it.
+    """Flattens a configuration to dotted keys; the value of a class is its name, with its arguments below it.
 
     >>> flatten({"model": {"class_path": "nets.DWS", "init_args": {"hidden": 8}}, "data": {"sizes": [1, 2]}})
     {'model': 'DWS', 'model.hidden': 8, 'data.sizes': '[1, 2]'}
@@ -65,7 +65,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing(configs: list[dict[str, Any]]) -> list[str]:
-    """Keys in which flat configurations differ, but for seeds and places; of a zoo its name counts.
+    """Keys in which flat configurations differ, except seeds and paths; zoos are compared by name.
 
     >>> differing([{"a": 1, "data.seed": 0, "data.zoo": "x/z"}, {"a": 2, "data.seed": 1, "data.zoo": "y/z"}])
     ['a']
@@ -81,7 +81,7 @@ def differing(configs: list[dict[str, Any]]) -> list[str]:
 
 
 def value_text(key: str, config: dict[str, Any]) -> str:
-    """A value of a flat configuration; "none" where it is not there."""
+    """Formats a value of a flat configuration; "none" if it is missing."""
     value = config.get(key, "none")
     return Path(value).name if key == "data.zoo" else str(value)
 

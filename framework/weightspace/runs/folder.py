@@ -1,4 +1,4 @@
-"""One run, one folder: ``runs/<experiment>/<seed>/``."""
+"""The folder of a run: ``runs/<experiment>/<seed>/``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from weightspace.errors import ConfigError
 from weightspace.files import read_json, write_whole
 from weightspace.files.lock import Lock
 
-#: Name of the file that a training process locks.
+#: Name of the file that is locked during training.
 LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps its files.
+    """The folder in which a run keeps its files.
 
     ``config.yaml`` (resolved), ``provenance.json``, ``checkpoints/best.ckpt`` and ``step-*.ckpt``, TensorBoard's event
     files, ``pictures/`` and ``metrics.json`` (at the end).
@@ -44,18 +44,18 @@ class RunFolder:
         return self.path / "metrics.json"
 
     def step(self, step: int) -> Path:
-        """Path of the checkpoint after so many optimiser steps."""
+        """Path of the checkpoint after ``step`` optimiser steps."""
         return self.checkpoints / f"step-{step:08d}.ckpt"
 
     def steps(self) -> list[Path]:
-        """The checkpoints by step, oldest first."""
+        """Paths of the checkpoints by step, oldest first."""
         return sorted(self.checkpoints.glob("step-*.ckpt"))
 
     def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint ``best``, of the newest by ``last``, or of a file.
+        """Path of the best checkpoint (``best``), the newest one (``last``), or a file.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such checkpoint.
         """
         path = Path(name)
         if name == "best":
@@ -69,17 +69,17 @@ class RunFolder:
         return path
 
     def remove_leftovers(self) -> None:
-        """Removes temporary files of a process that was killed while it wrote a checkpoint."""
+        """Removes temporary files of processes that were killed while writing a checkpoint."""
         for leftover in self.checkpoints.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
 
     @property
     def holds_run(self) -> bool:
-        """Whether a run has left a checkpoint here."""
+        """Whether the folder contains a checkpoint of a run."""
         return any(self.checkpoints.glob("*.ckpt"))
 
     def check_free(self) -> None:
-        """Raises ConfigError where a new run would replace one."""
+        """Raises ConfigError if a new run would replace an existing one."""
         if self.holds_run:
             state = "a finished" if self.metrics_file.exists() else "an unfinished"
             raise ConfigError(
@@ -88,7 +88,7 @@ class RunFolder:
             )
 
     def lock(self) -> Lock:
-        """The right to train in this folder, which one process has at a time: a lock on its file ``.lock``."""
+        """The lock on the file ``.lock``, which ensures that one process at a time trains in this folder."""
         busy = ConfigError(
             f"another process is training in {self.path}: wait for it, stop it, or choose another seed_everything or "
             "experiment"
@@ -96,16 +96,16 @@ class RunFolder:
         return Lock(self.path / LOCK, busy)
 
     def prepare(self, lock: Lock, resuming: bool, replacing: bool, old: Collection[Path] | None = None) -> None:
-        """Makes the folder for a training run; a new run removes what another has left.
+        """Creates the folder for a training run; a new run removes the files of an earlier one.
 
         Args:
-            lock: see ``lock``; taken if it is not held yet.
-            resuming: whether the run goes on from a checkpoint.
-            replacing: whether a run that is there may be replaced.
-            old: what another run has left, of what lies in the folder; None: all.
+            lock: see ``lock``; it is acquired if it is not held yet.
+            resuming: whether the run resumes from a checkpoint.
+            replacing: whether an existing run may be replaced.
+            old: files of an earlier run in the folder; None: all files.
 
         Raises:
-            ConfigError: it cannot be made, another process trains in it, or a run is there.
+            ConfigError: the folder cannot be created, another process trains in it, or it contains a run.
         """
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -121,10 +121,10 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def take(self, lock: Lock) -> None:
-        """Takes the lock, where there is a folder.
+        """Acquires the lock if the folder exists.
 
         Raises:
-            ConfigError: another process trains in it, or it cannot be written.
+            ConfigError: another process trains in the folder, or it cannot be written.
         """
         if self.path.is_dir():
             with self._writing():
@@ -138,7 +138,7 @@ class RunFolder:
             raise ConfigError(f"the run's folder {self.path} cannot be written: {error.strerror or error}") from error
 
     def read_metrics(self) -> dict[str, dict[str, float]]:
-        """What ``metrics.json`` holds; empty if there is none.
+        """Reads ``metrics.json``; empty if there is no such file.
 
         Raises:
             ConfigError: the file is damaged.
@@ -149,12 +149,12 @@ class RunFolder:
         for command, measured in metrics.items():
             if not isinstance(measured, dict):
                 raise ConfigError(
-                    f"{self.metrics_file} should be the metrics of a run, by command; {command!r} holds no metrics"
+                    f"{self.metrics_file} should be the metrics of a run, by command; {command!r} has no metrics"
                 )
         return metrics
 
     def has_ended(self, step: int) -> bool:
-        """Whether all was written that the end of a run after so many steps leaves.
+        """Whether all files that a run writes at its end after ``step`` steps exist.
 
         Raises:
             ConfigError: ``ending.json`` or ``metrics.json`` is damaged.
@@ -163,18 +163,18 @@ class RunFolder:
         return ending.get("step") == step if ending else "fit" in self.read_metrics()
 
     def read_ending(self) -> dict[str, Any]:
-        """What ``ending.json`` holds: step, epochs and reason of a run's end; empty if there is none."""
+        """Reads ``ending.json``: step, epochs and reason of the end of a run; empty if there is no such file."""
         path = self.path / "ending.json"
         return read_json(path, ConfigError, "the ending of a run") if path.exists() else {}
 
     def add_metrics(self, command: str, measured: dict[str, float]) -> None:
-        """Writes what a command has measured into ``metrics.json``, beside what others have, who may write as well."""
+        """Adds the metrics of a command to ``metrics.json``, to which other processes may write at the same time."""
         self.path.mkdir(parents=True, exist_ok=True)
         with Lock(self.path, folder=True):
             self.write_json("metrics.json", {**self.read_metrics(), command: measured})
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Writes a JSON file so that it exists whole or not at all."""
+        """Writes a JSON file atomically."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())

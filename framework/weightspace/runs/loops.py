@@ -50,7 +50,7 @@ def validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
 
 
 def epochs_done(trainer: pl.Trainer) -> int:
-    """How many epochs are over.
+    """Number of completed epochs.
 
     Uses ``fit_loop.epoch_progress``: ``current_epoch`` counts an epoch only after the hooks of its end.
     """
@@ -58,26 +58,26 @@ def epochs_done(trainer: pl.Trainer) -> int:
 
 
 def between_epochs(trainer: pl.Trainer) -> bool:
-    """Whether no epoch is under way. Uses ``fit_loop.epoch_progress``."""
+    """Whether no epoch is in progress. Uses ``fit_loop.epoch_progress``."""
     progress = cast(Any, trainer.fit_loop.epoch_progress.current)
     return bool(progress.processed == progress.started)
 
 
 def saved_epochs(checkpoint: dict[str, Any]) -> tuple[int, bool]:
-    """How many epochs were over when a checkpoint was written, and whether none was under way.
+    """Number of epochs completed when a checkpoint was written, and whether none was in progress.
 
-    Uses the progress of the loops that Lightning saves, since ``checkpoint["epoch"]`` does not tell an epoch that is
-    over from one that is half done.
+    Uses the progress of the loops that Lightning saves, since ``checkpoint["epoch"]`` does not distinguish a
+    completed epoch from an unfinished one.
     """
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
     return int(progress["processed"]), bool(progress["processed"] == progress["started"])
 
 
 def batches_before(trainer: pl.Trainer) -> int:
-    """How many batches of this epoch were trained on before the run was resumed; 0 where it was not.
+    """Number of batches of this epoch that were trained on before the run was resumed; 0 if it was not.
 
-    Uses ``fit_loop.restarting`` and the progress of ``epoch_loop``: Lightning does not skip batches itself, it leaves
-    that to stateful loaders.
+    Uses ``fit_loop.restarting`` and the progress of ``epoch_loop``: Lightning does not skip batches, but leaves
+    this to stateful loaders.
     """
     if not (trainer.training and trainer.fit_loop.restarting):
         return 0
@@ -85,7 +85,7 @@ def batches_before(trainer: pl.Trainer) -> int:
 
 
 def limit_of_epochs(trainer: pl.Trainer) -> int:
-    """The number of epochs after which training ends; -1: none.
+    """The number of epochs after which training ends; -1: unlimited.
 
     Repeats the rule by which ``fit`` replaces a ``max_epochs`` that is not given, which is needed before ``fit``.
     """
@@ -107,7 +107,7 @@ def skips_steps_itself(trainer: pl.Trainer) -> bool:
 
 
 def callbacks_of(trainer: pl.Trainer) -> list[Callback]:
-    """The list of callbacks that the trainer calls, in order: it can be changed.
+    """The mutable list of the trainer's callbacks, in the order in which they are called.
 
     Uses ``trainer.callbacks``, which is set outside the class, so that type checkers do not know it.
     """
@@ -115,7 +115,7 @@ def callbacks_of(trainer: pl.Trainer) -> list[Callback]:
 
 
 def is_trial(trainer: pl.Trainer) -> bool:
-    """Whether only a few batches are tried, and nothing is to be written.
+    """Whether this is a trial of a few batches, which writes nothing.
 
     Uses ``fast_dev_run``, which is set outside the class, as ``callbacks`` is.
     """
@@ -129,7 +129,7 @@ def stopping_message(callback: EarlyStopping) -> str:
 
 
 def has_stopped(callback: Callback) -> bool:
-    """Whether a callback of Lightning's has asked to stop training.
+    """Whether a callback of Lightning has requested the end of training.
 
     Uses ``stopping_reason_message``, which EarlyStopping sets when it asks; a Timer asks when its time is over.
     """
@@ -140,9 +140,9 @@ def has_stopped(callback: Callback) -> bool:
 
 
 def is_missing_metric(error: RuntimeError) -> bool:
-    """Whether this is EarlyStopping's error that its metric was not logged.
+    """Whether this is the error of EarlyStopping about a metric that was not logged.
 
-    Uses its text, since it is a RuntimeError like others.
+    Uses the text of the error, which has no type of its own.
     """
     return str(error).startswith("Early stopping conditioned on metric")
 
@@ -203,10 +203,10 @@ def with_renamed_files(state: dict[str, Any], rename: Callable[[str], str]) -> d
 
 
 class TitledBar(RichProgressBar):
-    """A RichProgressBar whose subclasses say what stands before the bar. Overrides ``_get_train_description``."""
+    """A RichProgressBar whose subclasses choose the text before the bar. Overrides ``_get_train_description``."""
 
     def title(self, epoch: int) -> str:
-        """The text, for the epoch of this number, from 0."""
+        """The text for an epoch, counted from 0."""
         return f"epoch {epoch + 1}"
 
     def _get_train_description(self, current_epoch: int) -> str:
@@ -245,7 +245,7 @@ def is_started_by_lightning(trainer: pl.Trainer) -> bool:
 
 
 def script_launcher(trainer: pl.Trainer) -> ScriptLauncher | None:
-    """What starts a run's processes by running the script again; None where they are started in another way.
+    """The launcher that starts a run's processes by running the script again; None if they are started otherwise.
 
     Uses ``strategy.launcher`` and its private class.
     """
@@ -261,8 +261,8 @@ def set_launcher(trainer: pl.Trainer, launcher: ScriptLauncher) -> None:
 class OpenLauncher(ScriptLauncher):
     """A script launcher whose subclasses watch the processes instead of Lightning's observer.
 
-    That looks every five seconds, and kills all processes, its own first, without a word. Repeats the few lines of
-    ``launch`` without it; uses ``_call_children_scripts`` and ``_set_num_threads_if_needed``.
+    That observer checks every five seconds, and kills all processes, its own first, without a message. Repeats the few
+    lines of ``launch`` without it; uses ``_call_children_scripts`` and ``_set_num_threads_if_needed``.
 
     Args:
         launcher: the one that it replaces.
@@ -272,18 +272,18 @@ class OpenLauncher(ScriptLauncher):
         super().__init__(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
 
     def before_start(self) -> None:
-        """Called before this process starts others: they inherit its environment."""
+        """Called before this process starts others, which inherit its environment."""
 
     def watching(self, children: list[subprocess.Popen[bytes]]) -> AbstractContextManager[object]:
         """The context in which the run's function is called, in every process.
 
         Args:
-            children: that this process has started.
+            children: processes that this process has started.
         """
         raise NotImplementedError
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
-        """Starts the other processes, unless somebody has, and calls the function in this one."""
+        """Starts the other processes, unless they run already, and calls the function in this one."""
         environment = self.cluster_environment
         environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not environment.creates_processes_externally:
@@ -298,12 +298,12 @@ class OpenLauncher(ScriptLauncher):
 
 
 def has_trainer(module: pl.LightningModule) -> bool:
-    """Whether a model has a trainer. Uses ``_trainer``: the property raises an error where there is none."""
+    """Whether a model has a trainer. Uses ``_trainer``: the property raises an error if there is none."""
     return module._trainer is not None
 
 
 def forget_metrics(module: pl.LightningModule) -> None:
-    """Has Lightning look again which metrics a model has. Uses ``_metric_attributes``, its memory of them."""
+    """Makes Lightning search a model for metrics again. Uses ``_metric_attributes``, in which it caches them."""
     module._metric_attributes = None
 
 

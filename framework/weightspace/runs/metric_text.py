@@ -1,4 +1,4 @@
-"""Metrics as people read them: one format for each kind, in tables, lines and reports."""
+"""Formatting metrics as text, with one format for each kind, in tables, progress lines and reports."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-#: Metrics that are shares of one, by the end of their name or of what is before a class's name.
+#: Metrics that are fractions, by the end of their name or of the part before the name of a class.
 SHARES = ("accuracy", "precision", "recall", "f1", "auroc")
 #: What is counted in whole numbers, or measured in many.
 COUNTS = ("epochs", "parameters", "skipped_steps", "left_out", "per_second", "seconds")
 
 
 def is_share(name: str) -> bool:
-    """Whether a metric is a share of one, which is told in percent.
+    """Whether a metric is a fraction, which is shown in percent.
 
     >>> is_share("best val/accuracy"), is_share("test/recall/cat"), is_share("test/r2")
     (True, True, False)
@@ -22,7 +22,7 @@ def is_share(name: str) -> bool:
 
 
 def metric_text(name: str, value: float) -> str:
-    """A metric with what its kind is told by: percent with one digit, whole numbers with thousands, or three digits.
+    """Formats a metric by its kind: percent with one decimal, integers with thousands separators, or three digits.
 
     >>> metric_text("val/accuracy", 0.7083), metric_text("test/r2", 0.0384), metric_text("networks_per_second", 11951.2)
     ('70.8%', '0.0384', '11,951')
@@ -37,7 +37,7 @@ def metric_text(name: str, value: float) -> str:
 
 
 def mean_text(name: str, values: Sequence[float]) -> str:
-    """Mean and standard deviation (of a sample) of a metric over runs; "" of none.
+    """Formats mean and sample standard deviation of a metric over runs; "" if there are no values.
 
     >>> mean_text("val/accuracy", [0.5, 0.6]), mean_text("test/r2", [0.038, 0.093]), mean_text("test/mse", [2.0])
     ('55.0 +- 7.1 %', '0.0655 +- 0.0389', '2.00')
@@ -56,7 +56,7 @@ def mean_text(name: str, values: Sequence[float]) -> str:
 
 
 def _decimals(value: float, digits: int) -> int:
-    """How many decimals show so many significant digits."""
+    """Number of decimals that show ``digits`` significant digits."""
     return 0 if value == 0 else digits - 1 - math.floor(math.log10(abs(value)))
 
 

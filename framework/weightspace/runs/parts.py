@@ -1,4 +1,4 @@
-"""The parts of a run that was resumed: the configuration of each, and what changed between them."""
+"""The configurations of the parts of a resumed run, and the differences between them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from weightspace.runs.folder import RunFolder
 
 
 def part_of(folder: RunFolder) -> int:
-    """Number of the newest part whose configuration is kept: ``config.yaml``, ``config-2.yaml``, ...; 0: none."""
+    """Number of the newest part with a configuration file (``config.yaml``, ``config-2.yaml``, ...); 0: none."""
     numbers = [re.fullmatch(r"config(?:-(\d+))?\.yaml", path.name) for path in folder.path.glob("config*.yaml")]
     return max((int(found.group(1) or 1) for found in numbers if found), default=0)
 
 
 def part_name(name: str, part: int) -> str:
-    """Name of a file of a part.
+    """Name of a file that belongs to a part of a run.
 
     >>> part_name("config.yaml", 1), part_name("config.yaml", 2)
     ('config.yaml', 'config-2.yaml')
@@ -28,14 +28,14 @@ def part_name(name: str, part: int) -> str:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two configurations of a run, but for where it lies and how it was started.
+    """Describes the differences of two configurations of a run, except its paths and how it was started.
 
     >>> differences({"data": {"augmentations": ["sign_flip", {"mixup": {"alpha": 0.4}}]}},
     ...     {"data": {"augmentations": [{"mixup": {"alpha": 0.2}}]}})
     ['data.augmentations.mixup.alpha: 0.4 before, 0.2 now', 'data.augmentations.sign_flip: {} before, not there now']
     """
     old, new = (flatten(_with_named_chain(config)) for config in (before, now))
-    if old.keys() != new.keys():  # that one comes or goes says it all
+    if old.keys() != new.keys():  # an added or removed augmentation implies the new order
         old.pop("data.augmentations.order", None)
         new.pop("data.augmentations.order", None)
     return [
@@ -46,7 +46,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def describe_differences(folder: RunFolder, part: int) -> list[str]:
-    """``differences`` of a part's configuration from that of the part before; none in the first."""
+    """Describes the ``differences`` of a part's configuration from the previous part; none for the first part."""
     if part < 2:
         return []
     paths = [folder.path / part_name("config.yaml", number) for number in (part - 1, part)]
@@ -55,7 +55,7 @@ def describe_differences(folder: RunFolder, part: int) -> list[str]:
 
 
 def _with_named_chain(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with its list of augmentations by name and, from the second of a name on, occurrence."""
+    """Converts the list of augmentations to a dictionary by name and, for repeated names, occurrence."""
     data = config.get("data")
     chain = data.get("augmentations") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(chain, list) or not chain:

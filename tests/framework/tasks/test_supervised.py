@@ -61,7 +61,7 @@ def test_parameters_without_a_shape_are_refused(digits_zoo: Path, tmp_path: Path
             super().__init__(spec, out_dim, hidden=8)
             self.more = torch.nn.LazyLinear(3)
 
-    message = r"SupervisedTask: backbone.more.weight, backbone.more.bias have no shape .* nn.Linear in the place of"
+    message = r"SupervisedTask: backbone.more.weight, backbone.more.bias have no shape .* nn.Linear instead of"
     with pytest.raises(ConfigError, match=message):
         trainer(tmp_path, epochs=1).fit(SupervisedTask(Lazy), datamodule=ZooDataModule(str(digits_zoo)))
 
