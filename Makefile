@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-oldest test-long lint docs bench clean
+.PHONY: quickstart ssl-demo test test-oldest coverage test-long lint docs bench clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -47,6 +47,10 @@ test: .venv/installed
 test-oldest: .venv-oldest/installed
 	.venv-oldest/bin/pytest -q -n 2 --dist worksteal -W ignore::DeprecationWarning
 
+# lines that the tests' own processes run; commands in processes that they start do not count
+coverage: .venv/installed
+	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-fail-under=96
+
 test-long: .venv/installed
 	$(BIN)/pytest -q -m long
 
@@ -79,4 +83,4 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/scaling.py
 
 clean:
-	rm -rf .venv .venv-docs .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-oldest .coverage build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -30,6 +30,7 @@ DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0", "ruff"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
+    "pytest-cov>=7",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "ruff",
