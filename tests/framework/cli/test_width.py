@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from weightspace.augment import list_augmentations
-from weightspace.cli import augmentations, zoo
+from weightspace.cli import augmentation_page, zoo
 from weightspace.cli.main import main
 from weightspace.text import PlainConsole
 
 
 @pytest.fixture(autouse=True)
 def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (augmentations, zoo):
+    for module in (augmentation_page, zoo):
         monkeypatch.setattr(module, "console", PlainConsole(width=80))
 
 
