@@ -35,7 +35,7 @@ class Backbone(nn.Module, ABC):
         spec: architecture of the networks.
         out_dim: length of the result, >= 1.
         normaliser: scales the parameters; its statistics are buffers, saved with the weights. None: the subclass
-                normalises its input itself and overrides ``fit_normaliser``.
+            normalises its input itself and overrides ``fit_normaliser``.
 
     Raises:
         ConfigError: ``out_dim`` is out of range.

@@ -51,7 +51,7 @@ def backbone_factory(given: Any, title: str = "backbone") -> BackboneFactory:
 
     Args:
         given: a class derived from Backbone, the result of its ``partial``, a function (spec, out_dim) -> Backbone, or
-                a backbone.
+            a backbone.
             title: name of the argument in messages.
 
     Raises:

@@ -42,14 +42,14 @@ class ZooDataModule(pl.LightningDataModule):
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
         internal_test: hold out the last view of every training object as a second test set (seen object, unseen view).
         positives: None, or the kind of positive pairs for contrastive training: "augment" (a network and itself),
-                "views" (two neural views of an object), "both" (either, at random). The two networks of a pair are
-                augmented independently. An epoch then visits every object once, and validation batches are pairs, too.
+            "views" (two neural views of an object), "both" (either, at random). The two networks of a pair are
+            augmented independently. An epoch then visits every object once, and validation batches are pairs, too.
         augmentations: names, {name: {parameter: value}}, or instances, in order.
         seed: seed of the order of batches, the augmentations and the label subset, >= 0. None: the seed of the run
-                (``seed_everything``) on the command line, 0 in Python.
+            (``seed_everything``) on the command line, 0 in Python.
         num_workers: loader processes; 0 is fastest for zoos in memory.
         memory_gb: largest size in gigabytes up to which the parameters of a split are copied to memory, >= 0; larger
-                splits are read batch by batch from the zoo's files.
+            splits are read batch by batch from the zoo's files.
 
     Raises:
         ConfigError: a value is out of range.

@@ -46,7 +46,7 @@ class Fitter(ABC):
 
     Class attributes:
         recipe_fields: the fields of a recipe that affect the result. Only these are kept in a zoo's provenance; other
-                fields that were asked for raise an error.
+            fields that were asked for raise an error.
 
     Attributes:
         recipe, spec: how networks are fitted, and their architecture.

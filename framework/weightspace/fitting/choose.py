@@ -65,7 +65,7 @@ def choose_fitter(
 
     Raises:
         ConfigError: the mode is unknown or not available for these objects, the recipe is for other objects, or no
-                fitter supports the objects.
+            fitter supports the objects.
             RecipeError: the recipe sets a field that the fitter does not use, or the mode is "compiled" and there is no
                 working compiler.
     """

@@ -26,7 +26,7 @@ class ClassifierFitter(Fitter):
 
     Args:
         recipe: architecture, initialisation, steps, betas and epsilon; the learning rate and the other hyperparameters
-                come from the objects.
+            come from the objects.
             spec: architecture of the networks.
             device: device on which they are trained.
     """

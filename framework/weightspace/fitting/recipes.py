@@ -63,7 +63,7 @@ class Recipe:
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
         value_range: what the object's values in [0, 1] are mapped to.
         given: names of the fields that were set explicitly; None: those that differ from their defaults. A fitter
-                refuses those that it does not use, see ``Fitter``.
+            refuses those that it does not use, see ``Fitter``.
 
     Raises:
         RecipeError: a value is out of range; the message names the field.

@@ -44,7 +44,7 @@ def fit_zoo(
 
     Args:
         source: name of the source: digits, fashion-mnist, idx, cifar10, cifar100, images, shapes, meshes, classifiers,
-                or one of a plugin; in Python also a source object.
+            or one of a plugin; in Python also a source object.
         out: folder of the zoo.
         train: training objects, at least 1.
         val: validation objects, from the source's own validation set if it has one, else from those for training.

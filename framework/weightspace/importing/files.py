@@ -117,7 +117,7 @@ def folder(
     Args:
         root: the folder.
         labels: a CSV with the columns path and label and, optionally, object, view and split; default ``labels.csv`` in
-                the folder, if it exists.
+            the folder, if it exists.
         label_regex: a regular expression for the path, whose first group is the label.
         view_from: location of the view in a path, see ``view_splitter``.
         key: location of the network in each file, see ``read_state_dict``; default the only possible one.

@@ -16,7 +16,7 @@ def view_splitter(pattern: str) -> Callable[[str], tuple[str, str] | None]:
 
     Args:
         pattern: text with ``{view}``, for instance "view_{view}/", that must match at the start of a component of the
-                path; "none": every path is an object of its own.
+            path; "none": every path is an object of its own.
 
     Raises:
         ConfigError: the pattern has no ``{view}``.

@@ -1,4 +1,4 @@
-"""What a backbone is trained for."""
+"""Training tasks: classification, regression, fine-tuning and contrastive pretraining, with losses and metrics."""
 
 from weightspace.tasks.base import Task
 from weightspace.tasks.contrastive import ContrastiveTask

@@ -1,4 +1,4 @@
-"""Accuracy in which every class counts alike."""
+"""Balanced accuracy: the mean of the recalls of the classes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class BalancedAccuracy(MulticlassConfusionMatrix):
-    """Mean of the recalls of the classes that there are networks of.
+    """The mean of the recalls of all classes that have networks.
 
     ``MulticlassAccuracy(average="macro")`` counts a class without networks as 0 as soon as it is predicted once.
 
     Args:
-        num_classes: of the logits.
+        num_classes: number of classes of the logits.
 
     >>> import torch
     >>> metric = BalancedAccuracy(3)
@@ -27,7 +27,7 @@ class BalancedAccuracy(MulticlassConfusionMatrix):
         super().__init__(num_classes, **options)
 
     def compute(self) -> Tensor:
-        """In [0, 1]; 0 before the first network."""
+        """Returns the balanced accuracy in [0, 1]; 0 before the first network."""
         confusion = super().compute()
         counts = confusion.sum(1)
         recalls = confusion.diagonal() / counts.clamp(min=1)

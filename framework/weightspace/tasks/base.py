@@ -1,4 +1,4 @@
-"""What all tasks share: the data that they learn from, the steps, and how they are optimised."""
+"""The base class of tasks: a LightningModule that is built for a zoo, with steps, metrics and optimiser."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.module import ZooModule
 from weightspace.tasks.optim import LRSchedulerCallable, Optimisation, OptimizerCallable, Role
 
-#: What a test set is called in metrics: objects that no training network stores, and unseen views of those that do.
+#: Names of the test sets in metrics: unseen objects, and unseen views of training objects.
 TEST_NAMES = ("test", "internal_test")
-#: What metrics are measured on.
+#: Stages for which there are metrics.
 STAGES = ("train", "val", *TEST_NAMES)
 
 
 class Task(ZooModule):
     """A LightningModule that is built for the zoo of its trainer's data module: a template for tasks.
 
-    A subclass says what its ``head`` predicts and which metric is its ``monitor``, and writes ``loss``. It may write
-    ``metrics``; ``build`` and ``prepare``, where there is more to build than the backbone; and steps of its own.
+    A subclass declares what its ``head`` predicts and which metric is its ``monitor``, and implements ``loss``. It may
+    override ``metrics``; ``build`` and ``prepare``, if it has more modules than the backbone; and the steps.
 
     Args:
-        backbone: class of the network, with its arguments (``DWS.partial(hidden=16)``): the zoo gives it the
-            architecture and the length of its result. Or one that is built already, for this architecture and length:
-            it is trained from the weights that it has, and its normaliser is fitted to the training networks.
-        learning_rate: peak of AdamW's rate, > 0.
-        weight_decay: AdamW's, on matrices only, >= 0.
-        warmup: part of all steps with a rising rate, before the cosine, in [0, 1).
+        backbone: class of the network with its arguments (``DWS.partial(hidden=16)``); architecture and length of the
+            result come from the zoo. Or a backbone that was built for this architecture and length: it is trained from
+            its current weights, and its normaliser is fitted to the training networks.
+            learning_rate: peak learning rate of AdamW, > 0.
+            weight_decay: weight decay of AdamW, for matrices only, >= 0.
+            warmup: fraction of all steps with linear warm-up, before the cosine, in [0, 1).
         compile: run the backbone through ``torch.compile``.
-        optimizer: makes another optimiser, of the parameters, in the place of AdamW.
-        scheduler: makes another schedule, of the optimiser, in the place of warm-up and cosine.
+        optimizer: makes an optimiser from the parameters, instead of AdamW.
+        scheduler: makes a schedule from the optimiser, instead of warm-up and cosine.
         scheduler_interval: whether ``scheduler`` is stepped after each "epoch" or "step".
 
     Class attributes:
         head: kind of target that the model predicts, "class" or "value"; None: it has no head.
-        pairs: whether it learns from pairs of batches, which ``data.positives`` makes.
+        pairs: whether it learns from pairs of batches, see ``data.positives``.
         monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
-        artefact_name: what the file of the trained network is called, without its ending.
+        artefact_name: name of the file of the trained network, without its suffix.
 
     Raises:
-        ConfigError: an argument out of range, of another type, or that another would have ignored.
+        ConfigError: an argument is out of range, of another type, or would be ignored because of another one.
     """
 
     set_by_constructor = "optimisation"
@@ -74,21 +74,21 @@ class Task(ZooModule):
         self.make_backbone = backbone_factory(backbone, f"{type(self).__name__}: backbone")
         self.optimisation = Optimisation(learning_rate, weight_decay, warmup, optimizer, scheduler, scheduler_interval)
         self.compile_backbone = compile
-        #: whether networks whose results are not finite are left out of what is measured; those who name them say so
+        #: whether metrics leave out networks whose results are not finite; set by callbacks that report these networks
         self.leaves_out = False
         self._means = nn.ModuleDict()
         self._metrics = nn.ModuleDict()
 
     def build(self, spec: NetworkSpec) -> None:
-        """Makes the modules for networks of this architecture, from which a checkpoint is read as well.
+        """Builds the modules for networks of this architecture, also when a checkpoint is loaded.
 
-        Default: ``self.backbone``, with a result of length ``out_dim``. Sizes depend on these two and the arguments
-        alone; what depends on the data is set in ``prepare``.
+        Default: ``self.backbone``, with a result of length ``out_dim``. Sizes depend only on these two and the
+        arguments; statistics of the data are set in ``prepare``.
         """
         self.backbone = build_backbone(self.make_backbone, spec, self.out_dim)
 
     def prepare(self, data: ZooDataModule) -> None:
-        """Sets what the modules know of the training networks. Default: the statistics of the backbone's normaliser."""
+        """Sets statistics of the training networks in the modules. Default: those of the backbone's normaliser."""
         self.backbone.fit_normaliser(data.training_batch())
 
     def _make(self, data: ZooDataModule) -> None:
@@ -97,7 +97,9 @@ class Task(ZooModule):
             self.backbone.compile()
 
     def metrics(self, stage: str) -> dict[str, Metric]:
-        """New metrics by name, which are updated with what ``compared`` gives, and logged as "stage/name".
+        """Makes the metrics of a stage by name; they are updated with what ``compared`` returns.
+
+        They are logged as "stage/name".
 
         Args:
             stage: "train" (with augmentations), "val", "test" or "internal_test".
@@ -105,34 +107,34 @@ class Task(ZooModule):
         return {}
 
     def loss(self, results: Tensor, batch: WeightBatch) -> Tensor:
-        """What training minimises: the mean over a batch, whose targets may be mixed, by MixUp for instance.
+        """The loss that training minimises, as a mean over a batch, whose targets may be mixed, for instance by MixUp.
 
         Args:
-            results: of ``self(batch)``: (B, K) logits, or (B, T) numbers.
-            batch: which has the targets.
+            results: results of ``self(batch)``: (B, K) logits, or (B, T) numbers.
+            batch: the networks with their targets.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say what it minimises: write loss(results, batch)")
+        raise NotImplementedError(f"{type(self).__name__} has no loss: implement loss(results, batch)")
 
     def role(self, name: str) -> Role:
-        """What the optimiser calls the group of the parameter of this name, and its part of the learning rate."""
+        """The optimiser group of the parameter of this name, and the factor of its learning rate."""
         return "", 1.0
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
+        """Raises ConfigError if the task cannot learn from the data, before anything is built or written."""
         super().check(data, trainer)
         if trainer.max_epochs == -1 and trainer.max_steps == -1 and self.optimisation.scheduler is None:
             raise ConfigError(
-                "trainer.max_epochs -1 trains without an end, but the learning rate falls over a known number of "
-                "steps: give trainer.max_epochs or trainer.max_steps; trainer.max_time may end the run before"
+                "trainer.max_epochs -1 trains without an end, but the learning rate schedule needs the number of "
+                "steps: give trainer.max_epochs or trainer.max_steps; trainer.max_time may end the run earlier"
             )
 
     def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, out_dim), the backbone's result."""
+        """Returns the backbone's result (B, out_dim)."""
         results: Tensor = self.backbone(batch)
         return results
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Loss and metrics of one batch."""
+        """Computes the loss of a training batch and logs its metrics."""
         results = self(batch)
         loss = self.loss(results, batch)
         self.log_training_loss(loss, len(batch))
@@ -140,15 +142,15 @@ class Task(ZooModule):
         return loss * share(len(batch), loss)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Loss and metrics of one batch of validation networks."""
+        """Logs loss and metrics of a validation batch."""
         self._evaluate("val", batch)
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Loss and metrics of one batch of the external or internal test."""
+        """Logs loss and metrics of a batch of the external or internal test."""
         self._evaluate(TEST_NAMES[dataloader_idx], batch)
 
     def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Any]:
-        """Object, view and result of each network: class probabilities, or numbers."""
+        """Returns object, view and result (class probabilities or numbers) of each network."""
         results = self(batch)
         result = {"probability": results.softmax(1)} if self.head == "class" else {"prediction": results}
         return {"object": batch.objects, "view": batch.views, **result}
@@ -159,7 +161,7 @@ class Task(ZooModule):
         self.measure(stage, results, batch)
 
     def measured(self, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:
-        """Results of those networks of a batch that are measured, and the batch of these: for validation and test."""
+        """Returns results and batch without the networks that are left out of validation and test."""
         results: Tensor = self(batch)
         if not self.leaves_out:
             return results, batch
@@ -167,7 +169,7 @@ class Task(ZooModule):
         return results[finite], batch.select(finite)
 
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
-        """Updates and logs the metrics of a stage."""
+        """Updates and logs the metrics of a stage with a batch."""
         monitor = getattr(self, "monitor", None)
         for name, metric in self.metrics_of(stage).items():
             if len(batch):
@@ -176,46 +178,46 @@ class Task(ZooModule):
                      add_dataloader_idx=False)  # fmt: skip
 
     def metrics_of(self, *stages: str) -> dict[str, Metric]:
-        """The metrics of these stages, by the names under which they are logged."""
+        """The metrics of the given stages, by the names under which they are logged."""
         own = tuple(f"{stage}/" for stage in stages)
         return {name: cast(Metric, metric) for name, metric in self._metrics.items() if name.startswith(own)}
 
     def build_metrics(self) -> None:
-        """Makes the metrics; with one class there are none: it waits for a checkpoint that has learned more."""
+        """Builds the metrics. With one class there are none, since such a task needs a checkpoint with more classes."""
         stages = STAGES if self.head != "class" or self.out_dim > 1 else ()
         made = {f"{stage}/{name}": metric for stage in stages for name, metric in self.metrics(stage).items()}
         self._metrics = nn.ModuleDict(made)
 
     def configure_model(self) -> None:
-        """Builds the modules, see ``ZooModule``; what an epoch that was cut short has left does not count."""
+        """Builds the modules, see ``ZooModule``, and resets metrics that an interrupted epoch may have left."""
         self._means = nn.ModuleDict()
         super().configure_model()
 
     def reset(self, *stages: str) -> None:
-        """Counts from zero in these stages."""
+        """Resets the metrics of the given stages."""
         for metric in self.metrics_of(*stages).values():
             metric.reset()
 
     def on_validation_epoch_start(self) -> None:
-        """Counts from zero."""
+        """Resets the metrics of validation."""
         self.reset("val")
 
     def on_test_epoch_start(self) -> None:
-        """Counts from zero."""
+        """Resets the metrics of the tests."""
         self.reset(*TEST_NAMES)
 
     def log_means(
         self, means: dict[str, Tensor], count: int, prog_bar: bool = False, add_dataloader_idx: bool = True
     ) -> None:
-        """Logs means over a batch's networks, as means over the networks of all processes and of the epoch.
+        """Logs means over the networks of a batch, combined to means over all networks of the epoch and all processes.
 
         Args:
-            means: by name, of this process's part of the batch.
-            count: of the networks in it.
-            prog_bar: whether to show them while training.
-            add_dataloader_idx: whether Lightning numbers the names, where there are several loaders.
+            means: means by name over this process's part of the batch.
+            count: number of networks in this part.
+            prog_bar: whether the progress bar shows them.
+            add_dataloader_idx: whether Lightning numbers the names if there are several loaders.
         """
-        # Lightning, left to itself, averages the counts of the processes and rounds the average down
+        # by default, Lightning averages the counts of the processes and rounds down
         for name, mean in means.items():
             if name not in self._means:
                 self._means[name] = WeightedMean(mean.dtype).to(mean.device)
@@ -225,17 +227,17 @@ class Task(ZooModule):
                      add_dataloader_idx=add_dataloader_idx, metric_attribute=f"_means.{name}")  # fmt: skip
 
     def log_training_loss(self, loss: Tensor, count: int) -> None:
-        """Logs ``train/loss``, the mean over the epoch's networks, and ``train/loss_step``, this process's of the step.
+        """Logs ``train/loss``, the mean over the epoch, and ``train/loss_step``, that of this process in this step.
 
         Args:
             loss: mean over this process's part of the batch.
-            count: of the networks in it.
+            count: number of networks in this part.
         """
         self.log_means({"train/loss": loss}, count, prog_bar=True)
         self.log("train/loss_step", loss, on_step=True, on_epoch=False, batch_size=count, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine over all steps of the run, or what was given in their places."""
+        """AdamW with warm-up and cosine over all steps of the run, or the given optimiser and schedule."""
 
         def steps() -> int:
             return int(self.trainer.estimated_stepping_batches)

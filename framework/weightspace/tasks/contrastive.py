@@ -1,4 +1,4 @@
-"""SimCLR-style pretraining: two views of a network are to be close, those of different networks apart."""
+"""Contrastive pretraining in the style of SimCLR."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ NORMS = ("layer", "batch", "none")
 class ContrastiveTask(Task):
     """Trains an encoder with NT-Xent (Chen et al., SimCLR, arXiv 2002.05709), without labels.
 
-    The pairs come from the data module: ``data.positives`` and the augmentations decide what is to be equal. Logs, of
-    training and validation, ``loss`` and what becomes of the embeddings: ``positive_distance`` and ``uniformity``
-    (Wang and Isola, arXiv 2005.10242) and ``embedding_std``, which is 1 on the whole sphere and 0 where they collapse.
+    The pairs come from the data module: ``data.positives`` and the augmentations determine the invariances. Logs, for
+    training and validation, ``loss`` and measures of the embeddings: ``positive_distance`` and ``uniformity`` (Wang and
+    Isola, arXiv 2005.10242) and ``embedding_std``, which is 1 for uniform embeddings on the sphere and 0 at collapse.
 
     Args:
-        backbone: class of the encoder, with its arguments; the zoo gives it the architecture.
+        backbone: class of the encoder with its arguments; the architecture comes from the zoo.
         embedding: length of the encoder's result, >= 1.
-        projection: length of what the loss sees, >= 1.
+        projection: length of the projections that the loss compares, >= 1.
         hidden: width of the projector's hidden layers, >= 1.
-        layers: linear layers of the projector, 2 or 3.
-        norm: of the projector: "layer" (for each network by itself), "batch", or "none".
-        temperature: > 0.
-        options: of every ``Task``: optimiser, schedule, ``compile``.
+        layers: number of linear layers of the projector, 2 or 3.
+        norm: norm of the projector: "layer" (independent of the batch), "batch", or "none".
+        temperature: temperature of NT-Xent, > 0.
+        options: arguments of ``Task``: optimiser, schedule, ``compile``.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value is out of range.
     """
 
     pairs = True
@@ -77,18 +77,18 @@ class ContrastiveTask(Task):
     def build(self, spec: NetworkSpec) -> None:
         """Builds encoder and projector."""
         super().build(spec)
-        # here, and not in the constructor: in several processes Lightning seeds once more in between
+        # not in the constructor: with several processes, Lightning seeds again in between
         self.projector = _projector(self.widths, self.norm)
         if self.norm == "batch" and has_trainer(self) and self.trainer.world_size > 1:
             self.projector = nn.SyncBatchNorm.convert_sync_batchnorm(self.projector)
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the data has no pairs, a batch no negatives, or its statistics cannot be shared."""
+        """Raises ConfigError if there are no pairs, no negatives in a batch, or batch norm cannot be synchronised."""
         super().check(data, trainer)
         if data.positives != "views" and not any(a.changes_networks for a in data.chain.augmentations):
             raise ConfigError(
                 f"data.positives {data.positives} makes pairs of a network and itself, and data.augmentations has "
-                "nothing that changes networks (with p > 0): both would be the same. Add augmentations, or take "
+                "nothing that changes networks (with p > 0): both would be equal. Add augmentations, or take "
                 "positives: views"
             )
         if data.batch_size < 2:
@@ -109,24 +109,24 @@ class ContrastiveTask(Task):
             )
 
     def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
-        """NT-Xent of one batch of pairs."""
+        """Computes NT-Xent of a batch of pairs and logs the measures of its embeddings."""
         loss, own, measures, count = self._measure(batch)
         self.log_training_loss(own, count)
         self.log_means({f"train/{name}": value for name, value in measures.items()}, count)
         return loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
-        """The same of validation networks, whose augmentations are drawn alike in every epoch."""
+        """Logs loss and measures of a batch of validation pairs, whose augmentations are the same in every epoch."""
         _, own, measures, count = self._measure(batch)
         self.log_means({"val/loss": own}, count, prog_bar=True)
         self.log_means({f"val/{name}": value for name, value in measures.items()}, count)
 
     def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, Tensor, dict[str, Tensor], int]:
-        """The loss, the mean of this process's own networks, what becomes of their embeddings, and how many pairs."""
+        """Returns the loss, its mean over this process's networks, measures of embeddings, and the number of pairs."""
         embeddings = self(_joined(*batch))
         if self.leaves_out and not self.training:
             finite = embeddings.isfinite().all(1).view(2, -1).all(0)
-            # of no pairs there is no loss: where none is finite, it is not either
+            # without pairs there is no loss: if no pair is finite, the loss is not finite either
             embeddings = embeddings[finite.repeat(2)] if finite.any() else embeddings
         first, second = self.projector(embeddings).chunk(2)
         loss, own = nt_xent_and_own(first, second, self.temperature)
@@ -149,7 +149,7 @@ def _projector(widths: list[int], norm: str) -> nn.Sequential:
 
 
 def _joined(first: WeightBatch, second: WeightBatch) -> WeightBatch:
-    """One batch of both: the encoder runs once."""
+    """Concatenates two batches, so that the encoder runs once."""
     params = torch.cat([first.params, second.params])
     return WeightBatch(
         params, first.spec, objects=_both(first.objects, second.objects), views=_both(first.views, second.views)

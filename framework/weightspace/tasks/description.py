@@ -1,4 +1,4 @@
-"""What a checkpoint says of its task, so that it can be built again without its zoo, and without unpickling."""
+"""Descriptions of tasks in checkpoints, from which a task is built without its zoo and without unpickling."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.spec import NetworkSpec
 
-#: Key of a checkpoint.
+#: Key of the description in a checkpoint.
 KEY = "task"
 _NOT_PLAIN = object()
-#: Arguments without which a task can be built, though not trained.
+#: Arguments that are needed to train a task, but not to build it.
 _OF_TRAINING = ("optimizer", "scheduler")
 
 
 def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Arguments of a call by name, with those defaults that are plain data, and without the first, the object.
+    """Arguments of a constructor call by name, without ``self``, with those defaults that are plain data.
 
     Raises:
         TypeError: the constructor does not take them.
@@ -44,7 +44,7 @@ def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any)
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it; ``_NOT_PLAIN`` for what it has not."""
+    """Converts a value to JSON data; ``_NOT_PLAIN`` if that is not possible."""
     try:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError):
@@ -54,15 +54,15 @@ def _plain(value: Any) -> Any:
 def describe(
     task: object, given: dict[str, Any], backbone: Backbone | None, spec: NetworkSpec | None
 ) -> dict[str, Any]:
-    """Class and arguments of a task and of its backbone, and the architecture of its networks, as plain data.
+    """Describes a task as plain data: class and arguments of the task and its backbone, and the architecture.
 
-    Arguments that are no plain data (functions, optimisers) are named alone, as "omitted".
+    Of arguments that are not plain data (functions, optimisers) only the names are kept, as "omitted".
 
     Args:
-        task: of which the class is taken.
-        given: its arguments, by name.
-        backbone: what the argument of this name has made.
-        spec: of the networks that it was built for.
+        task: the task.
+        given: its arguments by name.
+        backbone: the backbone that was built from the argument of this name.
+        spec: architecture of the networks for which it was built.
     """
     plain = {name: _plain(value) for name, value in given.items()}
     arguments = {name: value for name, value in plain.items() if value is not _NOT_PLAIN}
@@ -78,14 +78,14 @@ def describe(
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint says of its task.
+    """The description of a task in a checkpoint.
 
     Attributes:
-        checkpoint: all that it holds.
+        checkpoint: contents of the checkpoint.
         cls: class of the task.
-        arguments: of its constructor.
-        spec: architecture of the networks that it was built for.
-        target: what its head has learned.
+        arguments: arguments of its constructor.
+        spec: architecture of the networks for which it was built.
+        target: target of its head.
     """
 
     checkpoint: dict[str, Any]
@@ -96,23 +96,23 @@ class Saved:
 
     @classmethod
     def read(cls, kind: type, path: Any, device: Any, given: dict[str, Any]) -> Saved:
-        """Reads a checkpoint.
+        """Reads a checkpoint and the description of its task.
 
         Args:
-            kind: the class that is expected, or one that it is derived from.
+            kind: the expected class, or a base class of it.
             path: file or address of the checkpoint.
-            device: where the weights are to be.
-            given: arguments in the place of those that were saved.
+            device: device of the weights.
+            given: arguments that replace saved ones.
 
         Raises:
-            ConfigError: it cannot be read, is of another class, or needs an argument that it does not hold.
+            ConfigError: the checkpoint cannot be read, belongs to another class, or lacks an argument.
         """
         checkpoint = read_checkpoint(path, device)
         described = checkpoint.get(KEY)
         if not isinstance(described, dict) or "spec" not in described:
             raise ConfigError(
-                f"{path} does not say which task it is of, as checkpoints of earlier versions: give it to a trainer "
-                "with the task (ckpt_path), or load the backbone's file that its run has left"
+                f"{path} does not describe its task, like checkpoints of earlier versions: give it to a trainer "
+                "with the task (ckpt_path), or load the file of the backbone in the folder of its run"
             )
         target = checkpoint.get("target")
         return cls(
@@ -125,16 +125,16 @@ class Saved:
 
 
 def omitted_arguments(path: Any) -> list[str]:
-    """Names of the arguments that a checkpoint does not hold, and without which its task cannot be built."""
+    """Names of the arguments that a checkpoint lacks, and without which its task cannot be built."""
     return [name for name in read_checkpoint(path)[KEY]["omitted"] if name not in _OF_TRAINING]
 
 
 def load_weights(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool) -> None:
-    """Takes the weights, in the precision in which they were trained.
+    """Loads weights into a task, in the precision in which they were trained.
 
     Raises:
-        RuntimeError: they are not those that the task has, by name and shape.
-        SpecError: they are of another backbone.
+        RuntimeError: names or shapes of the weights differ from those of the task.
+        SpecError: the weights belong to another backbone.
     """
     floats = [tensor.dtype for tensor in weights.values() if tensor.is_floating_point()]
     if floats:
@@ -143,14 +143,14 @@ def load_weights(task: nn.Module, weights: dict[str, torch.Tensor], strict: bool
 
 
 def _found_class(kind: type, saved: str, path: Any) -> type:
-    """The class of this name among the expected one and those derived from it: a file imports nothing."""
+    """Finds the class of this name among the expected one and its subclasses, since a file imports nothing."""
     classes = [kind, *_derived(kind)]
     name = saved.rpartition(".")[2]
     found = [cls for cls in classes if dotted(cls) == saved] or [cls for cls in classes if cls.__name__ == name]
     if not found:
         raise ConfigError(
-            f"{path} is of a {name}, and {kind.__name__} was expected: {name}.load_from_checkpoint loads it, once its "
-            f"class ({saved}) has been imported"
+            f"{path} is of a {name}, but {kind.__name__} was expected: import its class ({saved}) and call "
+            f"{name}.load_from_checkpoint"
         )
     return found[0]
 
@@ -169,7 +169,7 @@ def _arguments(described: dict[str, Any], given: dict[str, Any], path: Any) -> d
             arguments.setdefault(name, partial(_refuse_training, name, str(path)))
         elif name not in given:
             raise ConfigError(
-                f"{path} does not hold the argument {name}, which is no plain data: give it, "
+                f"{path} does not contain the argument {name}, which is not plain data: give it, "
                 f"load_from_checkpoint(path, {name}=...)"
             )
     return arguments
@@ -177,5 +177,5 @@ def _arguments(described: dict[str, Any], given: dict[str, Any], path: Any) -> d
 
 def _refuse_training(name: str, path: str, *_: Any) -> NoReturn:
     raise ConfigError(
-        f"the {name} with which {path} was trained is not in it: to go on, load_from_checkpoint(path, {name}=...)"
+        f"the {name} with which {path} was trained is not in it: to resume, load_from_checkpoint(path, {name}=...)"
     )

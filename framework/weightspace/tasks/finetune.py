@@ -1,4 +1,4 @@
-"""Classification on top of a pretrained encoder, and its twin from scratch."""
+"""Classification with a pretrained encoder, or with the same network trained from scratch."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ MODES = ("full", "frozen", "linear")
 
 
 class FineTuneTask(SupervisedTask):
-    """An encoder and a classifier on its embedding. Without ``encoder`` the same network, trained from scratch.
+    """Trains an encoder and a classifier on its embedding; without ``encoder``, the same network from scratch.
 
-    Modes: "full" trains both, the pretrained encoder with a lower rate; "frozen" trains a perceptron on the embedding,
-    "linear" a linear map: no weight, buffer or statistic of the encoder changes.
+    Mode "full" trains both, a pretrained encoder with a lower learning rate. "frozen" trains only a perceptron on the
+    embedding, and "linear" only a linear layer: no weight, buffer or statistic of the encoder changes.
 
     Args:
-        backbone: class of the encoder, with its arguments: those of pretraining.
-        encoder: path of ``encoder.safetensors``, or of a run's folder, of which the best epoch is taken; None: from
-            scratch, which only the mode "full" can be.
-        embedding: length of the encoder's result: that of pretraining.
+        backbone: class of the encoder with its arguments, as in pretraining.
+        encoder: path of ``encoder.safetensors``, or of a run's folder, whose best epoch is used; None: train from
+            scratch, which requires mode "full".
+        embedding: length of the encoder's result, as in pretraining.
         mode: "full", "frozen" or "linear".
-        encoder_rate: rate of a pretrained encoder as a part of ``learning_rate``, in (0, 1].
-        options: of ``SupervisedTask``: optimiser, schedule, ``label_smoothing``, ``compile``.
+        encoder_rate: learning rate of a pretrained encoder as a fraction of ``learning_rate``, in (0, 1].
+        options: arguments of ``SupervisedTask``: optimiser, schedule, ``label_smoothing``, ``compile``.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value is out of range.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class FineTuneTask(SupervisedTask):
         self.encoder_rate = encoder_rate if encoder is not None else 1.0
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the encoder is of other networks, another class or other arguments."""
+        """Raises ConfigError if the encoder is for other networks, of another class or has other arguments."""
         super().check(data, trainer)
         if self.path is not None:
             load_weights(self.path, build_backbone(self.make_encoder, data.spec, self.embedding))
 
     def prepare(self, data: ZooDataModule) -> None:
-        """Puts the pretrained weights into the encoder, or sets its statistics."""
+        """Loads the pretrained weights into the encoder, or else sets its statistics."""
         if self.path is None:
             super().prepare(data)
         else:
@@ -80,9 +80,9 @@ class FineTuneTask(SupervisedTask):
 
     @property
     def encoder(self) -> Backbone:
-        """The encoder, without the classifier."""
+        """The encoder without the classifier."""
         return cast(EncoderClassifier, self.backbone).encoder
 
     def role(self, name: str) -> Role:
-        """The pretrained encoder's rate is lower."""
+        """Gives the pretrained encoder a group with a lower learning rate."""
         return ("encoder", self.encoder_rate) if name.startswith("backbone.encoder.") else ("", 1.0)

@@ -1,4 +1,4 @@
-"""What a task with a head compares: results and targets, of classes or of numbers; and from which data it can learn."""
+"""Comparing results with targets, and checking that a task can learn from the data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from weightspace.errors import ConfigError
 
 
 def targets_of(batch: WeightBatch) -> Tensor:
-    """The targets of a batch that a data module serves."""
+    """The targets of a batch of a data module, which always has targets."""
     assert batch.targets is not None, "the zoo store always has targets"
     return batch.targets
 
 
 def compared(results: Tensor, batch: WeightBatch) -> tuple[Tensor, Tensor]:
-    """Results and targets as metrics take them.
+    """Converts results and targets to the form that metrics expect.
 
     Returns:
-        (B, K) logits and (B,) classes, the likelier one where targets are mixed; or predictions and targets, (B, T) in
-        one precision, and (B,) where there is one target.
+        (B, K) logits and (B,) classes, the likeliest one if targets are mixed; or predictions and targets of one
+        precision, (B, T), or (B,) if there is one target.
     """
     targets = targets_of(batch)
     if batch.num_classes is not None:
@@ -30,12 +30,12 @@ def compared(results: Tensor, batch: WeightBatch) -> tuple[Tensor, Tensor]:
 
 
 def check_learnable(data: ZooDataModule, task: str, head: str | None, pairs: bool) -> None:
-    """Raises ConfigError where the data has pairs and the task takes none, or the reverse, or another kind of target.
+    """Raises ConfigError if only one of data and task uses pairs, or the target is of another kind.
 
     Args:
-        data: of the zoo.
-        task: the task's name, for messages.
-        head: "class", "value" or None: what it predicts.
+        data: the data module.
+        task: name of the task, for messages.
+        head: kind of target that it predicts, "class", "value" or None.
         pairs: whether it learns from pairs.
     """
     if pairs and data.positives is None:
@@ -49,7 +49,7 @@ def check_learnable(data: ZooDataModule, task: str, head: str | None, pairs: boo
 
 
 def check_classes(data: ZooDataModule, task: str) -> None:
-    """Raises ConfigError where the data serves one class, which there is nothing to tell from."""
+    """Raises ConfigError if the data has only one class, so that there is nothing to distinguish."""
     if data.class_names is not None and len(data.class_names) < 2:
         raise ConfigError(
             f"{task} needs two classes or more, and {data.zoo.path} has one, {data.class_names[0]!r}"

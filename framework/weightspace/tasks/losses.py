@@ -1,4 +1,4 @@
-"""Losses of contrastive training, and measures of what it makes of the embeddings."""
+"""The contrastive loss NT-Xent, and measures of the quality of embeddings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from weightspace.distributed import gather, world_size
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross-entropy (Chen et al., SimCLR, arXiv 2002.05709, equation 1).
 
-    Row i of ``first`` and of ``second`` are a positive pair; the other rows, of both and of all processes, are the
-    negatives. The mean over all rows of both is returned, or in several processes this one's share of it: the mean over
-    processes is the loss of the whole batch, and so are its gradients, averaged as DDP does.
+    Rows i of ``first`` and ``second`` are a positive pair; all other rows of both, in all processes, are negatives.
+    Returns the mean over all rows, or with several processes this one's share: the mean of the shares is the loss of
+    the global batch, and the mean of their gradients, which DDP computes, is its gradient.
 
     Args:
         first, second: (n, D) embeddings, normalised here; n may differ between processes.
         temperature: > 0; cosines are divided by it.
 
     Raises:
-        ConfigError: a temperature that is not positive.
+        ConfigError: the temperature is not positive.
 
     >>> x = torch.eye(2)
     >>> round(float(nt_xent(x, x, 1.0)), 4)  # cosine 1 with the positive, 0 with both negatives
@@ -34,7 +34,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """``nt_xent``, and the mean over this process's own rows: the same in one process.
+    """Returns ``nt_xent`` and the mean of the loss over this process's own rows, which are equal in one process.
 
     Args:
         first, second, temperature: see ``nt_xent``.
@@ -53,7 +53,7 @@ def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[
 
 
 def positive_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Mean squared distance of the two rows of a pair, in 0..4 (Wang and Isola, arXiv 2005.10242).
+    """Mean squared distance between the rows of positive pairs, in [0, 4] (Wang and Isola, arXiv 2005.10242).
 
     Args:
         first, second: (n, D) embeddings, normalised here.
@@ -62,7 +62,7 @@ def positive_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def uniformity(embeddings: Tensor) -> Tensor:
-    """Log of the mean of exp(-2 d^2) over pairs of rows: 0 where all are equal, -4 where they fill a large sphere.
+    """Log of the mean of exp(-2 d^2) over pairs of rows: 0 if all are equal, about -4 if uniform on the sphere.
 
     From Wang and Isola (arXiv 2005.10242).
 
@@ -76,7 +76,7 @@ def uniformity(embeddings: Tensor) -> Tensor:
 
 
 def embedding_std(embeddings: Tensor) -> Tensor:
-    """Standard deviation of the coordinates of normalised rows, times sqrt(D): 1 on the whole sphere, 0 at collapse.
+    """Standard deviation of coordinates of normalised rows times sqrt(D): 1 if uniform on the sphere, 0 at collapse.
 
     Args:
         embeddings: (n, D), normalised here.

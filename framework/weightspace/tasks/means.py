@@ -1,4 +1,4 @@
-"""Means over networks, which the processes of a run share once an epoch."""
+"""Means over networks that are synchronised between processes once per epoch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torchmetrics import Metric
 
 
 class WeightedMean(Metric):
-    """The mean of batches' means, weighted by their networks: over an epoch, and over all processes.
+    """The mean of batch means over an epoch and all processes, weighted by the numbers of networks.
 
-    An update waits for nothing: no other process, no device. In half precision it counts in float32.
+    An update waits for neither other processes nor the device. Half-precision means are accumulated in float32.
 
     Args:
-        dtype: of the means.
+        dtype: dtype of the means.
 
     >>> mean = WeightedMean()
     >>> mean.update(torch.tensor(1.0), 3)
@@ -33,12 +33,12 @@ class WeightedMean(Metric):
             self.add_state(name, torch.zeros((), dtype=exact), "sum")
 
     def update(self, mean: Tensor, count: int) -> None:
-        """Adds the mean of so many networks; that of none, which is NaN, adds nothing."""
+        """Adds the mean of ``count`` networks; the mean of none, which is NaN, is ignored."""
         if not count:
             return
         self.total += mean.detach() * count
         self.count += count
 
     def compute(self) -> Tensor:
-        """The mean; NaN where there were no networks."""
+        """Returns the mean; NaN if there were no networks."""
         return self.total / self.count

@@ -1,4 +1,4 @@
-"""A LightningModule that is built for a zoo, and again from its checkpoints."""
+"""A LightningModule that is built for the networks of a zoo and can be restored from checkpoints without it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from weightspace.tasks.learned import check_classes, check_learnable
 
 
 class ZooModule(pl.LightningModule, ABC):
-    """The part of a ``Task`` that knows its data: when it is built, which classes it has learned, how it is restored.
+    """The part of a ``Task`` that handles its data: building the modules, numbering classes, and checkpoints.
 
-    Checkpoints hold the names that a head has learned, and wherever the model meets other data (test, validation,
-    prediction, going on), classes are compared by their names: the data module serves the model's numbers, and classes
-    that the model does not know are refused.
+    Checkpoints contain the names of the classes that a head has learned. Whenever a model is used with data (test,
+    validation, prediction, resuming), classes are matched by name: the data module uses the model's numbers, and
+    classes that the model does not know raise an error.
     """
 
     head: ClassVar[Literal["class", "value"] | None] = None
@@ -33,7 +33,7 @@ class ZooModule(pl.LightningModule, ABC):
     _arguments: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Keeps the arguments, so that a checkpoint can say what it is of."""
+        """Keeps the arguments for the description in checkpoints."""
         self = super().__new__(cls)
         if args or kwargs:  # a copy is made without
             object.__setattr__(self, "_arguments", given_arguments(cls.__init__, self, *args, **kwargs))
@@ -41,36 +41,36 @@ class ZooModule(pl.LightningModule, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        #: what the head has learned, once it is built
+        #: target of the head, once it is built
         self.learned: Target | None = None
-        #: architecture of the networks that it was built for
+        #: architecture of the networks for which it was built
         self.built_for: NetworkSpec | None = None
         self._made = False
-        #: whether it is in evaluation mode since it was loaded, which a trainer would leave it in
+        #: whether loading has set evaluation mode, in which a trainer would leave it
         self._restored = False
 
     @abstractmethod
     def build(self, spec: NetworkSpec) -> None:
-        """Makes the modules for networks of this architecture."""
+        """Builds the modules for networks of this architecture."""
 
     @abstractmethod
     def prepare(self, data: ZooDataModule) -> None:
-        """Sets what the modules know of the training networks."""
+        """Sets statistics of the training networks in the modules."""
 
     @abstractmethod
     def build_metrics(self) -> None:
-        """Makes what counts: for a model that has just been built."""
+        """Builds the metrics of a model that has just been built."""
 
     def setup(self, stage: str) -> None:
-        """Has the trainer, which may be that of a script, unpickle no checkpoint."""
+        """Ensures that the trainer, also a plain one, never unpickles a checkpoint."""
         guard(self.trainer)
 
     @property
     def data(self) -> ZooDataModule:
-        """The data module.
+        """The data module of the trainer.
 
         Raises:
-            ConfigError: there is none, or another.
+            ConfigError: there is none, or it is not a ZooDataModule.
         """
         if not self._has_data:
             name = type(self).__name__
@@ -82,21 +82,21 @@ class ZooModule(pl.LightningModule, ABC):
 
     @property
     def _has_data(self) -> bool:
-        """Whether the trainer has a data module of ours, not loaders alone."""
+        """Whether the trainer has a ZooDataModule, not only loaders."""
         return isinstance(cast(Any, self.trainer).datamodule, ZooDataModule)
 
     @property
     def out_dim(self) -> int:
-        """Length of the backbone's result: how many classes or numbers the head has learned."""
+        """Length of the backbone's result: the number of classes or values of the head."""
         return 0 if self.learned is None else len(self.learned.names)
 
     @property
     def class_names(self) -> list[str] | None:
-        """Names of the classes that the head has learned, in the order of its logits; None: it has learned none."""
+        """Names of the classes of the head in the order of its logits; None if it has no classes."""
         return list(self.learned.names) if self.learned is not None and self.learned.kind == "class" else None
 
     def configure_model(self) -> None:
-        """Builds the modules for the zoo of the trainer's data module, once it is known.
+        """Builds the modules for the zoo of the trainer's data module.
 
         Raises:
             ConfigError: the data is not a ZooDataModule, or the task cannot learn from it.
@@ -113,16 +113,16 @@ class ZooModule(pl.LightningModule, ABC):
             self._make(data)
 
     def build_for(self, data: ZooDataModule) -> Self:
-        """Builds the task for the networks of a data module now, and returns it.
+        """Builds the modules for the networks of a data module, before there is a trainer, and returns the task.
 
-        A trainer can then have loaders of one's own, of ``WeightBatch``es with the zoo's numbers of the classes; for
-        instance ``DataLoader(range(len(split)), collate_fn=split.__getitem__)`` with ``split = zoo["train"]``.
+        A trainer can then use your own loaders of ``WeightBatch``es with the class numbers of the zoo, for instance
+        ``DataLoader(range(len(split)), collate_fn=split.__getitem__)`` with ``split = zoo["train"]``.
 
         Args:
-            data: its training networks set the normaliser.
+            data: the data module, whose training networks set the normaliser.
 
         Raises:
-            ConfigError: the task cannot learn from such data.
+            ConfigError: the task cannot learn from this data.
         """
         if not self._made:
             check_learnable(data, type(self).__name__, self.head, self.pairs)
@@ -147,9 +147,9 @@ class ZooModule(pl.LightningModule, ABC):
         check_learnable(data, type(self).__name__, self.head, self.pairs)
 
     def check_target(self, data: ZooDataModule) -> None:
-        """Raises ConfigError where the target that the data serves is nothing to learn, or to be measured by.
+        """Raises ConfigError if the target of the data cannot be learned or evaluated.
 
-        Asked once it is known whether a checkpoint brings the target that its model has learned.
+        Called once it is known whether a checkpoint determines the target.
         """
         if self.head == "class":
             check_classes(data, type(self).__name__)
@@ -158,24 +158,24 @@ class ZooModule(pl.LightningModule, ABC):
         if self._has_data:
             self.check_target(self.data)
 
-    # all of them come after the checkpoint has been read
+    # all of these run after the checkpoint has been read
     on_fit_start = on_validation_start = on_test_start = on_predict_start = _check_served
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: Any, map_location: Any = None, *, strict: bool = True, **arguments: Any
     ) -> Self:
-        """The task that a checkpoint is of, in evaluation mode, built without its zoo; nothing is unpickled.
+        """Loads the task of a checkpoint in evaluation mode, without its zoo and without unpickling.
 
         Args:
-            checkpoint_path: a file that any trainer has written, or its address.
+            checkpoint_path: file or address of a checkpoint, which any trainer may have written.
             map_location: device of the task; None: the CPU.
-            strict: whether the weights must be those that the task has, by name.
-            arguments: of the task, in the place of those that were saved; ``weights_only`` is always true.
+            strict: whether the names of the weights must be exactly those of the task.
+            arguments: arguments of the task that replace saved ones; ``weights_only`` is always true.
 
         Raises:
-            ConfigError: the checkpoint is missing, cut, altered, of another task or of something else, would have to
-                be unpickled, or needs an argument that no file can hold.
+            ConfigError: the checkpoint is missing, truncated, altered, of another task or no checkpoint, would have to
+                be unpickled, or needs an argument that cannot be saved.
         """
         arguments.pop("weights_only", None)
         device = map_location or "cpu"
@@ -192,16 +192,16 @@ class ZooModule(pl.LightningModule, ABC):
         return cast(Self, task.to(device).eval())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what the task is, and what its head has learned: kind and names."""
+        """Adds the description of the task, and kind and names of its target, to a checkpoint."""
         checkpoint[KEY] = describe(self, self._arguments, getattr(self, "encoder", None), self.built_for)
         if self.learned is not None:
             checkpoint["target"] = self.learned.to_json()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Has the data's classes numbered as the checkpoint's model has learned them; those without names are trusted.
+        """Numbers the classes of the data as in the checkpoint; checkpoints without names are trusted.
 
         Raises:
-            ConfigError: the data has classes that it does not know.
+            ConfigError: the data has classes that the checkpoint does not know.
         """
         if self.head is None or "target" not in checkpoint:
             return
@@ -217,7 +217,7 @@ class ZooModule(pl.LightningModule, ABC):
             self._make_again(data)
 
     def _make_again(self, data: ZooDataModule) -> None:
-        """Builds the modules for as many classes as the checkpoint has, which is read after they were built."""
+        """Builds the modules again for the number of classes in the checkpoint, which is read after the first build."""
         if reads_checkpoint_late(self.trainer):
             raise ConfigError(
                 f"the checkpoint has learned {self.learned}, and {data.zoo.path} has not all of them: with "
@@ -229,16 +229,16 @@ class ZooModule(pl.LightningModule, ABC):
 
     @property
     def artefact(self) -> Backbone | None:
-        """What a run leaves as a file of its own: the backbone, with its head; None: nothing that could be one."""
+        """The backbone that a run writes to a file, with its head; None if there is nothing to write."""
         backbone = getattr(self, "backbone", None)
         return backbone if isinstance(backbone, Backbone) else None
 
     @property
     def artefact_target(self) -> dict[str, Any] | None:
-        """What that file says of its result: kind and names of the target."""
+        """Kind and names of the target, for the description in that file."""
         return None if self.learned is None else self.learned.to_json()
 
     @property
     def encoder(self) -> Backbone:
-        """The network that the argument ``backbone`` has made; of a fine-tuned classifier, without the classifier."""
+        """The network built from the argument ``backbone``; for fine-tuning, without the classifier."""
         return self.backbone

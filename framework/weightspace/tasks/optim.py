@@ -1,4 +1,4 @@
-"""The optimiser and schedule of a task: AdamW with warm-up and cosine, or those that are given."""
+"""The optimiser and schedule of a task: AdamW with warm-up and cosine, or user-defined ones."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError
 
-#: Lightning's types of the same names, whose module takes a tenth of a second to import.
+#: As Lightning's types of the same names, which are not imported because that takes a tenth of a second.
 OptimizerCallable = Callable[[Iterable[Any]], Optimizer]
 LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
-#: Group of a parameter ("" is that of most), and its part of the learning rate.
+#: Group of a parameter ("" is the default group), and the factor of its learning rate.
 Role = tuple[str, float]
-#: When a scheduler of one's own is stepped.
+#: When a user-defined scheduler is stepped.
 INTERVALS = ("epoch", "step")
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How parameters are optimised. By default AdamW, linear warm-up, then a cosine to zero at the last step.
+    """Optimiser and schedule; by default AdamW with linear warm-up, then a cosine to zero at the last step.
 
     Args:
-        learning_rate: the peak of AdamW's, > 0.
-        weight_decay: AdamW's, >= 0; biases, norms and other vectors have none.
-        warmup: part of all steps in [0, 1), before the cosine.
-        optimizer: another one in AdamW's place, made from the parameters; with a learning rate of its own.
-        scheduler: another schedule in the place of warm-up and cosine, made from the optimiser.
+        learning_rate: peak learning rate of AdamW, > 0.
+        weight_decay: weight decay of AdamW, >= 0; biases, norms and other vectors have none.
+        warmup: fraction of all steps in [0, 1) before the cosine.
+        optimizer: makes an optimiser, with its own learning rate, from the parameters, instead of AdamW.
+        scheduler: makes a schedule from the optimiser, instead of warm-up and cosine.
         scheduler_interval: whether the ``scheduler`` is stepped after each "epoch" or "step".
 
     Raises:
-        ConfigError: a value out of range, or one that an optimiser or schedule of one's own would ignore.
+        ConfigError: a value is out of range, or would be ignored because of ``optimizer`` or ``scheduler``.
     """
 
     learning_rate: float = 2e-3
@@ -57,11 +57,11 @@ class Optimisation:
             self._refuse_ignored("scheduler", "of the schedule with a cosine", "warmup")
         elif self.scheduler_interval != "epoch":
             raise ConfigError(
-                "scheduler_interval is that of a scheduler, and none is given: warm-up and cosine change with each step"
+                "scheduler_interval has no effect without a scheduler: warm-up and cosine change with each step"
             )
 
     def _refuse_ignored(self, given: str, whose: str, *names: str) -> None:
-        """Refuses values other than the default, which a saved configuration has as well."""
+        """Refuses values other than the default; defaults are accepted because saved configurations contain them."""
         defaults = {field.name: field.default for field in fields(self)}
         ignored = [f"{name} ({getattr(self, name)})" for name in names if getattr(self, name) != defaults[name]]
         if ignored:
@@ -78,17 +78,17 @@ class Optimisation:
         mode: str,
         role: Callable[[str], Role] = lambda _: ("", 1.0),
     ) -> dict[str, Any]:
-        """Optimiser and schedule, in the form that ``configure_optimizers`` returns.
+        """Builds optimiser and schedule in the form that ``configure_optimizers`` returns.
 
         Args:
-            module: whose parameters that need a gradient are optimised.
-            steps: counts those of the whole run, which warm-up and cosine need.
-            monitor: the metric that a ``ReduceLROnPlateau`` without one of its own looks at.
+            module: module whose parameters with gradients are optimised.
+            steps: returns the number of steps of the run, which warm-up and cosine need.
+            monitor: the metric for a ``ReduceLROnPlateau`` without a metric of its own.
             mode: whether "max" or "min" of it is better.
-            role: group and part of the learning rate of a parameter, by its name; the part is the same within a group.
+            role: group and learning-rate factor of a parameter by its name; all parameters of a group have one factor.
 
         Raises:
-            ConfigError: the optimiser or scheduler that was given is none, or would lose the parts.
+            ConfigError: the given optimiser or scheduler is of another type, or would ignore the factors.
         """
         optimiser = self.build_optimiser(module, role)
         if self.scheduler is None:
@@ -100,7 +100,7 @@ class Optimisation:
         return {"optimizer": optimiser, "lr_scheduler": how}
 
     def build_optimiser(self, module: nn.Module, role: Callable[[str], Role]) -> Optimizer:
-        """AdamW, whose groups are named "weights" and "vectors", or the optimiser that is given; see ``configure``."""
+        """Builds AdamW with groups "weights" and "vectors", or the given optimiser; see ``configure``."""
         own = self.optimizer is not None
         members: dict[tuple[Role, bool], list[nn.Parameter]] = {}
         for name, parameter in module.named_parameters():
@@ -124,13 +124,13 @@ class Optimisation:
         if not callable(getattr(schedule, "step", None)) or not hasattr(schedule, "state_dict"):
             raise ConfigError(f"scheduler: expected a learning rate scheduler, found a {type(schedule).__name__}")
         _check_proportions(before, _base_rates(optimiser), type(schedule).__name__)
-        own = getattr(schedule, "monitor", None)  # that of Lightning's ReduceLROnPlateau
+        own = getattr(schedule, "monitor", None)  # only Lightning's ReduceLROnPlateau has one
         if own is None and getattr(schedule, "mode", mode) != mode:
             raise ConfigError(f"{type(schedule).__name__}: of {monitor} {mode} is better, found mode {schedule.mode!r}")
         return {"scheduler": schedule, "interval": self.scheduler_interval, "name": "rate", "monitor": own or monitor}
 
     def factor(self, step: int, steps: int) -> float:
-        """Part of the peak rate at a step.
+        """The factor of the peak learning rate at a step.
 
         >>> optimisation = Optimisation(1e-3, 0.0, 0.5)
         >>> [round(optimisation.factor(step, 4), 2) for step in range(5)]
@@ -143,7 +143,7 @@ class Optimisation:
 
 
 def _own_optimiser(make: OptimizerCallable, members: dict[Role, list[nn.Parameter]]) -> Optimizer:
-    """The optimiser that is given, whose learning rate is multiplied by each group's part of it."""
+    """Builds the given optimiser and multiplies its learning rate by the factor of each group."""
     groups = [{"name": name or "head", "params": parameters} for (name, _), parameters in members.items()]
     optimiser: Any = make(groups if len(groups) > 1 else groups[0]["params"])
     if not isinstance(optimiser, Optimizer):
@@ -155,12 +155,12 @@ def _own_optimiser(make: OptimizerCallable, members: dict[Role, list[nn.Paramete
 
 
 def _base_rates(optimiser: Optimizer) -> list[float]:
-    """Learning rates of the groups, before a schedule."""
+    """Learning rates of the groups before a schedule."""
     return [float(group.get("initial_lr", group.get("lr", 1.0))) for group in optimiser.param_groups]
 
 
 def _check_proportions(before: list[float], after: list[float], schedule: str) -> None:
-    """Raises ConfigError where a schedule gives all groups one rate that had rates of their own."""
+    """Raises ConfigError if a schedule gives one learning rate to groups with different ones."""
     for a, b in zip(after, before, strict=True):
         if abs(a * before[0] - b * after[0]) > 1e-6 * abs(b * after[0]):
             raise ConfigError(
@@ -171,6 +171,6 @@ def _check_proportions(before: list[float], after: list[float], schedule: str) -
 
 
 def _name(optimiser: Optimizer, names: list[str]) -> None:
-    """Names the groups again: a state of before, which has no names, has taken them away."""
+    """Names the groups again, since loading a state of an earlier version, without names, removes them."""
     for group, name in zip(optimiser.param_groups, names, strict=True):
         group["name"] = name

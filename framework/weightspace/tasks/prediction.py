@@ -1,4 +1,4 @@
-"""What a task predicts of networks: classes with their probabilities, or numbers."""
+"""Predictions of a task: classes with their probabilities, or numbers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ KINDS = ("probability", "prediction")
 EXPECTED = (
     'a dict of tensors with "object" (B,), "view" (B,) and "probability" (B, K) of the classes or "prediction" (B, T)'
 )
-#: Networks that a repr lists.
+#: Number of networks that a repr lists.
 LISTED = 5
 
 
 @dataclass(frozen=True, repr=False)
 class Predictions:
-    """What a head says of n networks.
+    """The predictions for n networks.
 
     Attributes:
-        target: kind and names of what it predicts.
+        target: kind and names of the predicted target.
         result: (n, K) probabilities of the classes, or (n, T) numbers, on the CPU.
-        objects, views: (n,) of the networks, or None where they are not known.
+        objects, views: (n,) object and view of each network, or None if unknown.
     """
 
     target: Target
@@ -44,12 +44,12 @@ class Predictions:
 
     @property
     def class_names(self) -> list[str] | None:
-        """Names of the K classes in the order of ``probabilities``; None: of numbers."""
+        """Names of the K classes in the order of ``probabilities``; None if numbers are predicted."""
         return list(self.target.names) if self.target.kind == "class" else None
 
     @property
     def probabilities(self) -> Tensor:
-        """(n, K), of the classes.
+        """(n, K) probabilities of the classes.
 
         Raises:
             ConfigError: the task predicts numbers.
@@ -58,7 +58,7 @@ class Predictions:
 
     @property
     def names(self) -> list[str]:
-        """Name of the likeliest class of each network.
+        """The name of the likeliest class of each network.
 
         Raises:
             ConfigError: the task predicts numbers.
@@ -67,7 +67,7 @@ class Predictions:
 
     @property
     def values(self) -> Tensor:
-        """(n, T), in the units of the targets.
+        """(n, T) predicted numbers in the units of the targets.
 
         Raises:
             ConfigError: the task predicts classes.
@@ -93,18 +93,18 @@ class Predictions:
 def predict(
     task: Task | str | Path, networks: Networks, split: str | None = None, batch_size: int = 512
 ) -> Predictions:
-    """Predictions of a trained task, in evaluation mode; the task is left as it was.
+    """Computes the predictions of a trained task in evaluation mode; the task is not changed.
 
     Args:
-        task: with a head; or the checkpoint of one, or the folder of its run, of which the best epoch is taken.
-        networks: of its architecture: a zoo, a split of one, or a batch.
-        split: of a zoo: "train", "val", "test" or "internal"; None: all its networks.
-        batch_size: networks at a time, >= 1.
+        task: a task with a head, or its checkpoint, or the folder of its run, whose best epoch is used.
+        networks: networks of its architecture: a zoo, a split of one, or a batch.
+        split: split of a zoo: "train", "val", "test" or "internal"; None: all its networks.
+        batch_size: number of networks at a time, >= 1.
 
     Raises:
-        ConfigError: no checkpoint, one that cannot be loaded, a task that has no head or was not trained.
-        SpecError: networks of another architecture, or a split of what is no zoo.
-        ZooError: an unknown split.
+        ConfigError: the checkpoint is missing or cannot be loaded, or the task has no head or was not trained.
+        SpecError: the networks have another architecture, or ``split`` was given for something else than a zoo.
+        ZooError: the split is unknown.
     """
     task = task if isinstance(task, Task) else load_task(task)
     name = type(task).__name__
@@ -125,10 +125,10 @@ def predict(
 
 
 def load_task(path: str | Path) -> Task:
-    """The task of a checkpoint, or of a run's folder: of the best epoch, or where none was measured, of the last.
+    """Loads the task of a checkpoint, or of a run's folder: of the best epoch, or the last if there was no validation.
 
     Raises:
-        ConfigError: there is none, or it cannot be loaded.
+        ConfigError: there is no checkpoint, or it cannot be loaded.
     """
     path = Path(path)
     if path.is_dir():
@@ -136,7 +136,7 @@ def load_task(path: str | Path) -> Task:
         best = folder.checkpoints / "best.ckpt"
         found = [best] if best.is_file() else folder.steps()
         if not found:
-            raise ConfigError(f"{path} holds no checkpoint of a run: expected {best}")
+            raise ConfigError(f"{path} contains no checkpoint of a run: expected {best}")
         path = found[-1]
     return Task.load_from_checkpoint(path)
 
@@ -144,17 +144,17 @@ def load_task(path: str | Path) -> Task:
 def joined(
     returned: Any, task: str, target: Target, device: torch.device | str = "cpu", placed: bool = True
 ) -> Predictions:
-    """All that ``predict_step`` returned, in all processes.
+    """Combines the results of ``predict_step`` of all batches and processes.
 
     Args:
-        returned: a list of what it returned, batch by batch.
-        task: the task's name, for messages.
-        target: kind and names of what it predicts.
-        device: of the run, through which the processes talk.
+        returned: results of ``predict_step``, one per batch.
+        task: name of the task, for messages.
+        target: kind and names of the predicted target.
+        device: device of the run, for communication between processes.
         placed: whether objects and views of the networks are known.
 
     Raises:
-        ConfigError: it is not what predictions are.
+        ConfigError: the results do not have the form of predictions.
     """
     batches = returned if isinstance(returned, list) else []
     kinds = [check_prediction(batch, task, len(target.names), placed) for batch in batches]
@@ -173,16 +173,16 @@ def joined(
 
 
 def check_prediction(returned: Any, task: str, names: int, placed: bool = True) -> str:
-    """Which of ``KINDS`` a ``predict_step`` has returned.
+    """Checks a result of ``predict_step`` and returns which of ``KINDS`` it contains.
 
     Args:
-        returned: of one batch.
-        task: the task's name, for messages.
-        names: how many classes or numbers the target has.
+        returned: result for one batch.
+        task: name of the task, for messages.
+        names: number of classes or numbers of the target.
         placed: whether objects and views of the networks are known.
 
     Raises:
-        ConfigError: it is not what predictions are.
+        ConfigError: the results do not have the form of predictions.
 
     >>> import torch
     >>> one = torch.zeros(1)
@@ -204,7 +204,7 @@ def check_prediction(returned: Any, task: str, names: int, placed: bool = True) 
 
 
 def _described(value: Any) -> str:
-    """What a value is, in a few words."""
+    """Describes a value in a few words."""
     if isinstance(value, Tensor):
         return f"a tensor {tuple(value.shape)}"
     if isinstance(value, dict):

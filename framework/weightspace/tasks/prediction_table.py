@@ -1,4 +1,4 @@
-"""Predictions as a table for other tools."""
+"""Writing predictions to a CSV file."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from weightspace.text import cell
 
 
 def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k: int | None = None) -> None:
-    """Writes one line per network, in the order of objects and views.
+    """Writes predictions to a CSV file, with one line per network, sorted by object and view.
 
     Args:
         path: the CSV file.
-        found: what a task predicts of networks whose objects and views are known.
-        data: of the networks, which knows their true targets.
-        top_k: the so many likeliest classes with their probabilities, instead of the probabilities of all.
+        found: predictions with known objects and views.
+        data: data module of the networks, which has their true targets.
+        top_k: write only the ``top_k`` likeliest classes with their probabilities; None: all classes.
 
     Raises:
-        ConfigError: a network that the zoo does not have, or ``top_k`` out of range.
+        ConfigError: the zoo does not contain a network, or ``top_k`` is out of range.
     """
     assert found.objects is not None
     assert found.views is not None

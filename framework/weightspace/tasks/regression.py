@@ -1,4 +1,4 @@
-"""Prediction of numbers from networks: a classifier's accuracy, for instance."""
+"""Predicting numbers from networks, for instance the accuracy of a classifier."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from weightspace.tasks.learned import compared, targets_of
 class RegressionTask(Task):
     """Trains a backbone with the mean squared error of standardised targets.
 
-    Logs ``train/loss`` and ``val/loss``, in units of the training targets' variance, and for validation and test ``r2``
-    (share of the variance that is explained), ``kendall`` (Kendall's tau b: whether the order is right) and ``mse`` in
-    the targets' own units. With several targets, r2 and kendall are means over them. The arguments are those of every
-    ``Task``.
+    Logs ``train/loss`` and ``val/loss`` in units of the training targets' variance, and for validation and test ``r2``
+    (explained fraction of the variance), ``kendall`` (Kendall's tau b, a rank correlation) and ``mse`` in the units
+    of the targets. With several targets, r2 and kendall are means over them. The arguments are those of ``Task``.
     """
 
     head = "value"
@@ -34,7 +33,7 @@ class RegressionTask(Task):
     deviation: Tensor
 
     def build(self, spec: NetworkSpec) -> None:
-        """Builds the backbone, and the targets' mean and deviation."""
+        """Builds the backbone, and buffers for mean and standard deviation of the targets."""
         self.register_buffer("mean", torch.zeros(self.out_dim))
         self.register_buffer("deviation", torch.ones(self.out_dim))
         super().build(spec)
@@ -47,13 +46,13 @@ class RegressionTask(Task):
         self.deviation.copy_(targets.std(0, correction=0).clamp(min=1e-8))
 
     def metrics(self, stage: str) -> dict[str, Metric]:
-        """R2, Kendall's tau and the squared error, of all but training."""
+        """Makes R2, Kendall's tau and the mean squared error for all stages but training."""
         if stage == "train":
             return {}
         return {"r2": R2Score(), "kendall": KendallRankCorrCoef(num_outputs=self.out_dim), "mse": MeanSquaredError()}
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the data has pairs, or classes, or nothing to explain in validation."""
+        """Raises ConfigError if the data has pairs or classes, or validation targets without variance."""
         super().check(data, trainer)
         rows = data.zoo.rows("val", first_view_only=True)
         if len(rows) and (data.zoo.targets[rows] == data.zoo.targets[rows[0]]).all(0).any():
@@ -64,34 +63,34 @@ class RegressionTask(Task):
 
     @property
     def artefact_target(self) -> dict[str, Any] | None:
-        """Kind and names, and what predictions are: the network's result times ``deviation``, plus ``mean``."""
+        """Kind and names, and ``deviation`` and ``mean``, with which the network's result is scaled to predictions."""
         units = {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
         target = super().artefact_target
         return None if target is None else {**target, **units}
 
     def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, T) predictions in the targets' units."""
+        """Returns (B, T) predictions in the units of the targets."""
         return super().forward(batch) * self.deviation + self.mean
 
     def loss(self, results: Tensor, batch: WeightBatch) -> Tensor:
-        """Mean squared error, in variances."""
+        """The mean squared error in units of the targets' variance."""
         return ((results - targets_of(batch).to(results.dtype)) / self.deviation).square().mean()
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Metrics of one batch of the external or internal test."""
+        """Updates the metrics with a batch of the external or internal test."""
         self.measure(TEST_NAMES[dataloader_idx], *self.measured(batch))
 
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
-        """Updates the metrics, which are logged once all networks are known: some are of two or more."""
+        """Updates the metrics, which are logged at the end of the epoch since some need several networks."""
         for metric in self.metrics_of(stage).values():
             metric.update(*compared(results, batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of all validation networks."""
+        """Logs the metrics over all validation networks."""
         self._log("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs the metrics of all test networks."""
+        """Logs the metrics over all test networks."""
         for stage in TEST_NAMES:
             self._log(stage)
 
@@ -101,7 +100,7 @@ class RegressionTask(Task):
         if first.update_called:
             if not first.total:  # all were left out
                 values = {name: first.total.new_tensor(float("nan"), dtype=torch.float32) for name in metrics}
-            elif first.total < 2:  # which has no variance to explain, and no order
+            elif first.total < 2:  # a single network has neither variance nor order
                 values = {f"{stage}/mse": metrics[f"{stage}/mse"].compute()}
             else:
                 values = {name: metric.compute() for name, metric in metrics.items()}

@@ -171,7 +171,7 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_named(
     go_on = ["fit", "-c", "cut.yaml", "--ckpt_path", "last"]
     for content, message in [
         (whole[: len(whole) // 2], "File is not a zip file"),
-        (bytes(altered), "the checksum of .* is wrong"),
+        (bytes(altered), "the checksum of"),
         (b"", "File is not a zip file"),
     ]:
         last.write_bytes(content)

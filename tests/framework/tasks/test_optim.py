@@ -89,7 +89,7 @@ def test_a_plateau_looks_at_its_own_metric_or_at_that_of_the_task() -> None:
         ),
         ({"optimizer": SGD, "weight_decay": 0.0}, r"weight_decay \(0.0\) would be ignored"),
         ({"scheduler": ConstantLR, "warmup": 0.0}, r"warmup \(0.0\) would be ignored.*the scheduler that is given"),
-        ({"scheduler_interval": "step"}, "scheduler_interval is that of a scheduler, and none is given"),
+        ({"scheduler_interval": "step"}, "scheduler_interval has no effect without a scheduler"),
         ({"scheduler": ConstantLR, "scheduler_interval": "day"}, "must be epoch or step, found 'day'"),
         (
             {"scheduler": partial(OneCycleLR, max_lr=0.1, total_steps=9)},

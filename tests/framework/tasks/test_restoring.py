@@ -66,7 +66,7 @@ def test_a_checkpoint_is_enough(name: str, digits_zoo: Path, classifier_zoo: Pat
     assert torch.equal(embed(backbone, batch), embed(again.backbone, batch))
     assert type(Task.load_from_checkpoint(checkpoint, **given)) is type(task)
     if name == "own":
-        with pytest.raises(ConfigError, match=r"does not hold the argument function, .*\(path, function=...\)"):
+        with pytest.raises(ConfigError, match=r"does not contain the argument function, .*\(path, function=...\)"):
             Own.load_from_checkpoint(checkpoint)
     if name == "supervised":
         with pytest.raises(
@@ -101,7 +101,7 @@ def test_classes_are_predicted_by_name(digits_zoo: Path, tmp_path: Path) -> None
         _ = found.values
     with pytest.raises(SpecError, match="only a zoo has splits, found a WeightBatch"):
         predict(task, batch, "test")
-    with pytest.raises(ConfigError, match=r"holds no checkpoint of a run: expected .*best.ckpt"):
+    with pytest.raises(ConfigError, match=r"contains no checkpoint of a run: expected .*best.ckpt"):
         predict(digits_zoo, zoo)
 
 
