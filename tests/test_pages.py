@@ -91,7 +91,7 @@ def test_code_runs(page: Path, digits: Path, tmp_path: Path) -> None:
     try:
         run(f"{sys.executable} {ROOT}/tests/support/pages.py {named(page)}", folder)
     finally:
-        run("pip uninstall --quiet --yes my-noise", folder)
+        run("pip uninstall --quiet --yes my-noise my-task", folder)
 
 
 @pytest.mark.long
