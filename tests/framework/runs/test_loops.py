@@ -13,7 +13,7 @@ import pytest
 import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import Checkpoint, DeviceStatsMonitor, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, DeviceStatsMonitor, EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import FSDPStrategy
@@ -171,13 +171,30 @@ def test_a_callback_that_setup_adds_is_called() -> None:
 
 def test_what_early_stopping_says() -> None:
     stopping = EarlyStopping("val/loss", mode="max", patience=1)
+    assert not loops.has_stopped(stopping)
     trainer(stopping, max_epochs=5).fit(Line())
     assert loops.stopping_message(stopping).startswith(
         "Monitored metric val/loss did not improve in the last 1 records"
     )
+    assert loops.has_stopped(stopping)
     with pytest.raises(RuntimeError) as raised:
         trainer(EarlyStopping("val/los"), max_epochs=1).fit(Line())
     assert loops.is_missing_metric(raised.value)
+
+
+def test_a_timer_whose_time_is_over_has_stopped() -> None:
+    timer = Timer(duration={"microseconds": 1})
+    assert not loops.has_stopped(timer)
+    trainer(timer, max_epochs=5).fit(Line())
+    assert loops.has_stopped(timer)
+    assert not loops.has_stopped(Timer())
+
+
+def test_what_is_set_outside_of_the_trainer() -> None:
+    assert loops.is_trial(trainer(fast_dev_run=True))
+    assert not loops.is_trial(trainer())
+    pl.seed_everything(5, verbose=False)
+    assert loops.global_seed() == 5
 
 
 def test_whether_the_processor_will_be_measured() -> None:
