@@ -92,4 +92,4 @@ class Checkpoints(Checkpoint):
     def _end_if_asked(self, trainer: pl.Trainer) -> None:
         if self._ending:
             saved = self.folder.step(self._step)
-            end_together(trainer, Terminated(f"told to end (SIGTERM), and saved as {saved}"))
+            end_together(trainer, Terminated(f"terminated (SIGTERM), and saved as {saved}"))

@@ -1,4 +1,4 @@
-"""What ``weightspace augmentations`` prints and draws: the list of all, and a page about one."""
+"""Output of ``weightspace augmentations``: the table of all augmentations, and the page and picture of one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from weightspace.text import shown, shown_lines
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import evenly_spaced
 
-#: Largest values that make a picture which a person can look at.
+#: Largest values of options for which a picture is still readable.
 LIMITS = {"count": (1, 32), "draws": (1, 16), "side": (2, 512), "seed": (0, 2**32 - 1)}
 
 console = make_console()
@@ -34,10 +34,10 @@ def print_list() -> None:
 
 
 def print_page(options: Namespace) -> None:
-    """Prints what one augmentation is, and draws what it does where a zoo is given.
+    """Prints a description of one augmentation and, if a zoo is given, draws its effect.
 
     Args:
-        options: of ``weightspace augmentations show``.
+        options: options of ``weightspace augmentations show``.
     """
     figure = _figure(options) if options.zoo is not None or options.set else None
     _show(options.name)
@@ -70,7 +70,7 @@ def _show(name: str) -> None:
 
 
 def _figure(options: Namespace) -> Figure | None:
-    """The picture that was asked for; None if only parameters were given, which are checked."""
+    """Draws the requested picture; None if there is none to draw, with parameters checked in any case."""
     (augmentation,) = build_augmentations([{options.name: key_values(options.set or [])}])
     if options.zoo is None:
         return None

@@ -1,4 +1,4 @@
-"""``weightspace augmentations [show NAME]``: what is installed."""
+"""The command ``weightspace augmentations [show NAME]``, which lists the installed augmentations."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from weightspace.errors import ConfigError
 
 
 def augmentations_cli(arguments: list[str]) -> None:
-    """Parses and runs the command."""
+    """Runs ``weightspace augmentations`` with the given arguments."""
     options = _parser().parse_args(arguments).show if arguments else None
     if options is not None and (options.zoo is None) != (options.out is None):
         raise ConfigError("a picture needs both --zoo (whose networks) and --out (the file to write)")
-    # imported here: augmentations are callbacks of Lightning, which takes seconds to import and --help does not need
+    # imported here: augmentations need Lightning, which takes seconds to import and is not needed for --help
     from weightspace.cli.augmentation_page import print_list, print_page
 
     if options is None:
@@ -23,14 +23,14 @@ def augmentations_cli(arguments: list[str]) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="weightspace augmentations", description="The installed augmentations.")
     subcommands = parser.add_subcommands()
-    show = Parser(description="Tells all about one augmentation.")
+    show = Parser(description="Describes one augmentation.")
     show.add_argument("name", type=str, help="entry-point name")
-    show.add_argument("--zoo", type=str, help="draw what it does to networks of this zoo")
+    show.add_argument("--zoo", type=str, help="draw its effect on networks of this zoo")
     show.add_argument("--out", type=str, help="the PNG file to write")
-    show.add_argument("--set", nargs="+", metavar="PARAMETER=VALUE", help="its parameters, like alpha=0.4")
-    show.add_argument("--count", type=int, default=8, help="networks to draw")
-    show.add_argument("--draws", type=int, default=3, help="how often to draw from the augmentation")
+    show.add_argument("--set", nargs="+", metavar="PARAMETER=VALUE", help="its parameters, for instance alpha=0.4")
+    show.add_argument("--count", type=int, default=8, help="number of networks to draw")
+    show.add_argument("--draws", type=int, default=3, help="number of random draws of the augmentation")
     show.add_argument("--side", type=int, default=28, help="pixels per side of a decoded network")
-    show.add_argument("--seed", type=int, default=0, help="of the draws")
+    show.add_argument("--seed", type=int, default=0, help="seed of the draws")
     subcommands.add_subcommand("show", show, help=show.description)
     return parser

@@ -1,13 +1,13 @@
-"""What a ``class_path`` in a configuration may be, and what becomes of its arguments when another is chosen.
+"""Rules for ``class_path`` in configurations: permitted values, and arguments when a class is replaced by another.
 
-Functions within jsonargparse are replaced here, and in ``config_text`` and ``interpolation``, where it has no settings:
+This module, ``config_text`` and ``interpolation`` replace functions of jsonargparse for which it has no settings:
 
-- Where a callable is expected that makes objects of a class, jsonargparse looks at what a function returns only if the
-  function is given by its path alone; one with ``init_args`` it calls, whatever it is.
-- Where a class is replaced by another, jsonargparse keeps those arguments of the old one that the new one takes, too.
-- Where a list is replaced by one of the same length, jsonargparse keeps arguments of the items that were there; and an
-  option like ``--data.augmentations.0.rotate.degrees`` it takes as one of the last item.
-- It knows nothing of distributions: ``distribution:name`` names the backbone that one of them offers.
+- For a callable that makes objects of a class, jsonargparse checks the return type of a function only if it is given
+  by its path; a function with ``init_args`` is called whatever it returns.
+- If a class is replaced by another, jsonargparse keeps those arguments of the old one that the new one also takes.
+- If a list is replaced by one of the same length, jsonargparse keeps arguments of the old items; and it applies an
+  option like ``--data.augmentations.0.rotate.degrees`` to the last item.
+- It does not know entry points: ``distribution:name`` is the backbone of that name in a distribution.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from weightspace.errors import ConfigError
 #: A backbone as ``distribution:name``.
 OFFERED = re.compile(r"[\w.-]+:[\w-]+")
 
-# bound before they are replaced
+# references to the original functions
 _make_partial = typehints.adapt_partial_callable_class
 _adapt = typehints.adapt_typehints
 _import = typehints.import_object
 
 
 def install() -> None:
-    """Puts the rules in place for all parsers of this process."""
-    # enforces jsonargparse's list of paths that never belong into a configuration (os, subprocess, pickle, ...)
+    """Installs the rules for all parsers of this process."""
+    # enables jsonargparse's list of paths that a configuration must not import (os, subprocess, pickle, ...)
     jsonargparse.set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
     typehints.adapt_partial_callable_class = adapt_partial_callable_class
     typehints.adapt_typehints = adapt_typehints
@@ -42,12 +42,12 @@ def install() -> None:
 
 
 def adapt_partial_callable_class(callable_type: Any, spec: Any) -> tuple[Any, Any]:
-    """Refuses what is neither a class nor a function that says that it returns the expected class.
+    """Refuses anything but classes and functions whose return annotation is the expected class.
 
-    A function is called later, as a class is, with its ``init_args`` and the arguments of the callable's type.
+    A function is called later like a class, with its ``init_args`` and the arguments of the callable's type.
 
     Raises:
-        ImportError: jsonargparse's way to say that a class path is not valid.
+        ImportError: the class path is not valid; jsonargparse expects this type.
     """
     result = _make_partial(callable_type, spec)
     target = _import(result[0]["class_path"])
@@ -65,7 +65,7 @@ def adapt_partial_callable_class(callable_type: Any, spec: Any) -> tuple[Any, An
 
 
 def discard_init_args_on_class_path_change(parser_or_action: Any, previous: Any, value: Any) -> None:
-    """Takes all arguments of the class before, where another has been chosen; another spelling is no other class."""
+    """Discards all arguments of the old class if another class is chosen, but not for another spelling of its name."""
     if not previous or not ("init_args" in previous or "dict_kwargs" in previous):
         return
     if not _same_class(previous["class_path"], value["class_path"]):
@@ -80,11 +80,11 @@ def _same_class(one: str, other: str) -> bool:
 
 
 def adapt_typehints(val: Any, typehint: Any, *args: Any, **kwargs: Any) -> Any:
-    """Lists are replaced as a whole, an option of one item goes to that item, and distributions offer backbones.
+    """Replaces lists completely, applies an option of one item to that item, and resolves ``distribution:name``.
 
     Raises:
-        ValueError: jsonargparse's way to say that a value is not valid.
-        ConfigError: no such distribution offers such a backbone.
+        ValueError: the value is not valid; jsonargparse expects this type.
+        ConfigError: there is no such distribution, or it has no such backbone.
     """
     if _makes_backbones(typehint):
         val = _with_import_path(val)
@@ -107,7 +107,7 @@ def _makes_backbones(typehint: Any) -> bool:
 
 
 def _with_import_path(value: Any) -> Any:
-    """The same choice of a backbone, by import path where it was by ``distribution:name``."""
+    """Replaces ``distribution:name`` in the choice of a backbone by the import path."""
     if isinstance(value, str) and OFFERED.fullmatch(value):
         found = load_plugin(BACKBONES, value, ConfigError, kind="backbone")
         return f"{found.__module__}.{found.__qualname__}"
@@ -120,12 +120,12 @@ def _with_import_path(value: Any) -> Any:
 
 
 def replace_item(items: list[Any], key: str, value: Any) -> list[Any] | None:
-    """A list in which one item, or a part of it, is replaced; None where the key names no item.
+    """Returns a list in which one item, or a part of it, is replaced; None if the key does not name an item.
 
     Args:
         items: names, mappings or class specifications.
-        key: the item's place, counted from 0, or, where items are ``name`` or ``{name: {...}}``, its name; after
-            dots, the keys within.
+        key: the item's position, counted from 0, or, for items ``name`` or ``{name: {...}}``, its name; then, after
+            dots, keys inside the item.
         value: the new value, as YAML if it is text.
 
     Raises:
@@ -144,11 +144,13 @@ def replace_item(items: list[Any], key: str, value: Any) -> list[Any] | None:
         inner = rest
     else:
         names = [_item_name(item) for item in items]
-        if None in names:  # classes: jsonargparse takes the key as one of the last
+        if None in names:  # classes: jsonargparse applies the key to the last one
             return None
         if names.count(head) != 1:
             found = f"{names.count(head)} items {head!r}" if head in names else f"no item {head!r}"
-            raise ValueError(f"there is {found} among {', '.join(map(str, names)) or 'none'}: give its place, from 0")
+            raise ValueError(
+                f"there is {found} among {', '.join(map(str, names)) or 'none'}: give its position, from 0"
+            )
         place, inner = names.index(head), key
     new = _load(value) if isinstance(value, str) else value
     if inner:
@@ -167,7 +169,7 @@ def _item_name(item: Any) -> str | None:
 
 
 def _with_value(item: Any, keys: list[str], value: Any) -> Any:
-    """A copy of an item in which the value at nested keys is another; a name becomes ``{name: {}}`` first."""
+    """Copies an item with a new value at nested keys; a name is first converted to ``{name: {}}``."""
     if not keys:
         return value
     known = item.as_dict() if isinstance(item, jsonargparse.Namespace) else item

@@ -1,4 +1,4 @@
-"""Completion of words in a shell, by argcomplete: of commands, and of the options and values of each."""
+"""Shell completion, by argcomplete, of commands and of their options and values."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-#: Where argcomplete's function of the shell says that it asks, and which word of the line the program is, from 1.
+#: Environment variable in which argcomplete's shell function gives the position of the program's name in the line.
 ASKED = "_ARGCOMPLETE"
-#: Commands whose parser knows them as a subcommand of ``weightspace``.
+#: Commands whose parser is a subparser of ``weightspace``.
 _RUNS = ("fit", "validate", "test", "predict")
 
 
 def complete(commands: Mapping[str, Callable[[list[str]], None]]) -> None:
-    """Answers the shell and ends the process, where argcomplete is installed; otherwise does nothing.
+    """Answers a request for completions and exits, if argcomplete is installed; otherwise does nothing.
 
     Args:
-        commands: by name, each taking the arguments after it. One is called, for its parser, which answers instead of
-            parsing.
+        commands: functions of the commands by name. The one in the line is called with no arguments, and its parser
+            answers the request instead of parsing.
     """
     if find_spec("argcomplete") is None:
         return
@@ -33,24 +33,24 @@ def complete(commands: Mapping[str, Callable[[list[str]], None]]) -> None:
         argcomplete.autocomplete(parser)
     elif command in commands:
         if command not in _RUNS:
-            _go_on()  # its parser's name has two words
+            _next_level()  # its parser's name has two words
         commands[command](["--help"])
 
 
 def subparser_asked(parser: Any) -> Any:
-    """The parser of the subcommands in the shell's line, which is to answer: one of jsonargparse parses its own words.
+    """The parser of the subcommand in the shell's line, which has to answer the request.
 
     Args:
-        parser: a jsonargparse parser, whose own name the words before the next one are.
+        parser: a jsonargparse parser, whose name is the words of the line so far.
     """
     while (action := parser._subcommands_action) is not None and (word := _next_word()) in action.choices:
         parser = action.choices[word]
-        _go_on()
+        _next_level()
     return parser
 
 
 def _next_word() -> str | None:
-    """The first word after those of the program that is written out; None where the cursor is at it."""
+    """The first complete word after the program's name; None if the cursor is at it."""
     from argcomplete.lexers import split_line
 
     words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
@@ -58,6 +58,6 @@ def _next_word() -> str | None:
     return str(words[program]) if len(words) > program else None
 
 
-def _go_on() -> None:
-    """Counts one more word to the program."""
+def _next_level() -> None:
+    """Counts one more word as a part of the program's name."""
     os.environ[ASKED] = str(int(os.environ[ASKED]) + 1)

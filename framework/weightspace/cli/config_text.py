@@ -1,6 +1,6 @@
-"""The text of a configuration, read within limits, wherever an option's value may be a file.
+"""Reading the text of configuration files within limits of size and time.
 
-jsonargparse reads such files whole, and waits for pipes for ever; it has no settings for these. So its reader is
+jsonargparse reads files of any size and waits for pipes forever, and has no settings for this. So its reader is
 replaced here.
 """
 
@@ -21,30 +21,30 @@ from weightspace.errors import ConfigError
 from weightspace.files import FileRefusedError, read_regular
 from weightspace.files.safe_yaml import MOST_CHARACTERS
 
-#: Bytes of a configuration.
+#: Largest size of a configuration in bytes.
 LIMIT = 4 * MOST_CHARACTERS
-#: How long a writer of a pipe is waited for.
+#: Time in seconds to wait for the writer of a pipe.
 WRITER_SECONDS = 1.0
 
-# bound before they are replaced
+# references to the original functions
 _known_to_fsspec = paths._known_to_fsspec
 
 
 def install() -> None:
-    """Puts the rule in place for all parsers of this process."""
+    """Installs the limits for all parsers of this process."""
     paths.Path.read_text = read_text  # type: ignore[method-assign, assignment]
     paths._known_to_fsspec = lambda path: "local:" not in path and _known_to_fsspec(path)
 
 
 def read_text(path: Any) -> str:
-    """The text of a file, an address, a pipe, or of standard input.
+    """Reads the text of a file, an address, a pipe, or standard input.
 
     Args:
-        path: jsonargparse's.
+        path: a path object of jsonargparse.
 
     Raises:
-        ConfigError: it is too long, or a pipe that nobody writes to.
-        UnicodeDecodeError: it is not UTF-8.
+        ConfigError: the text is too long, or from a pipe without a writer.
+        UnicodeDecodeError: the text is not UTF-8.
     """
     if path._std_io:
         return _standard_input()
@@ -58,11 +58,11 @@ def read_text(path: Any) -> str:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file, or what comes through a pipe, of at most ``LIMIT`` bytes.
+    """Reads at most ``LIMIT`` bytes from a regular file or a pipe.
 
     Raises:
-        FileRefusedError: it is something else, larger, or a pipe that nobody writes to.
-        OSError: it cannot be read.
+        FileRefusedError: the file is of another kind, too large, or a pipe without a writer.
+        OSError: the file cannot be read.
     """
     if not stat.S_ISFIFO(path.stat().st_mode):
         return read_regular(path, LIMIT)
@@ -82,12 +82,12 @@ def read_file(path: Path) -> bytes:
 
 
 def _first(descriptor: int) -> bytes:
-    """What comes first through a pipe: nothing, where no writer came in time."""
+    """Reads the first bytes from a pipe; empty if there is no writer in time."""
     end = time.monotonic() + WRITER_SECONDS
     while True:
         try:
             content = os.read(descriptor, 1 << 16)
-        except BlockingIOError:  # a writer is there, and takes as long as it takes
+        except BlockingIOError:  # there is a writer, which may take any time
             select.select([descriptor], [], [])
             continue
         if content or time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""One console for all commands."""
+"""The console of all commands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from weightspace.text import PlainConsole
 
 
 def make_console() -> PlainConsole:
-    """For standard output. Pipes and files get wide lines, so that tables stay whole."""
+    """Makes a console for standard output; lines in pipes and files are wide, so that tables are not folded."""
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(width=180)

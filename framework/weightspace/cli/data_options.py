@@ -1,4 +1,4 @@
-"""The options ``data.*`` of a run: those of the DataModule, as text from which a configuration can be written again."""
+"""The options ``data.*`` of a run: plain values, so that a configuration can be saved."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from weightspace.data import ZooDataModule
 
 
 def serve_zoo(zoo: str, augmentations: list[str | dict[str, Any]] | None = None, **options: Any) -> ZooDataModule:
-    """Training, validation and test batches of one zoo.
+    """Builds the DataModule of a zoo from the options of a configuration.
 
     Args:
         zoo: folder of the zoo.
         augmentations: names, or {name: {parameter: value}}, in order.
-        **options: of the DataModule.
+        **options: further arguments of the DataModule.
     """
     return ZooDataModule(zoo, augmentations=augmentations, **options)

@@ -1,4 +1,4 @@
-"""What ``weightspace embed`` does with its options."""
+"""The work of ``weightspace embed``: embedding a zoo and writing the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from weightspace.errors import ConfigError
 from weightspace.progress import Display
 from weightspace.zoo import Zoo
 
-#: Networks that are read and embedded at a time.
+#: Number of networks that are read and embedded at a time.
 CHUNK = 4_096
 
 
@@ -24,11 +24,11 @@ def write(options: Namespace) -> None:
     """Writes embeddings (n, D) of all networks of a zoo, with object, view, split and target of each.
 
     Args:
-        options: of ``weightspace embed``.
+        options: options of ``weightspace embed``.
 
     Raises:
-        ConfigError: no encoder artefact, one for other networks, or a file that cannot be written.
-        ZooError: no whole zoo.
+        ConfigError: the encoder is not an artefact or for other networks, or the file cannot be written.
+        ZooError: the zoo is not complete.
     """
     encoder, zoo, out = load_backbone(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
     if encoder.spec != zoo.spec:
@@ -47,7 +47,7 @@ def write(options: Namespace) -> None:
 
 
 def _classes(name: str | None) -> list[type[Backbone]]:
-    """The class of the user's own that is named, which is imported."""
+    """Imports the class given by ``--backbone``, if any."""
     if name is None:
         return []
     found = load_plugin(BACKBONES, name, ConfigError, kind="backbone")

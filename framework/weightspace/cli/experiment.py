@@ -1,4 +1,4 @@
-"""What an experiment is called: the name of its run's folder."""
+"""The name of an experiment, which is the name of its runs' folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from weightspace.errors import ConfigError
 
-#: Bytes of a folder's name, at most: what file systems take.
+#: Longest name of a folder in bytes, which is the limit of common file systems.
 LONGEST = 255
 
 
 def config_files(arguments: list[str]) -> list[Path]:
-    """The YAML files that the arguments name.
+    """The YAML files given by the arguments.
 
     >>> [str(path) for path in config_files(["fit", "-c", "a.yaml", "--config=b.yaml"])]
     ['a.yaml', 'b.yaml']
@@ -26,10 +26,10 @@ def config_files(arguments: list[str]) -> list[Path]:
 
 
 def check_name(name: str) -> str:
-    """The name, if it is that of a folder below the folder of all runs.
+    """Returns the name after checking that it is a folder below the folder of all runs.
 
     Raises:
-        ConfigError: it leads elsewhere, or a part of it is no name of a folder.
+        ConfigError: the name leads outside this folder, or a part of it is not a valid name of a folder.
 
     >>> check_name("fmnist/supervised")
     'fmnist/supervised'
@@ -44,10 +44,10 @@ def check_name(name: str) -> str:
 
 
 def experiment_name(files: list[Path]) -> str:
-    """The last YAML's path below a folder ``experiments``, without its ending.
+    """The path of the last YAML file below a folder ``experiments``, without its suffix.
 
     Raises:
-        ConfigError: no file.
+        ConfigError: there is no file.
 
     >>> experiment_name([Path("experiments/fmnist/supervised.yaml")])
     'fmnist/supervised'

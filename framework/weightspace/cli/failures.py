@@ -1,4 +1,4 @@
-"""What ends a command of a run before its time, in one sentence: errors of Lightning, OmegaConf, the disk, workers."""
+"""Converting failures of a run (errors of libraries, full disks, dead workers) to one-sentence error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from weightspace.runs.checkpoint_io import newest_whole
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import early_rank, is_missing_metric
 
-#: Facts of Lightning that a user of this command line cannot act on.
+#: Warnings of Lightning that a user of this command line cannot act on.
 QUIET = (
     r".*does not have many workers.*",
     r".*LightningCLI's args parameter is intended to run from within Python.*",
@@ -31,29 +31,29 @@ QUIET = (
     r"Total length of `list` across ranks is zero.*",  # a zoo without validation objects
     r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed.*",
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
-    r"The ``compute`` method of metric .* was called before the ``update``.*",  # all were left out, which is told
-    # keys of earlier versions are read
+    r"The ``compute`` method of metric .* was called before the ``update``.*",  # all left out, which is reported
+    # keys of earlier versions, which are still read
     r".*Please add the following callbacks: \[(('augmentation/\d+/[^']+'|\"ModelCheckpoint\{[^}]*\}\")(, )?)+\]",
 )
 
 
 @contextmanager
 def explained_failures() -> Iterator[None]:
-    """Silences what a user cannot act on, and raises errors of libraries about a configuration as ``ConfigError``.
+    """Silences warnings without use to users, and converts errors of libraries about configurations to ``ConfigError``.
 
     Raises:
-        KeyboardInterrupt: after ctrl-C, which Lightning answers by exiting; it says how to go on.
+        KeyboardInterrupt: after ctrl-C, at which Lightning exits; the message says how to resume.
     """
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # not: GPU available, tips, seeds
+        logging.getLogger(name).setLevel(logging.WARNING)  # hides messages about GPUs, tips and seeds
     try:
         with _library_errors():
             yield
     except (Exception, SystemExit) as stop:
         if interrupted(stop):
-            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last goes on") from None
+            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last resumes it") from None
         raise
 
 
@@ -61,8 +61,8 @@ def explained_failures() -> Iterator[None]:
 def _library_errors() -> Iterator[None]:
     try:
         yield
-    except SIGTERMException:  # between Lightning's taking over the signal and ours
-        raise Terminated("told to end (SIGTERM) before the first step") from None
+    except SIGTERMException:  # between the installation of Lightning's signal handler and ours
+        raise Terminated("terminated (SIGTERM) before the first step") from None
     except MisconfigurationException as error:
         raise ConfigError(" ".join(str(error).split())) from error
     except OmegaConfBaseException as error:
@@ -81,14 +81,14 @@ def _library_errors() -> Iterator[None]:
 
 @contextmanager
 def lost_means_explained(folder: RunFolder, hint: Callable[[], str]) -> Iterator[None]:
-    """Says, where the disk is full or a loader worker has ended, what there is to go on with.
+    """Adds how to resume to errors about a full disk or a dead loader worker.
 
     Args:
-        folder: of the run.
-        hint: says how to go on.
+        folder: folder of the run.
+        hint: returns the sentence that says how to resume.
 
     Raises:
-        WorkerEnded: a loader worker has ended.
+        WorkerEnded: a loader worker has died.
         ConfigError: the disk is full.
     """
     try:
@@ -99,7 +99,7 @@ def lost_means_explained(folder: RunFolder, hint: Callable[[], str]) -> Iterator
         if worker is None:
             raise
         raise WorkerEnded(f"{worker}: fewer --data.num_workers need less. {hint()}") from error
-    except OSError as error:  # a logger's have no path, and may come from its thread
+    except OSError as error:  # errors of a logger have no path, and may come from its thread
         if error.errno not in FULL:
             raise
         full = error if isinstance(error, DiskFullError) else DiskFullError(folder.path, None, error.errno)
@@ -109,13 +109,13 @@ def lost_means_explained(folder: RunFolder, hint: Callable[[], str]) -> Iterator
 
 
 def is_first_process() -> bool:
-    """Whether this is the first process of a run, before there is a trainer that knows."""
+    """Whether this is the first process of a run; works before there is a trainer."""
     node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", 0)))
     return early_rank() == 0 and node == 0
 
 
 def _own_error(error: BaseException | None) -> WeightspaceError | None:
-    """The error of ours among those that led to this one."""
+    """Finds an error of this package among the causes of an error."""
     while error is not None and not isinstance(error, WeightspaceError):
         error = error.__cause__ or error.__context__
     return error
@@ -123,7 +123,7 @@ def _own_error(error: BaseException | None) -> WeightspaceError | None:
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Keeps Python from printing a traceback where TensorBoard's thread finds no room: it hands its error on."""
+    """Suppresses the traceback of TensorBoard's thread on a full disk, since its error is raised elsewhere again."""
     before = threading.excepthook
 
     def hook(ended: Any) -> None:
@@ -136,7 +136,7 @@ def _quiet_threads() -> Iterator[None]:
     except OSError as error:
         for thread in threading.enumerate():
             if getattr(thread, "exception", None) is error:
-                thread.join(10)  # it has yet to end
+                thread.join(10)  # the thread is still ending
         raise
     finally:
         threading.excepthook = before

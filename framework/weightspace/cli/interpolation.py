@@ -1,4 +1,4 @@
-"""``${...}`` in a configuration: resolved within limits, and what to write where it names no key."""
+"""Resolving interpolations ``${...}`` in configurations within limits, with helpful errors for unknown keys."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from omegaconf.errors import OmegaConfBaseException
 
 from weightspace.errors import ConfigError
 
-#: Interpolations of a configuration, as they are written.
+#: Largest number of interpolations written in a configuration.
 MOST_WRITTEN = 10_000
-#: Characters and values that all interpolations stand for, with the interpolations within them.
+#: Largest number of characters and values to which all interpolations expand, including nested ones.
 MOST_RESOLVED = 100_000
 
-# bound before it is replaced
+# reference to the original function
 _apply = core.omegaconf_apply
 
 
 def install() -> None:
-    """Puts the limits in place for all parsers of this process: neither jsonargparse nor OmegaConf has any."""
+    """Installs the limits for all parsers of this process, since neither jsonargparse nor OmegaConf has any."""
     core.omegaconf_apply = resolved
 
 
 def resolved(parser: Any, config: Any) -> Any:
-    """A configuration in which the interpolations are replaced by what they stand for.
+    """Resolves the interpolations of a configuration.
 
     Args:
-        parser: of the configuration.
-        config: whose interpolations may stand for others, which multiplies without end.
+        parser: parser of the configuration.
+        config: configuration, whose interpolations may be nested and so expand exponentially.
 
     Raises:
-        ConfigError: they are too many, stand for too much, or are too deep within one another.
-        OmegaConfBaseException: one names no key.
+        ConfigError: there are too many interpolations, or they expand to too much, or are nested too deeply.
+        OmegaConfBaseException: an interpolation names an unknown key.
     """
     written = str(config).count("${")
     if written > MOST_WRITTEN:
@@ -57,11 +57,11 @@ def resolved(parser: Any, config: Any) -> Any:
 
 
 class _Budget:
-    """What interpolations may still stand for: while it is entered, OmegaConf pays for what it resolves and visits."""
+    """A limit on the expansion of interpolations; while entered, it counts what OmegaConf resolves and visits."""
 
     def __init__(self) -> None:
         self.left = MOST_RESOLVED
-        # texts are put together at once, values are visited one by one
+        # texts are built at once, values are visited one by one
         costs: list[tuple[type, str, Callable[[Any], int]]] = [
             (Container, "_resolve_node_interpolation", _size),
             (Container, "_evaluate_custom_resolver", _size),
@@ -90,7 +90,7 @@ class _Budget:
 
 
 def _size(found: Any) -> int:
-    """Characters of a text; values within a container, as they are written."""
+    """Number of characters of a text, or of values in a container."""
     value = found._value() if isinstance(found, Node) else found
     if isinstance(value, (str, bytes)):
         return 1 + len(value)
@@ -105,7 +105,7 @@ def _is_too_deep(error: BaseException | None) -> bool:
 
 
 def unresolved(error: OmegaConfBaseException) -> str:
-    """Says which value cannot be resolved and, where a key is near, how it is written from there."""
+    """Describes which value cannot be resolved and, if there is a similar key, how to refer to it from there."""
     first = str(error).splitlines()[0]
     match = re.search(r"Interpolation key '(.+?)' not found(?: \(resolved to '(.+?)'\))?", first)
     if match is None or not error.full_key or error.parent_node is None:
@@ -123,7 +123,7 @@ def unresolved(error: OmegaConfBaseException) -> str:
 
 
 def _keys(value: Any, before: str = "") -> list[str]:
-    """The dotted names of all that a configuration holds."""
+    """The dotted names of all keys of a configuration."""
     if not isinstance(value, dict):
         return [before]
     names = [name for key, inner in value.items() for name in _keys(inner, f"{before}.{key}" if before else str(key))]

@@ -1,4 +1,4 @@
-"""LightningCLI, with names for what we use of its private parts. This module is internal."""
+"""A LightningCLI with a public interface to the private parts that we use. This module is internal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 
 class OpenCLI(LightningCLI):
-    """LightningCLI whose subclasses finish the parser, read options, and surround what is run.
+    """A LightningCLI whose subclasses can extend the parser, read options, and wrap the running of a subcommand.
 
     Overrides ``_prepare_subcommand_parser``, ``_run_subcommand`` and ``_parse_ckpt_path``, and reads by ``_get`` and
     ``_parser``: LightningCLI has no public way to give a subcommand options of its own, and lets the hyperparameters of
     a checkpoint override YAML and command line.
 
     Args:
-        args: the subcommand, and its arguments.
-        **options: of LightningCLI.
+        args: the subcommand and its arguments.
+        **options: arguments of LightningCLI.
     """
 
     def __init__(self, args: list[str], **options: Any) -> None:
@@ -26,7 +26,7 @@ class OpenCLI(LightningCLI):
         super().__init__(args=args, **options)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The one that is asked for: each has a parser of its own, and to build one takes a third of a second."""
+        """Only the requested subcommand, since building the parser of each takes a third of a second."""
         return {self._asked: LightningCLI.subcommands()[self._asked]}
 
     def finish_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
@@ -34,25 +34,25 @@ class OpenCLI(LightningCLI):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The context in which the subcommand is run, with all that comes before and after it."""
+        """The context in which the subcommand runs, with its hooks before and after."""
         yield
 
     def option(self, name: str) -> Any:
-        """The value of an option, as it was given: classes by their paths."""
+        """The value of an option as it was given, with classes as their paths."""
         return self._get(self.config, name)
 
     def trainer_option(self, name: str) -> Any:
-        """The value of an option of the trainer, with objects where the configuration names classes."""
+        """The value of an option of the trainer, with objects instead of the classes in the configuration."""
         return self.trainer_options.get(name)
 
     @property
     def trainer_options(self) -> Any:
-        """All options of the trainer, with objects where the configuration names classes."""
+        """All options of the trainer, with objects instead of the classes in the configuration."""
         return self._get(self.config_init, "trainer")
 
     @property
     def command_options(self) -> Any:
-        """Options of the subcommand, which can be changed until it is run."""
+        """Options of the subcommand, which can be changed until it runs."""
         return self.config_init[self.subcommand]
 
     @property
@@ -66,7 +66,7 @@ class OpenCLI(LightningCLI):
         return parser
 
     def _parse_ckpt_path(self) -> None:
-        """Does nothing: see the class."""
+        """Does nothing, so that checkpoints do not override the configuration."""
 
     def _run_subcommand(self, subcommand: str) -> None:
         with self.running():
@@ -74,5 +74,5 @@ class OpenCLI(LightningCLI):
 
 
 def has_option(parser: LightningArgumentParser, name: str) -> bool:
-    """Whether a parser has an option of this name. Uses ``_option_string_actions`` of argparse."""
+    """Whether a parser has an option with this name. Uses ``_option_string_actions`` of argparse."""
     return f"--{name}" in parser._option_string_actions

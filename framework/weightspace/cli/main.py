@@ -14,21 +14,21 @@ from weightspace.errors import Terminated, WeightspaceError, WorkerEnded, closes
 from weightspace.text import PlainConsole, shown_lines
 from weightspace.version import __version__
 
-USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help tells more
+USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help shows its options
 
-  zoo fit|import|export|info|verify|show  make, take over, describe, check and draw sets of fitted networks
+  zoo fit|import|export|info|verify|show  make, import, describe, check and draw sets of fitted networks
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
-  embed --encoder E --zoo Z --out F  write a zoo's embeddings by a pretrained encoder
+  embed --encoder E --zoo Z --out F  write embeddings of a zoo by a pretrained encoder
   report RUNS...                 compare runs in a table
-  augmentations [show NAME]      list the installed augmentations, or tell all about one and draw what it does
+  augmentations [show NAME]      list the installed augmentations, or describe one and draw its effect
   plugin new NAME [--kind K]     start a plugin of your own: augmentation, backbone, source or task
   --version
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code (1: a process ended, 2: bad input, 130: interrupted, 143: told to end)."""
+    """Runs a command; returns its exit code (1: a process ended, 2: bad input, 130: interrupted, 143: terminated)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(str(stop) or "interrupted")
         return 130
     except Terminated as stop:
-        _say(f"{stop}: the same command with --ckpt_path last goes on")
+        _say(f"{stop}: the same command with --ckpt_path last resumes it")
         return 143
     except WorkerEnded as stop:
         _say(Text.assemble(("error:", "bold red"), f" {stop}"))
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say("interrupted")
             return 130
         if isinstance(error, OSError) and error.filename and not isinstance(error, WeightspaceError):
-            error = WeightspaceError(f"{error.filename}: {error.strerror}")  # of the user's disk, not of ours
+            error = WeightspaceError(f"{error.filename}: {error.strerror}")  # about a file of the user
         if not isinstance(error, WeightspaceError):
             raise
         _say(Text.assemble(("error:", "bold red"), f" {shown_lines(error)}"))
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if ASKED in os.environ:  # by a shell, which takes nothing else
+    if ASKED in os.environ:  # a request for completions needs no other output
         complete(_commands())
         return 1
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])

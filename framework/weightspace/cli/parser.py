@@ -1,4 +1,4 @@
-"""jsonargparse with errors for people: one message, exit code 2."""
+"""A jsonargparse parser whose errors are short messages with exit code 2."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ config_text.install()
 
 
 def _load(text: str) -> Any:
-    """jsonargparse's own loader of YAML, within our limits."""
+    """Loads YAML like jsonargparse, within our limits."""
     check_yaml(text)
     return _load_unchecked(text)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what classes of others have as defaults, too: members of enumerations."""
+    """A YAML dumper that also writes members of enumerations, which third-party classes have as defaults."""
 
 
 def _dump(data: Any) -> str:
@@ -40,27 +40,27 @@ jsonargparse.set_dumper("yaml", _dump)
 
 
 class Parser(jsonargparse.ArgumentParser):
-    """ArgumentParser whose errors are ``ConfigError``, and whose options are given by their whole names."""
+    """An ArgumentParser whose errors are ``ConfigError``, and whose options cannot be abbreviated."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
-        """Parses; where a shell asks for completions, the parser of the subcommand answers it, and ends the process."""
+        """Parses the arguments; on a request for completions, the parser of the subcommand answers it and exits."""
         if ASKED in os.environ and (subparser := subparser_asked(self)) is not self:
             return subparser.parse_args([])
         return super().parse_args(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raises the readable part of the message."""
+        """Raises ConfigError with the readable part of the message."""
         raise ConfigError(explained(self, message)) from ex
 
 
 def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
-    """Reads the values of an option like ``--set steps=300 init=shared``, or of another of this ``option``'s name.
+    """Parses the values of an option like ``--set steps=300 init=shared``; ``option`` is its name in messages.
 
     Raises:
-        ConfigError: an item has no equals sign, or a value that is not YAML.
+        ConfigError: an item has no equals sign, or its value is not YAML.
     """
     changes = {}
     for item in items:

@@ -1,4 +1,4 @@
-"""``weightspace plugin new NAME``: the start of a plugin of one's own."""
+"""The command ``weightspace plugin new NAME``, which creates a plugin from a template."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ console = make_console()
 
 
 def plugin_cli(arguments: list[str]) -> None:
-    """Parses and runs the command."""
-    parser = Parser(prog="weightspace plugin", description="Plugins of one's own.")
+    """Runs ``weightspace plugin`` with the given arguments."""
+    parser = Parser(prog="weightspace plugin", description="Creates plugins.")
     subcommands = parser.add_subcommands()
     new = Parser(description="Writes an installable distribution with one working class, its tests and an experiment.")
     new.add_argument("name", type=str, help="lower-case words joined by hyphens: my-noise")
-    new.add_argument("--kind", choices=list(KINDS), default=next(iter(KINDS)), help="what the class is")
-    new.add_argument("--out", type=str, default=None, help="folder to make (default: one of the plugin's name)")
+    new.add_argument("--kind", choices=list(KINDS), default=next(iter(KINDS)), help="kind of the class")
+    new.add_argument("--out", type=str, default=None, help="folder to create (default: the plugin's name)")
     subcommands.add_subcommand("new", new, help=new.description)
     options = parser.parse_args(arguments).new
     _new(options.name, options.kind, Path(options.out or options.name))

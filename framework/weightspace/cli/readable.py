@@ -1,4 +1,4 @@
-"""Messages of jsonargparse for people: without its listing of all that it tried, and with the closest match."""
+"""Making messages of jsonargparse readable: without the list of all attempts, and with the closest match."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from jsonargparse import _typehints as typehints
 
 from weightspace.errors import closest
 
-#: Lines that list what was tried, or repeat the value.
+#: Starts of lines that list attempts, or repeat the value.
 _DULL = (
     "Does not validate", "Subtypes:", "Errors:", "Given value", "Expected a path but", "Traceback",
     "Subclass types expect one of", "a class path (str)", "a dict with", "Not a valid subclass of",
 )  # fmt: skip
 _TYPE = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*\]))(?:\. Got value: .*)?")
-#: More names than this are not listed.
+#: Largest number of names that a message lists.
 _MANY = 16
 
 
 def readable(message: str) -> str:
-    """The sentences of a jsonargparse message that help: without its nested listing of everything it tried.
+    """Extracts the helpful sentences of a jsonargparse message, without the nested list of all attempts.
 
     >>> readable("Parser key \\"trainer.max_epochs\\":\\n  Does not validate against any of the Union subtypes\\n"
     ...     "  Subtypes: [<class 'int'>, <class 'NoneType'>]\\n  Errors:\\n    - Expected a <class 'int'>\\n"
@@ -39,7 +39,7 @@ def readable(message: str) -> str:
     others = list(dict.fromkeys(_reworded(reason) for reason in reasons if not _TYPE.fullmatch(reason)))
     if any(
         "there is no option" in other for other in others
-    ):  # of a class that the value names: others take no options
+    ):  # of the class that the value names: others have no options
         others = [other for other in others if "Known: (none)" not in other]
     if not others and given:
         names = [(match.group(1) or match.group(2)).replace("NoneType", "None") for match in types]
@@ -49,11 +49,11 @@ def readable(message: str) -> str:
 
 
 def explained(parser: Any, message: str) -> str:
-    """The readable part of a message, and the closest names where one was not found.
+    """The readable part of a message, with the closest names if a name is unknown.
 
     Args:
-        parser: the jsonargparse parser that has the message; of a class within another, that of its arguments.
-        message: what jsonargparse says.
+        parser: the jsonargparse parser that raised the message; for a nested class, the parser of its arguments.
+        message: the message of jsonargparse.
     """
     known: dict[str, Callable[[re.Match[str]], str]] = {
         r"Option '([\w.]+)' is not accepted": lambda match: _option(match, parser),
@@ -70,7 +70,7 @@ def explained(parser: Any, message: str) -> str:
 
 
 def hint(name: str, known: Collection[str]) -> str:
-    """The closest match and, of a short list, all names.
+    """Suggests the closest match and, for a short list, all names.
 
     >>> hint("hiden", ["hidden", "layers"])
     "did you mean 'hidden'? Known: hidden, layers"
@@ -80,7 +80,7 @@ def hint(name: str, known: Collection[str]) -> str:
 
 
 def _reworded(reason: str) -> str:
-    """A sentence of jsonargparse about what a class path names, in our words."""
+    """Rewords a sentence of jsonargparse about a class path."""
     reason = re.sub(r"^([\w.]+: )?Type .* expects a function or a callable class: ", r"\1", reason)
     reason = re.sub(r"\.? Got value: .*$", "", reason)
     reason = re.sub(r"Expected a dot import path string: (\S+)", _NO_CLASS, reason)
@@ -103,7 +103,7 @@ def _choice(match: re.Match[str]) -> str:
 
 
 def _options(parser: Any) -> list[str]:
-    """Names of a parser's options, or, where it has subcommands, of the subcommand that was asked for."""
+    """Names of a parser's options, or, if it has subcommands, of the requested subcommand."""
     commands = parser._subcommands_action
     if commands is not None:
         asked = next((argument for argument in parser.args or [] if argument in commands.choices), None)
@@ -129,7 +129,7 @@ def _argument(match: re.Match[str], parser: Any) -> str:
     name, known = match[1].lstrip("-"), _options(parser)
     first, dot, rest = name.partition(".")
     roots = {option.split(".")[0] for option in known}
-    if dot and first not in roots:  # what follows may belong to a class that only the configuration knows
+    if dot and first not in roots:  # the rest may belong to a class that only the configuration names
         close = difflib.get_close_matches(first, roots, n=1)
         text = f"did you mean '--{close[0]}.{rest}'?" if close else "--help lists all"
     else:
@@ -145,7 +145,7 @@ def _class(match: re.Match[str], parser: Any, message: str) -> str:
 
 
 def _known_classes(parser: Any, key: str) -> list[str]:
-    """Names of the classes that a parser's key can have, as far as they are imported."""
+    """Names of the imported classes that a parser's key accepts."""
     action = next((action for action in parser._actions if action.dest == key), None)
     hint = getattr(action, "_typehint", None)
     paths = typehints.get_all_subclass_paths(hint) if hint is not None else []

@@ -1,4 +1,4 @@
-"""``weightspace report RUNS...``: runs beside each other."""
+"""The command ``weightspace report RUNS...``, which compares runs in a table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from weightspace.text import PlainConsole
 
 
 def report_cli(arguments: list[str]) -> None:
-    """Parses the command and prints a table of the runs."""
+    """Runs ``weightspace report`` with the given arguments."""
     parser = Parser(prog="weightspace report", description="Compares runs.")
     parser.add_argument("runs", nargs="+", type=str, help="folders of runs, or folders that contain them")
     parser.add_argument("--mean", action="store_true", help="a row per experiment: mean and deviation over its seeds")
     parser.add_argument("--metrics", nargs="+", type=str, metavar="NAME", help="keys of metrics.json: test/accuracy")
     parser.add_argument("--format", type=str, default="table", help="table, md, csv or json (full numbers)")
     parser.add_argument("--out", type=str, metavar="FILE", help="write the md, csv or json to a file")
-    parser.add_argument("--curves", type=str, metavar="FILE", help="draw losses and the scores that chose (PNG)")
+    parser.add_argument("--curves", type=str, metavar="FILE", help="draw losses and validation scores (PNG)")
     options = parser.parse_args(arguments)
     if options.format not in ("table", *FORMATS):
         raise ConfigError(f"unknown format {options.format!r}: {closest(options.format, ['table', *FORMATS])}")
@@ -63,10 +63,10 @@ def _write(text: str, out: str | None) -> None:
 
 
 def find_runs(path: Path) -> list[RunFolder]:
-    """Run folders at or below a path, in order.
+    """Finds run folders at or below a path, in order.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there are no runs.
     """
     runs = [RunFolder(file.parent) for file in sorted(path.glob("**/provenance.json"))]
     if not runs:
@@ -76,8 +76,8 @@ def find_runs(path: Path) -> list[RunFolder]:
 
 
 def _draw_curves(folders: list[RunFolder], average: bool, out: str) -> None:
-    """Draws what there is, and says which runs have no curve."""
-    # imported here: tables need neither matplotlib nor torch, which take most of the command's time
+    """Draws the curves of all runs that have any, and reports the others."""
+    # imported here: tables need neither matplotlib nor torch, which take most of the time of the command
     from weightspace.figures.images import save_figure
     from weightspace.figures.runs import curves_figure
 
@@ -89,7 +89,7 @@ def _draw_curves(folders: list[RunFolder], average: bool, out: str) -> None:
 
 
 def _curves(folders: list[RunFolder], average: bool) -> dict[str, Curves]:
-    """Curves by run, or their means by experiment, named without what all names begin with."""
+    """Curves by run, or their means by experiment, named without the common prefix of all names."""
     if average:
         found = {k: mean_curves([read_curves(r) for r in runs]) for k, runs in by_experiment(folders).items()}
     else:

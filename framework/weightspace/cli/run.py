@@ -1,4 +1,4 @@
-"""``weightspace fit|validate|test|predict``: parses the configuration, and prints what came of the run."""
+"""The commands ``weightspace fit|validate|test|predict``: parse the configuration and print the results of a run."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from weightspace.text import PlainConsole, shown
 
 
 def run_cli(arguments: list[str]) -> None:
-    """Parses and runs one command."""
+    """Runs one of the commands with the given arguments."""
     with explained_failures():
         _load_backbones()
         RunCLI(args=arguments)
 
 
 def _load_backbones() -> None:
-    """Imports all backbones, so that a YAML may name one by its class alone; a broken one harms no other."""
+    """Imports all backbones, so that a YAML can name one by its class alone; broken ones are reported."""
     for name in choices(BACKBONES):
         try:
             load_plugin(BACKBONES, name, ConfigError, kind="backbone")
@@ -55,15 +55,15 @@ def _load_backbones() -> None:
 
 
 def _listed(asked: Any) -> list[Any]:
-    """What the configuration gives for a key that takes one object, several, or a word (true, null)."""
+    """Converts the value of a key that accepts one object, a list, or a word (true, null) to a list of objects."""
     return [] if isinstance(asked, bool) or asked is None else asked if isinstance(asked, list) else [asked]
 
 
 class RunCLI(OpenCLI):
-    """LightningCLI with a fixed run folder, and checkpoints that never override the configuration."""
+    """A LightningCLI with a folder per run, in which checkpoints never override the configuration."""
 
     def __init__(self, args: list[str]) -> None:
-        self._config_files = config_files(args)  # the parser forgets them once it has resolved interpolations
+        self._config_files = config_files(args)  # the parser loses them when it resolves interpolations
         self._lock: Lock | None = None
         self._end: RunEnd | None = None
         try:
@@ -90,11 +90,11 @@ class RunCLI(OpenCLI):
                 self._lock.release()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds where the run is kept."""
+        """Adds the options about the run's folder."""
         add_run_options(parser)
 
     def finish_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
-        """Adds options of single commands."""
+        """Adds the options of the subcommand."""
         add_command_options(parser, subcommand)
 
     def instantiate_classes(self) -> None:
@@ -107,7 +107,7 @@ class RunCLI(OpenCLI):
         data["seed"] = own
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Adds the run's folder, logger and callbacks to what the configuration says."""
+        """Adds the run's folder, logger and callbacks to the trainer of the configuration."""
         check_constructed(self.model, ConfigError)
         check_trainer(self.trainer_options)
         self.folder = folder_of(
@@ -115,7 +115,7 @@ class RunCLI(OpenCLI):
         )
         if self._begins_run:
             self._lock = self.folder.lock()
-            self.folder.take(self._lock)  # before it is looked at which checkpoints there are
+            self.folder.take(self._lock)  # before looking for checkpoints
         checked = self._resolve_checkpoint()
         if not self._is_trial:
             kwargs["logger"] = [run_logger(self.folder.path), *_listed(self.trainer_option("logger"))]
@@ -129,11 +129,11 @@ class RunCLI(OpenCLI):
             check_trainer_keeps(trainer, self.folder)
         self._over = self._is_over(trainer, checked)
         guard(trainer, checked)
-        watch_peers(trainer, self._how_to_go_on)
+        watch_peers(trainer, self._how_to_resume)
         return trainer
 
     def _callbacks(self) -> list[pl.Callback]:
-        """Those that the run gets beside those of the configuration."""
+        """The callbacks that the run gets in addition to those of the configuration."""
         seed = self.option("seed_everything")
         callbacks = step_callbacks(seed)
         if not self._is_trial:
@@ -157,29 +157,29 @@ class RunCLI(OpenCLI):
         return callbacks
 
     def _configured_callbacks(self) -> list[tuple[object, dict[str, Any]]]:
-        """Callbacks of the configuration, with the arguments that they were made from."""
+        """The callbacks of the configuration with their arguments."""
         given, made = _listed(self.option("trainer").callbacks), _listed(self.trainer_option("callbacks"))
         return [(m, g.as_dict().get("init_args", {})) for m, g in zip(made, given, strict=True)]
 
     def _is_over(self, trainer: pl.Trainer, checked: dict[str, dict[str, Any]]) -> bool:
-        """Whether the run that is resumed has ended already, and all was written then."""
+        """Whether the resumed run has ended already and has written all its files."""
         if self._end is None or self.subcommand != "fit":
             return False
         return [self._end.look(checkpoint, trainer) for checkpoint in checked.values()] == [True]
 
-    def _how_to_go_on(self) -> str:
+    def _how_to_resume(self) -> str:
         if self._kept_run and self.folder.steps():
-            return "The same command with --ckpt_path last goes on"
-        return "Nothing of it is kept: give the same command again"
+            return "The same command with --ckpt_path last resumes it"
+        return "No checkpoint was written: start the same command again"
 
     def _resolve_checkpoint(self) -> dict[str, dict[str, Any]]:
-        """Finds, checks and reads the checkpoint that is asked for, before anything is built on it: {path: content}."""
+        """Finds, checks and reads the requested checkpoint before anything depends on it: {path: content}."""
         options = self.command_options
         if options.get("weights_only") is False:
             raise ConfigError("weights_only: no checkpoint is unpickled, since that can run any code: leave it out")
         if self.subcommand == "fit" and options["auto_resume"] and not options["overwrite"] and self.folder.steps():
             options["ckpt_path"] = options["ckpt_path"] or "last"
-        if self.subcommand != "fit":  # None, too: it would be a model that nothing has trained
+        if self.subcommand != "fit":  # also for None, which would use an untrained model
             options["ckpt_path"] = options["ckpt_path"] or "best"
         if options["ckpt_path"] is None:
             if self._begins_run and not options["overwrite"]:
@@ -190,27 +190,27 @@ class RunCLI(OpenCLI):
 
     @property
     def _is_trial(self) -> bool:
-        """Whether the command only tries a few batches, and writes nothing."""
+        """Whether the command is a trial of a few batches, which writes nothing."""
         return bool(self.trainer_option("fast_dev_run"))
 
     @property
     def _kept_run(self) -> bool:
-        """Whether the command makes, or goes on with, a run that is kept."""
+        """Whether the command starts or resumes a run that is kept."""
         return self.subcommand == "fit" and not self._is_trial
 
     @property
     def _begins_run(self) -> bool:
-        """Whether this process is the one that makes the run's folder."""
+        """Whether this process creates the run's folder."""
         return self._kept_run and is_first_process()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Says, where the disk is full or a loader worker ended, what there is to go on with."""
-        with lost_means_explained(self.folder, self._how_to_go_on):
+        """Adds how to resume to errors about a full disk or a dead loader worker."""
+        with lost_means_explained(self.folder, self._how_to_resume):
             yield
 
     def before_fit(self) -> None:
-        """Makes the run's folder, now that everything has been built, and keeps the resolved configuration."""
+        """Creates the run's folder, once everything has been built, and saves the resolved configuration."""
         check_work(self.trainer)
         options = self.command_options
         if isinstance(self.model, Task):
@@ -220,22 +220,22 @@ class RunCLI(OpenCLI):
         if self._lock is None or self._end is None or self._over:
             return
         self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
-        if self._end.finished:  # nothing but what its end should have left is still to be written
+        if self._end.finished:  # only files of the run's end are still missing
             return
         save_config(self.command_parser, self.config["fit"], self.folder, self._config_files)
 
     def fit(self, **arguments: Any) -> None:
-        """Trains, unless the run has ended already: then it stays as it is."""
+        """Trains, unless the run has ended already; then it is not changed."""
         if not self._over:
             self.trainer.fit(**arguments)
 
     def before_validate(self) -> None:
-        """Refuses a zoo without validation objects."""
+        """Raises ConfigError if the zoo has no validation objects."""
         if not len(self.datamodule.zoo.rows("val")):
             raise ConfigError(f"{self.datamodule.zoo.path} has no validation objects: fit it with --val N")
 
     def predict(self, **arguments: Any) -> None:
-        """Writes ``predictions.csv`` into the run's folder: one line per network, with its true target."""
+        """Writes ``predictions.csv`` to the run's folder, with one line per network and its true target."""
         task, data, options = type(self.model).__name__, self.datamodule, self.command_options
         steps = (pl.LightningModule.predict_step, Task.predict_step)
         if getattr(self.model, "head", None) is None and type(self.model).predict_step in steps:
@@ -252,17 +252,17 @@ class RunCLI(OpenCLI):
             make_console().print(f"predictions at {path}")
 
     def after_fit(self) -> None:
-        """Says what came out, and where it lies."""
+        """Prints the metrics and the location of the run."""
         end = self._end
         if end is not None and end.reason and self.trainer.is_global_zero:
             epochs = self.folder.read_ending().get("epochs")
             said = "finished already" if end.finished else "ended"
-            hint = ": raise it, or change the arguments of who ended it, to go on" if end.finished else ""
+            hint = ": raise it, or change the arguments of what ended it, to resume" if end.finished else ""
             make_console().print(f"{said}, after {epochs} epochs: {shown(end.reason)}{hint}")
         self._print_metrics()
 
     def _print_metrics(self) -> None:
-        """Prints what the command has measured."""
+        """Prints the metrics of the command."""
         metrics = self.folder.read_metrics().get(str(self.subcommand), {})
         if not metrics or not self.trainer.is_global_zero or self._is_trial:
             return

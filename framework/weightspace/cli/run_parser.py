@@ -1,4 +1,4 @@
-"""The parser of the commands that train, validate, test and predict: with Lightning's, and what a run may name."""
+"""The parser of the commands that train, validate, test and predict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from weightspace.cli.parser import Parser
 
 class_paths.install()
 interpolation.install()
-jsonargparse.typing.register_type(torch.device)  # an argument of Lightning's StochasticWeightAveraging
+jsonargparse.typing.register_type(torch.device)  # type of an argument of Lightning's StochasticWeightAveraging
 
 
 class RunParser(Parser, LightningArgumentParser):
-    """LightningCLI's parser, with the errors of ``Parser``."""
+    """The parser of LightningCLI with the error messages of ``Parser``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"parser_mode": "omegaconf+", **kwargs})

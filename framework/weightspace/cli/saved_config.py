@@ -1,4 +1,4 @@
-"""``config.yaml`` of a run: what is kept in it, and which run it belongs to when it is given to a command again."""
+"""The file ``config.yaml`` of a run: saving it, and finding its run when it is given to a command again."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from weightspace.runs.parts import describe_differences, part_name, part_of
 NAME = "config.yaml"
 #: Default folder of all runs.
 RUNS = "runs"
-#: Options that belong to one command, not to what is run; where the run lies is where its file lies.
+#: Options that are not saved: they belong to one command, or follow from the location of the file.
 _OF_A_COMMAND = ("ckpt_path", "weights_only", "overwrite", "experiment", "runs")
-#: Options of single commands, with their defaults: a file that names them can be given to the others, too.
+#: Options of single commands with their defaults; the other commands accept files with them, too.
 OF_SINGLE_COMMANDS = {"overwrite": False, "verbose": False, "return_predictions": None}
 
 
 def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) -> None:
-    """Writes a run's resolved configuration into its folder: of a run that goes on with another, beside those before.
+    """Writes a run's resolved configuration to its folder; if a resumed run has another one, to a further file.
 
     Args:
-        parser: of the command ``fit``.
+        parser: parser of the command ``fit``.
         config: its parsed options.
-        folder: of the run.
-        files: the YAML files that were given: where one lets ``data.seed`` follow the run's, that is kept.
+        folder: folder of the run.
+        files: the given YAML files; if ``data.seed`` follows the seed of the run in one, this is kept.
     """
     kept = config.clone()
     for key in _OF_A_COMMAND:
@@ -45,7 +45,7 @@ def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) 
     if part > 1 and not changed:
         path.unlink()
     if changed:
-        make_console().print("\n  ".join([f"goes on with another configuration ({path}):", *changed]))
+        make_console().print("\n  ".join([f"resumes with another configuration ({path}):", *changed]))
 
 
 def _seed_follows(files: list[Path]) -> bool:
@@ -54,36 +54,36 @@ def _seed_follows(files: list[Path]) -> bool:
         try:
             content = load_yaml(read_regular(file, 4 * MOST_CHARACTERS).decode())
         except (OSError, ValueError, ConfigError, yaml.YAMLError):
-            continue  # not a file, as an address, a pipe or "-": the parser has read it
+            continue  # an address, a pipe or "-", which the parser has read
         data = content.get("data") if isinstance(content, dict) else None
         seeds += [str(data["seed"])] if isinstance(data, dict) and "seed" in data else []
     return bool(seeds) and "${" in seeds[-1] and "seed_everything" in seeds[-1]
 
 
 def folder_of(runs: str, experiment: str | None, seed: int, files: list[Path]) -> RunFolder:
-    """The folder of the run that a command is about.
+    """The folder of the run for which a command was given.
 
     Args:
         runs: folder of all runs.
-        experiment: name of the run's folder; None: that of the last file's run, if it is the ``config.yaml`` of one, or
-            else the file's path.
-        seed: of the run.
-        files: the YAML files that were given.
+        experiment: name of the run's folder; None: that of the run to which the last file belongs, if it is a
+            ``config.yaml``, or else the path of the file.
+        seed: seed of the run.
+        files: the given YAML files.
 
     Raises:
-        ConfigError: no name, or one that leads elsewhere.
+        ConfigError: there is no name, or it leads outside the folder of all runs.
     """
     own = _seeds_of(files[-1]) if files and experiment is None else None
     if own is None:
         return RunFolder(Path(runs) / check_name(experiment or experiment_name(files)) / str(seed))
-    if runs != RUNS:  # under the same name
+    if runs != RUNS:  # with the same name
         below = own.parts[::-1].index(RUNS) if RUNS in own.parts else 1
         own = Path(runs).joinpath(*own.parts[len(own.parts) - below :])
     return RunFolder(own / str(seed))
 
 
 def _seeds_of(file: Path) -> Path | None:
-    """Folder of all seeds of a run, where the file is its ``config.yaml``."""
+    """Folder of all seeds of an experiment, if the file is the ``config.yaml`` of one of its runs."""
     run = file.parent if file.parent.name and ".." not in file.parts else file.parent.resolve()
     own = file.name == NAME and ((run / "checkpoints").is_dir() or (run / "provenance.json").is_file())
     return run.parent if own else None

@@ -1,4 +1,4 @@
-"""Columns as a table of the terminal, Markdown, CSV or JSON."""
+"""Formatting columns as terminal tables, Markdown, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.table import Table
 from weightspace.runs.comparison import Column
 from weightspace.text import cell, shown
 
-#: Columns of text that are longer are folded to this width.
+#: Width to which longer columns of text are folded.
 FOLDED = 24
 
 
 def terminal_tables(columns: list[Column], width: int) -> Group:
-    """Tables that fit into a width: names stay whole, columns that have no room follow in further tables.
+    """Splits columns into tables that fit a width, in which names are not folded.
 
     Args:
-        columns: the first names the rows.
-        width: in characters.
+        columns: the columns; the first one, with the names of the rows, is repeated in every table.
+        width: width in characters.
     """
     names, *others = [column for column in columns if column.texts]
     room = max(0, width - _width(names) - 3)
@@ -35,7 +35,7 @@ def terminal_tables(columns: list[Column], width: int) -> Group:
 
 
 def _width(column: Column) -> int:
-    """Characters that a column needs."""
+    """Number of characters that a column needs."""
     cells = max((len(shown(text)) for text in column.texts), default=0)
     if column.whole:
         return max(cells, len(column.title))
@@ -54,7 +54,7 @@ def _table(columns: list[Column], width: int) -> Table:
 
 
 def markdown(columns: list[Column]) -> str:
-    """A Markdown table."""
+    """Formats columns as a Markdown table."""
     columns = [column for column in columns if column.texts]
     lines = [[column.title for column in columns], ["---"] * len(columns)]
     lines += [list(row) for row in zip(*(column.texts for column in columns), strict=True)]
@@ -62,7 +62,7 @@ def markdown(columns: list[Column]) -> str:
 
 
 def comma_separated(columns: list[Column]) -> str:
-    """CSV with full numbers."""
+    """Formats columns as CSV with full-precision numbers."""
     columns = [column for column in columns if column.values]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -72,7 +72,7 @@ def comma_separated(columns: list[Column]) -> str:
 
 
 def objects(columns: list[Column]) -> str:
-    """JSON: a list with an object for each row."""
+    """Formats columns as JSON: a list with an object for each row."""
     columns = [column for column in columns if column.values]
     names = [column.title for column in columns]
     rows = zip(*(column.values for column in columns), strict=True)

@@ -1,4 +1,4 @@
-"""Options and callbacks of Lightning's Trainer that cannot be used here, with the reason and what works instead."""
+"""Options and callbacks of Lightning's Trainer that are refused, with the reason and the alternative."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weightspace.errors import ConfigError
 from weightspace.runs.loops import measures_processor
 
 BY_TASK = "what is trained is built from the zoo, after this callback looks at it"
-#: Class name of a callback, and why it is refused. All others of Lightning were tried, see docs/running.md.
+#: Class names of refused callbacks, with the reason. All others of Lightning were tested, see docs/running.md.
 REFUSED = {
     "BackboneFinetuning": f"{BY_TASK}: FineTuneTask with mode linear or frozen trains a part",
     "BaseFinetuning": "is the base of callbacks: name one that is derived from it",
@@ -27,15 +27,15 @@ REFUSED = {
 }
 
 
-#: Those that are refused only themselves: classes that are derived from them are other callbacks.
+#: Base classes that are refused, while classes derived from them are permitted.
 BASES = ("BaseFinetuning", "BasePredictionWriter", "ProgressBar")
 
 
 def check_trainer(options: Mapping[str, Any]) -> None:
-    """Raises ConfigError where options or callbacks of the trainer cannot work with a run of this command line.
+    """Raises ConfigError if options or callbacks of the trainer do not work with runs of the command line.
 
     Args:
-        options: the trainer's, with objects where the configuration names classes.
+        options: options of the trainer, with objects instead of the classes in the configuration.
     """
     if options.get("barebones"):
         raise ConfigError(
@@ -56,7 +56,7 @@ def check_trainer(options: Mapping[str, Any]) -> None:
 
 
 def _check_psutil(callback: Callback, accelerator: str) -> None:
-    """Raises ConfigError where a callback measures the processor, and cannot."""
+    """Raises ConfigError if a callback measures CPU statistics without psutil."""
     if measures_processor(callback, accelerator) and find_spec("psutil") is None:
         raise ConfigError(
             "trainer.callbacks: DeviceStatsMonitor needs psutil, which is not installed: pip install psutil, or give "

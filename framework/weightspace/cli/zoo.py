@@ -1,4 +1,4 @@
-"""``weightspace zoo fit|import|export|info|verify|repair|show``."""
+"""The commands ``weightspace zoo fit|import|export|info|verify|repair|show``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ console = make_console()
 
 
 def zoo_cli(arguments: list[str]) -> None:
-    """Parses and runs one ``zoo`` command."""
+    """Runs one ``zoo`` command with the given arguments."""
     parser = Parser(prog="weightspace zoo", description="Sets of fitted networks.")
     subcommands = parser.add_subcommands()
     for name, (parse, _) in COMMANDS.items():
@@ -31,7 +31,7 @@ def zoo_cli(arguments: list[str]) -> None:
 
 
 def _parser(function: Callable[..., Any], *otherwise: str) -> Parser:
-    """A parser whose options are the arguments of a function, but for some that are given otherwise."""
+    """Makes a parser whose options are the arguments of a function, except those in ``otherwise``."""
     parser = Parser(description=(function.__doc__ or "").split("\n", 1)[0])
     skip: Any = set(otherwise)
     parser.add_function_arguments(function, skip=skip, as_group=False)
@@ -39,7 +39,7 @@ def _parser(function: Callable[..., Any], *otherwise: str) -> Parser:
 
 
 def _of_zoo(function: Callable[..., Any]) -> Callable[[], Parser]:
-    """Parser of a command on a zoo, whose folder needs no option."""
+    """Makes the parser of a command whose positional argument is a zoo."""
 
     def parse() -> Parser:
         parser = _parser(function, "zoo", "progress")
@@ -60,7 +60,7 @@ def _fit_parser() -> Parser:
 
 
 def fit(recipe: str, set: list[str] | None, source_set: list[str] | None, **options: Any) -> None:
-    """Fits a zoo."""
+    """Fits a zoo with the options of the command line."""
     changes, arguments = key_values(set or []), key_values(source_set or [], "source_set")
     fit_zoo(recipe=load_recipe(recipe, changes), source_arguments=arguments, progress=True, **options)
 
@@ -72,16 +72,16 @@ def _import_parser() -> Parser:
 
 
 def info(zoo: str, out: str | None = None) -> None:
-    """Describes what a zoo holds: counts, quality, weights of each layer, nearest pairs.
+    """Describes the contents of a zoo: counts, quality, weights per layer, nearest pairs.
 
     Args:
         zoo: folder of the zoo.
-        out: a PNG file, to draw it too.
+        out: a PNG file to draw them.
     """
     opened = Zoo(zoo)
     console.print(zoo_table(opened), soft_wrap=False)
     if out is not None:
-        from weightspace.figures.images import save_figure  # here, for matplotlib takes long to import
+        from weightspace.figures.images import save_figure  # here because matplotlib is slow to import
         from weightspace.figures.zoo import overview_figure
 
         save_figure(overview_figure(opened), out)
@@ -89,20 +89,20 @@ def info(zoo: str, out: str | None = None) -> None:
 
 
 def check(zoo: str, sample: int = 64, path: str | None = None, source: str | None = None) -> None:
-    """Checks checksums, shapes and finiteness of all networks, and the PSNR of some against their source.
+    """Verifies checksums, shapes and finiteness of all networks, and the PSNR of some against their source.
 
     Args:
         zoo: folder of the zoo.
-        sample: how many networks to evaluate against the source; 0 for none.
+        sample: number of networks to evaluate against the source; 0 for none.
         path: folder of the source's files, if they have moved.
-        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
+        source: dotted path of the source, required if the zoo names one, since it is not imported otherwise.
     """
     for line in verify(Zoo(zoo, check=False), sample, path, source):
         console.print(line)
 
 
 def repair(**options: Any) -> None:
-    """Repairs a zoo."""
+    """Repairs a zoo and prints the steps."""
     for line in repair_zoo(**options):
         console.print(line)
 
@@ -110,17 +110,17 @@ def repair(**options: Any) -> None:
 def show(
     zoo: str, out: str, count: int = 12, split: str = "train", path: str | None = None, source: str | None = None
 ) -> None:
-    """Draws original objects beside what their networks compute (images, or shaded solids).
+    """Draws original objects beside the decoded networks (images, or shaded solids).
 
     Args:
         zoo: folder of the zoo.
         out: the PNG file to write.
-        count: how many networks.
+        count: number of networks.
         split: train, val or test.
         path: folder of the source's files, if they have moved.
-        source: dotted path of the source, where the zoo names one: it is not imported otherwise.
+        source: dotted path of the source, required if the zoo names one, since it is not imported otherwise.
     """
-    from weightspace.figures.images import save_figure  # here, for matplotlib takes long to import
+    from weightspace.figures.images import save_figure  # here because matplotlib is slow to import
     from weightspace.figures.zoo import zoo_figure
 
     opened = Zoo(zoo)
@@ -134,7 +134,7 @@ def show(
     console.print(f"picture at {out}")
 
 
-#: name -> (what makes the parser, what is called with the options)
+#: name -> (function that makes the parser, function that is called with the options)
 COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[..., object]]] = {
     "fit": (_fit_parser, fit),
     "import": (_import_parser, partial(import_zoo, progress=True)),

@@ -1,4 +1,4 @@
-"""A zoo at a glance."""
+"""The tables of ``weightspace zoo info``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
 
 def zoo_table(zoo: Zoo) -> Group:
-    """Architecture, provenance, counts and quality per split, weights per layer and nearest pairs, for a terminal."""
+    """Builds tables of architecture, provenance, counts and quality per split, weights per layer and nearest pairs."""
     tables = (_properties(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
     return Group(*(table for table in tables if table.row_count))
 

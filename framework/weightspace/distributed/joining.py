@@ -35,7 +35,7 @@ def joined() -> Iterator[None]:
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
     rank, world = environment.global_rank(), environment.world_size()
     dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(weeks=1))
-    peers = Peers(rank, world, lambda: "The same command goes on")
+    peers = Peers(rank, world, lambda: "The same command resumes it")
     try:
         peers.meet()
         with peers.answering_sigterm(), peers.watched():

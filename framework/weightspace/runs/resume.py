@@ -1,4 +1,4 @@
-"""Which checkpoint a command or a fit goes on from."""
+"""Finding the checkpoint from which a command or a fit resumes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from weightspace.runs.folder import RunFolder
 
 
 def find_checkpoint(folder: RunFolder, asked: str) -> tuple[str, dict[str, Any]]:
-    """Finds, checks and reads a checkpoint.
+    """Finds, verifies and reads a checkpoint.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         asked: "best", "last" (the newest by steps), a file, or an address.
 
     Returns:
-        Its path or address, and its content.
+        The path or address of the checkpoint, and its contents.
 
     Raises:
-        ConfigError: it is not there, or is not whole; then the newest before it that is whole is named.
+        ConfigError: the checkpoint is missing or damaged; the message names the newest intact one before it.
     """
     path = asked if "://" in asked else str(folder.checkpoint(asked))
     try:
         return path, read_checkpoint(path)
     except ConfigError as error:
         before = newest_whole([step for step in folder.steps() if str(step) < path])
-        raise ConfigError(f"{error}{f'. The one before it is whole: {before}' if before else ''}") from error
+        raise ConfigError(f"{error}{f'. The one before it is intact: {before}' if before else ''}") from error

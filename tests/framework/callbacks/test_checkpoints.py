@@ -131,7 +131,7 @@ def test_sigterm_saves_and_exits_with_143(experiment: Path, whole: str) -> None:
     assert code == 143
     (end,) = RunFolder(Path("cut/cut/0")).steps()[1:]
     assert 23 < int(end.stem.removeprefix("step-")) < 46
-    assert f"told to end (SIGTERM), and saved as {end}" in " ".join(said.split())
+    assert f"terminated (SIGTERM), and saved as {end}" in " ".join(said.split())
     assert main(["fit", "-c", "cut.yaml", *options, "--auto_resume", "true"]) == 0
     assert_equal_weights(whole, "cut")
 
@@ -151,7 +151,7 @@ def test_two_processes_answer_a_signal_to_one_of_them_together(
         os.kill(running.pid if process == "first" else second, signal.SIGTERM)
         _, said = running.communicate()
     assert running.returncode == 143, said
-    assert said.count("told to end (SIGTERM)") == 1
+    assert said.count("terminated (SIGTERM)") == 1
     steps = [int(path.stem.removeprefix("step-")) for path in folder.steps()]
     assert steps[0] == 12
     assert 12 < steps[-1] < 24
@@ -179,7 +179,7 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_named(
         assert main(go_on) == 2
         said = " ".join(capsys.readouterr().err.split())
         assert message in said
-        assert said.endswith(f"The one before it is whole: {before}")
+        assert said.endswith(f"The one before it is intact: {before}")
     assert main(["fit", "-c", "cut.yaml", "--ckpt_path", str(before)]) == 0
     assert not last.exists() or last.read_bytes() != b""
 

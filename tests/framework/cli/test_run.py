@@ -331,7 +331,7 @@ def test_ctrl_c_says_how_to_go_on(experiment: Path) -> None:
         running.send_signal(signal.SIGINT)
         _, err = running.communicate()
     assert running.returncode == 130, err
-    assert "stopped: the same command with --ckpt_path last goes on" in err
+    assert "stopped: the same command with --ckpt_path last resumes it" in err
 
 
 BROKEN_OFF = """
@@ -352,7 +352,7 @@ def test_ctrl_c_is_told_where_what_it_cuts_short_fails(
     (tmp_path / "broken_off.py").write_text(BROKEN_OFF)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["fit", "-c", str(experiment), "--trainer.callbacks+=broken_off.BrokenOff"]) == 130
-    assert "stopped: the same command with --ckpt_path last goes on" in capsys.readouterr().err
+    assert "stopped: the same command with --ckpt_path last resumes it" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from warm import WarmCommand, warm_ranks
 from weightspace.runs.folder import RunFolder
 
 KILLED = -signal.SIGKILL
-GO_ON = "The same command with --ckpt_path last goes on"
+GO_ON = "The same command with --ckpt_path last resumes it"
 
 
 def said(folder: Path, rank: int) -> str:
@@ -159,7 +159,7 @@ def test_fitting_by_several_processes(rank: int, tmp_path: Path, children: Calla
         os.kill(found[rank], signal.SIGKILL)
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
-    message = f"error: rank {rank} of 2 (process {found[rank]}) has ended. The same command goes on"
+    message = f"error: rank {rank} of 2 (process {found[rank]}) has ended. The same command resumes it"
     assert " ".join(errors.split()).count(message) == 1
 
 
