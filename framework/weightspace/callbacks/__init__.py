@@ -1,4 +1,4 @@
-"""What is kept of a run besides its weights: provenance, metrics and pictures.
+"""Lightning callbacks of a run: checkpoints, seeds, checks, provenance, metrics and pictures.
 
 Public is ``standard_callbacks``; all else may change in any release.
 """

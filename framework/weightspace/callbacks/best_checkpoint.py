@@ -1,4 +1,4 @@
-"""The checkpoint of the best validation epoch, wherever the run's folder lies."""
+"""Checkpoints of the best validation epochs, which remain valid if the run's folder is moved."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
 
-#: What chooses the best epoch of a model that does not say it.
+#: Metric that chooses the best epoch of a model without a ``monitor``.
 MONITOR = "val/accuracy"
-#: How names of the run's own checkpoints begin.
+#: Prefixes of the names of the run's own checkpoints.
 _OWN_NAMES = ("best", "step-", "top-")
 
 
 class BestCheckpoint(OpenCheckpoint):
     """Writes ``best.ckpt`` after each validation that is better than all before, and keeps the ``top_k`` best.
 
-    Those are named after step and score, as ``top-00000046-0.7312.ckpt``; ``best.ckpt`` is then another name of the
-    best of them. Its state names files without their folder, so that a run may be moved, and has a key of its own, so
-    that a ``ModelCheckpoint`` of the user's can work beside it.
+    With ``top_k`` above 1, checkpoints are named after step and score, as ``top-00000046-0.7312.ckpt``, and
+    ``best.ckpt`` is a link to the best of them. The state contains file names without their folder, so that a run can
+    be moved, and has its own key, so that a ``ModelCheckpoint`` of the user can be used as well.
 
     Args:
-        folder: of the run.
-        monitor: name of the metric that is logged in validation; None: that of the task.
-        mode: "max" or "min": which values are better; None: that of the task, or "max" for a given ``monitor``.
-        top_k: how many to keep, >= 1.
+        folder: folder of the run.
+        monitor: name of the validation metric; None: that of the task.
+        mode: whether "max" or "min" is better; None: that of the task, or "max" for a given ``monitor``.
+        top_k: number of checkpoints to keep, >= 1.
 
     Attributes:
         idle: whether the zoo has no validation objects, so that there is no best epoch.
 
     Raises:
-        ConfigError: another mode, or nothing to keep.
+        ConfigError: ``mode`` or ``top_k`` is out of range.
     """
 
     def __init__(self, folder: RunFolder, monitor: str | None = None, mode: str | None = None, top_k: int = 1) -> None:
@@ -53,7 +53,7 @@ class BestCheckpoint(OpenCheckpoint):
             monitor=monitor or MONITOR,
             mode=mode or "max",
             save_top_k=top_k,
-            save_on_train_epoch_end=False,  # after validation, whose metric it looks at
+            save_on_train_epoch_end=False,  # after validation, which logs the metric
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
@@ -62,11 +62,11 @@ class BestCheckpoint(OpenCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """Key of its state in checkpoints."""
+        """Key of the callback's state in checkpoints."""
         return type(self).__qualname__
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Chooses the metric, now that the task is known."""
+        """Sets metric and mode from the task."""
         data = cast(Any, trainer).datamodule
         self.idle = isinstance(data, ZooDataModule) and not len(data.zoo.rows("val"))
         monitor, mode = self._given
@@ -77,20 +77,20 @@ class BestCheckpoint(OpenCheckpoint):
         if self.save_top_k > 1:
             self.filename = f"top-{{step:08d}}-{{{monitor}:.4f}}"
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # where a run goes on
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # in resumed runs
             super().setup(trainer, pl_module, stage)
 
     def newest(self) -> Path | None:
-        """The newest checkpoint by steps, which ``ckpt_path="last"`` means."""
+        """The newest checkpoint by steps, for ``ckpt_path="last"``."""
         steps = self.folder.steps()
         return steps[-1] if steps else None
 
     def state_dict(self) -> dict[str, Any]:
-        """Scores, and names of files."""
+        """Returns scores and file names."""
         return {**with_renamed_files(super().state_dict(), lambda path: Path(path).name), "dirpath": None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes them from a checkpoint, whose files lie beside it."""
+        """Restores scores and file names from a checkpoint in the same folder as the files."""
         assert self.dirpath is not None
         folder = Path(self.dirpath)
         here = with_renamed_files(state_dict, lambda path: str(folder / Path(path).name))
@@ -99,23 +99,23 @@ class BestCheckpoint(OpenCheckpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Makes the states of a moved run, and of earlier versions, ready to be loaded."""
+        """Converts states of moved runs and of earlier versions before they are loaded."""
         states = checkpoint["callbacks"]
         for key in [key for key in states if self.state_key not in states and key.startswith("ModelCheckpoint{")]:
             if Path(states[key]["best_model_path"]).name == self.best_file.name:
-                states[self.state_key] = states.pop(key)  # that of earlier versions
+                states[self.state_key] = states.pop(key)  # the key of earlier versions
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.state_key in states:
                 states[callback.state_key] = moved(states[callback.state_key], callback.dirpath)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fits the files that are there to the number to keep, and removes those of an abandoned continuation."""
+        """Reduces existing files to the number to keep, and removes those of an abandoned continuation."""
         super().on_train_start(trainer, pl_module)
         better_first = sorted(
             self.best_k_models, key=lambda p: float(self.best_k_models[p]), reverse=self.mode == "max"
         )
         kept = {path: self.best_k_models[path] for path in better_first[: self.save_top_k]}
-        if self.save_top_k > 1 and str(self.best_file) in kept:  # the run kept one until now
+        if self.save_top_k > 1 and str(self.best_file) in kept:  # the run has kept one so far
             kept = {self._own_name(path) if path == str(self.best_file) else path: kept[path] for path in kept}
             if trainer.is_global_zero and self.best_file.exists():
                 _link(self.best_file, Path(self._own_name(str(self.best_file))))
@@ -132,13 +132,13 @@ class BestCheckpoint(OpenCheckpoint):
         return str(Path(path).with_name(f"top-before-{float(self.best_k_models[path]):.4f}.ckpt"))
 
     def better_one_saved(self, trainer: pl.Trainer) -> None:
-        """Has ``best.ckpt`` be another name of the best."""
+        """Links ``best.ckpt`` to the best checkpoint."""
         if trainer.is_global_zero and self.best_model_path != str(self.best_file):
             _link(Path(self.best_model_path), self.best_file)
 
 
 def check_names(callbacks: list[Any], folder: RunFolder) -> None:
-    """Raises ConfigError where a ModelCheckpoint of the user's would write over checkpoints of the run's own."""
+    """Raises ConfigError if a ModelCheckpoint of the user would overwrite checkpoints of the run."""
     for callback in callbacks:
         if not isinstance(callback, ModelCheckpoint) or isinstance(callback, BestCheckpoint):
             continue
@@ -146,13 +146,13 @@ def check_names(callbacks: list[Any], folder: RunFolder) -> None:
             continue
         if callback.dirpath is None or Path(callback.dirpath).resolve() == folder.checkpoints.resolve():
             raise ConfigError(
-                f"trainer.callbacks: a ModelCheckpoint with the filename {callback.filename!r} would write over "
-                f"checkpoints of the run's own in {folder.checkpoints}: give it another filename, or a dirpath"
+                f"trainer.callbacks: a ModelCheckpoint with the filename {callback.filename!r} would overwrite "
+                f"checkpoints of the run in {folder.checkpoints}: give it another filename, or a dirpath"
             )
 
 
 def best_of(trainer: pl.Trainer) -> ModelCheckpoint | None:
-    """The callback that chooses the best epoch: ours, or the first of others."""
+    """The callback that chooses the best epoch: a ``BestCheckpoint``, or else the first ``ModelCheckpoint``."""
     known = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
     others = [c for c in known if not isinstance(c, BestCheckpoint)]
     own = (c for c in known if isinstance(c, BestCheckpoint) and not c.idle)
@@ -160,11 +160,11 @@ def best_of(trainer: pl.Trainer) -> ModelCheckpoint | None:
 
 
 def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:
-    """The state of a ModelCheckpoint with the folder in which its files lie now.
+    """Updates the state of a ModelCheckpoint to the current folder of its files.
 
     Args:
-        state: as it was saved.
-        folder: of its checkpoints now. Where the best is not there, this is another folder, and the state stays.
+        state: the saved state.
+        folder: current folder of its checkpoints. If it does not contain the best one, the state is not changed.
     """
     before = state.get("dirpath")
     best = Path(state.get("best_model_path") or ".").name
@@ -178,7 +178,7 @@ def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:
 
 
 def _link(path: Path, name: Path) -> None:
-    """Gives a file a second name, at once; copies it where the file system has no second names."""
+    """Creates a hard link to a file atomically; copies it if the file system has no hard links."""
     temporary = name.with_name(f".{name.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     try:
@@ -186,4 +186,4 @@ def _link(path: Path, name: Path) -> None:
     except OSError:
         shutil.copyfile(path, temporary)
     temporary.replace(name)
-    temporary.unlink(missing_ok=True)  # nothing is renamed where both are names of one file already
+    temporary.unlink(missing_ok=True)  # renaming does nothing if both are already links to one file

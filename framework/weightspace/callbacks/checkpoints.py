@@ -1,4 +1,4 @@
-"""Checkpoints from which a run goes on as if it had never been cut."""
+"""Checkpoints from which a run resumes as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from weightspace.runs.loops import epoch_ends, validation_follows
 
 
 class Checkpoints(Checkpoint):
-    """Writes ``step-<optimiser steps>.ckpt`` at the end of every epoch, within epochs, and when told to end.
+    """Writes ``step-<optimiser steps>.ckpt`` at the end of every epoch, within epochs, and on SIGTERM.
 
-    SIGTERM, in whichever process of the run it arrives, is answered at the end of a step: all processes agree, one
-    writes a checkpoint, and ``Terminated`` is raised in each. Within an epoch a checkpoint is written only after an
-    optimiser step that no validation follows, since there nothing is half done.
+    After SIGTERM in any process of the run, at the end of a step, rank 0 writes a checkpoint and all processes raise
+    ``Terminated``. Within an epoch, a checkpoint is written only after an optimiser step that no validation follows,
+    since the state is complete only there.
 
     Args:
-        folder: of the run.
-        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: at the ends of epochs only.
-        keep: how many of the newest to keep, >= 1. That of the best epoch is kept besides.
+        folder: folder of the run.
+        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: only at the ends of epochs.
+        keep: number of newest checkpoints to keep, >= 1, in addition to that of the best epoch.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value is out of range.
     """
 
     def __init__(self, folder: RunFolder, every_n_steps: int | None = None, keep: int = 2) -> None:
@@ -45,9 +45,9 @@ class Checkpoints(Checkpoint):
         self._signalled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes over SIGTERM, and removes what a killed run has left: checkpoints of later steps, halves of files.
+        """Handles SIGTERM from now on, and removes files of a killed run: checkpoints of later steps, temporary files.
 
-        Lightning gives the signal back, at the end, to whom it belonged before.
+        Lightning restores the signal handler at the end.
         """
         self._step, self._signalled = trainer.global_step, trainer.received_sigterm
         if threading.current_thread() is threading.main_thread():
@@ -59,14 +59,14 @@ class Checkpoints(Checkpoint):
                     path.unlink()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Ends, where the epoch before was the last that was allowed."""
+        """Ends the run if SIGTERM arrived since the last step."""
         self._end_if_asked(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves where it is due, and possible."""
-        if trainer.global_step == self._step:  # gradients are still being accumulated
+        """Saves a checkpoint if one is due and possible, and ends the run after SIGTERM."""
+        if trainer.global_step == self._step:  # gradients are being accumulated
             return
         self._step = trainer.global_step
         self._ending = in_any_process(self._signalled, pl_module.device)
@@ -76,15 +76,15 @@ class Checkpoints(Checkpoint):
             self._end_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves."""
-        # a progress bar has had the metrics computed in the first process: the others follow, before they talk
+        """Saves the checkpoint of the epoch."""
+        # a progress bar computes the metrics in the first process: the others follow before they communicate
         _ = trainer.callback_metrics
         self._ending = in_any_process(self._signalled, pl_module.device)
         self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._due = False
-        trainer.save_checkpoint(self.folder.step(self._step), weights_only=False)  # else Lightning says each time
+        trainer.save_checkpoint(self.folder.step(self._step), weights_only=False)  # else Lightning warns each time
         if trainer.is_global_zero:
             for path in self.folder.steps()[: -self.keep]:
                 path.unlink()

@@ -1,4 +1,4 @@
-"""Confusion matrices and the scores of each class, as tables in the run's folder."""
+"""Tables of confusion matrices and scores of each class in the run's folder."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from weightspace.text import cell
 
 
 class ClassTables(Callback):
-    """Writes a classifier's confusion matrices, and after a test precision, recall and F1 of each class.
+    """Writes the confusion matrices of a classifier and, after a test, precision, recall and F1 of each class.
 
-    That is ``pictures/confusion_test.csv`` and ``test_classes.csv``; ``val`` and ``internal_test`` likewise, without
-    the scores for ``val``.
+    The files are ``pictures/confusion_test.csv`` and ``test_classes.csv``, and the same for ``val`` (without scores)
+    and ``internal_test``.
 
     Args:
-        folder: the run's, for instance ``runs/x/0``.
-        pictures: the folder of its pictures.
+        folder: folder of the run, for instance ``runs/x/0``.
+        pictures: folder of its pictures.
     """
 
     def __init__(self, folder: str | Path, pictures: str | Path) -> None:
@@ -55,17 +55,17 @@ class ClassTables(Callback):
 
 
 def confusion_rows(matrix: Tensor, class_names: list[str]) -> list[list[Any]]:
-    """A confusion matrix (K, K) with its names: true classes in rows, predicted ones in columns."""
+    """Converts a confusion matrix (K, K) to rows with names: true classes in rows, predicted ones in columns."""
     rows = zip(class_names, matrix.tolist(), strict=True)
     return [["true class", *class_names], *([name, *counts] for name, counts in rows)]
 
 
 def class_rows(matrix: Tensor, class_names: list[str]) -> list[list[Any]]:
-    """Number of networks, precision, recall and F1 of each class, with a header; what is not defined stays empty.
+    """Makes rows of number of networks, precision, recall and F1 of each class; undefined scores are empty.
 
     Args:
         matrix: (K, K) counts, true classes in rows.
-        class_names: K names.
+        class_names: K names of classes.
 
     >>> class_rows(torch.tensor([[2, 0], [1, 1]]), ["cat", "dog"])[2]
     ['dog', 2, 1.0, 0.5, 0.6667]

@@ -1,4 +1,4 @@
-"""The trained network as a file of its own."""
+"""Writing the trained network to a file of its own."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from weightspace.tasks import Task
 class EncoderFile(Checkpoint):
     """Writes ``backbone.safetensors`` at the end of training, and ``backbone_best.safetensors`` at each best epoch.
 
-    Of contrastive training, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
+    For contrastive training, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
 
-    A checkpoint callback, so that it runs after the one that knows which epoch is the best: in a plain trainer, list it
-    after its ``ModelCheckpoint``.
+    It is a checkpoint callback, so that it runs after the one that determines the best epoch: in a plain trainer, list
+    it after its ``ModelCheckpoint``.
 
     Args:
-        folder: the run's.
+        folder: folder of the run.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        #: score of the best that is written
+        #: score of the best network written so far
         self._best: float | None = None
         self._resumed = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best where a run goes on from the checkpoint of it: that was saved before this file was."""
-        if not self._resumed:  # of weights from elsewhere it is not known whether they are the best
+        """Writes the best network if the run resumes from its checkpoint, which was saved before this file."""
+        if not self._resumed:  # it is unknown whether other weights are the best
             self._best = _best_score(trainer)
         self._keep_best(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best, where this epoch is."""
+        """Writes the network if this epoch is the best."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._keep_best(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best, where the checkpoint of it is saved so late."""
+        """Writes the network if this epoch is the best and its checkpoint is saved only now."""
         self._keep_best(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the last."""
+        """Writes the network of the last epoch."""
         self._write(trainer, pl_module, "")
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
+        """Returns the best score so far."""
         return {"best": self._best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes it from a checkpoint."""
+        """Restores the best score from a checkpoint."""
         self._best, self._resumed = state_dict["best"], True
 
     def _keep_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""Networks for which a model gives results that are not finite, in validation, test and prediction."""
+"""Handling results that are not finite in validation, test and prediction."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 from weightspace.tasks import Task
 
-#: How many networks a message names.
+#: Number of networks that a message names.
 NAMED = 5
 
 
 class FiniteResults(Callback):
-    """Looks at what the model makes of each batch outside training, so that no metric becomes NaN without a word.
+    """Checks the results of each batch outside training, so that metrics do not silently become NaN.
 
-    A result that is not finite, in any process, stops the run with ``NonFiniteError``; or, where such steps of training
-    are skipped, is told, left out of what a ``Task`` measures, and counted (``val/left_out``, ``test/left_out``).
-    Either way each process leaves ``nonfinite/<stage>-step-<step>-<count>-process-<rank>.json``, which names the
-    networks.
+    A result that is not finite, in any process, stops the run with ``NonFiniteError``; or, with "skip", it is reported,
+    left out of the metrics of a ``Task``, and counted (``val/left_out``, ``test/left_out``). In both cases each process
+    writes the networks to ``nonfinite/<stage>-step-<step>-<count>-process-<rank>.json``.
 
     Args:
-        folder: of the run.
-        nonfinite: "stop" or "skip", see ``FiniteSteps``, which checks it.
+        folder: folder of the run.
+        nonfinite: "stop" or "skip", see ``FiniteSteps``.
     """
 
     def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
@@ -58,26 +57,26 @@ class FiniteResults(Callback):
             self._hook = None
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Logs how many networks were left out, if there were any."""
+        """Logs the number of networks that were left out, if there are any."""
         self._log(pl_module, "val/left_out")
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Logs how many networks were left out, if there were any."""
+        """Logs the number of networks that were left out, if there are any."""
         self._log(pl_module, "test/left_out")
 
     def _log(self, pl_module: pl.LightningModule, name: str) -> None:
-        if self._seen and isinstance(pl_module, Task):  # in all processes, or in none
+        if self._seen and isinstance(pl_module, Task):  # the same in all processes
             pl_module.log(name, float(self._count), reduce_fx="sum", sync_dist=True)
 
     on_validation_start = on_test_start = on_predict_start = _watch
     on_validation_end = on_test_end = on_predict_end = _leave
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leaves the model as it was."""
+        """Removes the hook from the model."""
         self._leave(trainer, pl_module)
 
     def _look(self, trainer: pl.Trainer, batch: WeightBatch, result: Tensor) -> None:
-        # while a run of several processes is checked by Lightning, some of them have no batches
+        # during Lightning's sanity check, some processes of a run may have no batches
         bad = not bool(result.isfinite().all())
         if in_any_process(bad, result.device):
             self._answer(trainer, batch, result)
@@ -87,7 +86,7 @@ class FiniteResults(Callback):
         self._seen[stage] += 1
         rows = (~result.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
         found = [(_number(batch.objects, row), _number(batch.views, row)) for row in rows if row < len(batch)]
-        found = found if batch.objects is None else list(dict.fromkeys(found))  # a pair may be of one network
+        found = found if batch.objects is None else list(dict.fromkeys(found))  # pairs may repeat one
         networks = [{"object": item, "view": view} for item, view in found]
         self._count += len(networks)
         number = f"step-{trainer.global_step:08d}-{self._seen[stage]}"
@@ -95,14 +94,14 @@ class FiniteResults(Callback):
         self.folder.write_json(name, {"step": trainer.global_step, "stage": stage, "networks": networks})
         places = ", ".join(f"object {n['object']} view {n['view']}" for n in networks[:NAMED])
         more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
-        told = (
+        message = (
             f"{stage}: the results of {len(networks)} networks are not finite ({places}{more}), after step "
             f"{trainer.global_step}. They are listed in {self.folder.path / name}"
         )
         if self.nonfinite == "stop":
-            end_together(trainer, NonFiniteError(f"{told}. Try a lower learning rate"))
+            end_together(trainer, NonFiniteError(f"{message}. Try a lower learning rate"))
         if self._seen[stage] == 1:
-            Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"not finite: {told}")
+            Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"not finite: {message}")
 
 
 def _number(numbers: Tensor | None, row: int) -> int | None:

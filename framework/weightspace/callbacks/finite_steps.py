@@ -1,4 +1,4 @@
-"""Steps whose loss or gradients are not finite."""
+"""Handling training steps whose loss or gradients are not finite."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ CHOICES = ("stop", "skip")
 
 
 class FiniteSteps(Callback):
-    """Looks at loss and gradients before each optimiser step, so that no weight becomes NaN.
+    """Checks loss and gradients before each optimiser step, so that no weight becomes NaN.
 
     A step that is not finite, in any process, stops the run with ``NonFiniteError``; or it is skipped and counted
-    (``train/skipped_steps``). Either way each process leaves ``nonfinite/step-<step>-process-<rank>.json``, which
-    names the networks of the step.
+    (``train/skipped_steps``). In both cases each process writes the networks of the step to
+    ``nonfinite/step-<step>-process-<rank>.json``.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         nonfinite: "stop" or "skip".
 
     Raises:
-        ConfigError: another word.
+        ConfigError: ``nonfinite`` has another value.
     """
 
     def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
@@ -45,31 +45,31 @@ class FiniteSteps(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Notes the networks."""
+        """Records the networks of the batch."""
         self._batches.append(batch[0] if isinstance(batch, tuple) else batch)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Notes the loss."""
+        """Records the loss of the batch."""
         self._losses.append(loss.detach())
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Looks at the numbers of all batches of this step."""
+        """Checks losses and gradients of all batches of this step."""
         numbers = list(self._losses)
         if not skips_steps_itself(trainer):
             numbers += [p.grad for p in pl_module.parameters() if p.grad is not None]
-        largest = get_total_norm(numbers, float("inf"))  # one number to wait for; NaN if there is one
+        largest = get_total_norm(numbers, float("inf"))  # a single number to synchronise; NaN if there is any
         if in_any_process(not bool(largest.isfinite()), pl_module.device):
             self._answer(trainer, pl_module)
         self._batches, self._losses = [], []
 
     def state_dict(self) -> dict[str, Any]:
-        """How many steps were skipped."""
+        """Returns the number of skipped steps."""
         return {"skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes it from a checkpoint."""
+        """Restores the number of skipped steps from a checkpoint."""
         self.skipped = state_dict["skipped"]
 
     def _answer(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""The configuration and what came of it, in TensorBoard's HPARAMS."""
+"""Writing configuration and final metrics to the HPARAMS of TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from weightspace.runs.folder import RunFolder
 
 
 class Hyperparameters(Callback):
-    """Writes the run's resolved configuration into ``hparams.yaml``, and at the end, with the last metrics as
-    ``final/...``, into TensorBoard's events. A run that was resumed is one row there.
+    """Writes the run's resolved configuration to ``hparams.yaml`` and, at the end, with the last metrics as
+    ``final/...``, to TensorBoard's events, where a resumed run is a single row.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -27,16 +27,16 @@ class Hyperparameters(Callback):
         self._trained = False
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Hands the logger the configuration, before it writes its file."""
+        """Passes the configuration to the logger before it writes its file."""
         if isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.log_hyperparams(self._config())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Notes that there was something left to train."""
+        """Records that training has started."""
         self._trained = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes both."""
+        """Writes configuration and final metrics to TensorBoard's events."""
         metrics = {f"final/{name}": value for name, value in measured(trainer).items()}
         best = best_of(trainer)
         if best is not None and best.best_model_score is not None:

@@ -1,4 +1,4 @@
-"""How a run of several processes begins, and is watched from then on."""
+"""Starting the processes of a run so that they watch each other."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lightning.pytorch import Callback
 from weightspace.distributed.peers import Peers
 from weightspace.runs.loops import OpenLauncher, ScriptLauncher, callbacks_of, script_launcher, set_launcher
 
-#: Tells a process that Lightning starts which one has started it.
+#: Environment variable with the id of the process that has started this one.
 FIRST = "WEIGHTSPACE_FIRST_PROCESS"
 
 
 def watch_peers(trainer: pl.Trainer, hint: Callable[[], str]) -> None:
-    """Has the processes of a run watch each other (see ``Peers``), whoever starts them; one alone has none.
+    """Makes the processes of a run watch each other (see ``Peers``), however they are started.
 
     Args:
-        trainer: that has not begun.
-        hint: says how to go on after another process has ended.
+        trainer: a trainer that has not started.
+        hint: returns the sentence that says how to resume after another process has ended.
     """
     launcher = script_launcher(trainer)
     if launcher is not None and trainer.world_size > 1:
@@ -32,23 +32,23 @@ def watch_peers(trainer: pl.Trainer, hint: Callable[[], str]) -> None:
 
 
 class Meeting(Callback):
-    """Tells the processes of a run of each other, as soon as they are connected."""
+    """Exchanges the identities of the processes of a run, as soon as they are connected."""
 
     peers: Peers
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """All tell all who they are."""
+        """Exchanges the identities of all processes."""
         self.peers.meet()
 
 
 class WatchedLauncher(OpenLauncher):
-    """Starts the processes of a run as Lightning does, and has them watch each other.
+    """Starts the processes of a run like Lightning's launcher, and makes them watch each other.
 
     Args:
-        launcher: that this one replaces.
-        trainer: of the run.
-        meeting: takes the peers to the trainer's ``setup``.
-        hint: says how to go on.
+        launcher: the launcher that this one replaces.
+        trainer: trainer of the run.
+        meeting: callback that passes the peers to the trainer's ``setup``.
+        hint: returns the sentence that says how to resume.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class WatchedLauncher(OpenLauncher):
         self._meeting, self._hint = meeting, hint
 
     def before_start(self) -> None:
-        """Tells the others which process starts them."""
+        """Passes the id of this process to those that it starts."""
         os.environ[FIRST] = str(os.getpid())
 
     def watching(self, children: list[subprocess.Popen[bytes]]) -> AbstractContextManager[object]:
-        """Watches those that this process has started, or the one that has started it."""
+        """Watches the processes that this one has started, or the one that has started it."""
         first = int(os.environ[FIRST]) if self.rank and FIRST in os.environ else None
         known = {self.rank + place: child for place, child in enumerate(children, start=1)}
         self._meeting.peers = Peers(self.rank, self.world, self._hint, known, first)

@@ -1,13 +1,13 @@
-"""What a run reports of its metrics."""
+"""The metrics that a run reports."""
 
 from __future__ import annotations
 
 import lightning.pytorch as pl
 
-#: How metrics of a single step end: they are curves in TensorBoard, and nothing that an epoch or a run is described by.
+#: Suffixes of metrics of single steps, which are curves in TensorBoard and not reported for epochs or runs.
 STEP = "_step"
 
 
 def measured(trainer: pl.Trainer) -> dict[str, float]:
-    """Metrics of the last epoch by name, without those of single steps. All processes compute them together."""
+    """Metrics of the last epoch by name, without those of single steps; a collective operation of all processes."""
     return {name: float(value) for name, value in trainer.callback_metrics.items() if not name.endswith(STEP)}

@@ -1,4 +1,4 @@
-"""How much frozen embeddings know of the classes, while the encoder is trained without them."""
+"""Evaluating frozen embeddings with classifiers, while the encoder is trained without labels."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from weightspace.figures.images import decoded_images
 from weightspace.tasks import Task
 from weightspace.text import shown
 
-#: What ``OnlineProbe`` logs.
+#: Metrics that ``OnlineProbe`` logs.
 METRICS = ("val/knn_accuracy", "val/linear_accuracy")
 
 
 class OnlineProbe(Callback):
-    """Logs ``val/knn_accuracy`` and ``val/linear_accuracy``: classifiers on embeddings of training networks, tried on
-    the validation networks (the first view of each object, not augmented). At the end TensorBoard's projector gets the
-    validation embeddings with decoded networks as thumbnails.
+    """Logs ``val/knn_accuracy`` and ``val/linear_accuracy``: accuracies on the validation networks (the first view of
+    each object, not augmented) of classifiers on embeddings of training networks. At the end, the validation embeddings
+    are written to TensorBoard's projector, with decoded networks as thumbnails.
 
     Args:
-        every_n_epochs: how often, and after the last epoch, >= 1.
-        neighbours: of the k-nearest-neighbours classifier, >= 1.
-        limit: training networks at most, >= 1.
+        every_n_epochs: number of epochs between evaluations, >= 1; the last epoch is always evaluated.
+        neighbours: number of neighbours k of the k-nearest-neighbours classifier, >= 1.
+        limit: largest number of training networks, >= 1.
 
     Raises:
-        ConfigError: a value out of range.
+        ConfigError: a value is out of range.
         MissingExtraError: scikit-learn is not installed.
     """
 
@@ -41,12 +41,12 @@ class OnlineProbe(Callback):
         check_sizes("OnlineProbe", every_n_epochs=every_n_epochs, neighbours=neighbours, limit=limit)
         self.every_n_epochs, self.neighbours, self.limit = every_n_epochs, neighbours, limit
         try:
-            import sklearn  # noqa: F401 - said before training, not after its first epochs
+            import sklearn  # noqa: F401 - raised before training, not after its first epochs
         except ImportError as error:
             raise MissingExtraError("scikit-learn", "data", "probing embeddings") from error
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fits both classifiers, in every process alike."""
+        """Fits both classifiers and logs their accuracies, identically in every process."""
         epoch, data = trainer.current_epoch + 1, cast(Any, trainer).datamodule
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         if trainer.sanity_checking or not due or not isinstance(data, ZooDataModule) or data.class_names is None:
@@ -57,13 +57,13 @@ class OnlineProbe(Callback):
         encoder = cast(Task, pl_module).encoder
         known, tried = (embed(encoder, batch) for batch in (train, val))
         if not (known.isfinite().all() and tried.isfinite().all()):
-            return  # which ``FiniteResults`` has told
+            return  # reported by ``FiniteResults``
         scores = probe(_labelled(known, train), _labelled(tried, val), self.neighbours)
         for name, score in scores.items():
             pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Shows the validation embeddings in TensorBoard's projector."""
+        """Writes the validation embeddings to TensorBoard's projector."""
         data, logger = cast(Any, trainer).datamodule, trainer.logger
         if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return
@@ -77,12 +77,12 @@ class OnlineProbe(Callback):
 
 
 def probe(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], neighbours: int = 10) -> dict[str, float]:
-    """Accuracies "knn" (cosine) and "linear" (logistic regression) of embeddings (n, D) with classes (n,).
+    """Computes the accuracies "knn" (cosine) and "linear" (logistic regression) of embeddings (n, D) with classes (n,).
 
     Args:
-        train: what the classifiers see.
-        test: what they are tried on.
-        neighbours: at most; fewer where there are fewer training networks.
+        train: embeddings and classes to which the classifiers are fitted.
+        test: embeddings and classes with which they are evaluated.
+        neighbours: number of neighbours; fewer if there are fewer training networks.
     """
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
@@ -90,7 +90,7 @@ def probe(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], neighbours:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    one_class = len(train[1].unique()) == 1  # which is all that can be predicted then
+    one_class = len(train[1].unique()) == 1  # the only possible prediction
     linear = DummyClassifier() if one_class else LogisticRegression(C=0.1, max_iter=1_000)
     classifiers = {
         "knn": KNeighborsClassifier(min(neighbours, len(train[0])), metric="cosine"),

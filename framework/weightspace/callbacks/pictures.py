@@ -1,4 +1,4 @@
-"""Pictures in TensorBoard and in the run's folder."""
+"""Writing pictures to TensorBoard and to the run's folder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from weightspace.figures.runs import confusion_figure
 class Pictures(Callback):
     """Draws decoded networks before and after the augmentation chain, and confusion matrices.
 
-    Written as PNG below ``folder`` and, where there is a TensorBoard logger, to its images.
+    They are written as PNG files to ``folder`` and, if there is a TensorBoard logger, to its images.
 
     Args:
-        folder: for instance ``runs/x/0/pictures``.
-        count: networks in the picture of the chain.
-        side: pixels per side of a decoded network.
+        folder: folder of the pictures, for instance ``runs/x/0/pictures``.
+        count: number of networks in the picture of the chain.
+        side: number of pixels per side of a decoded network.
     """
 
     def __init__(self, folder: str | Path, count: int = 10, side: int = 28) -> None:
@@ -43,12 +43,12 @@ class Pictures(Callback):
         self._draw(trainer, "augmentation", figure)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the confusion matrix of a classifier."""
+        """Draws the confusion matrix of the validation of a classifier."""
         if not trainer.sanity_checking:
             self._confusions(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the confusion matrices of a classifier."""
+        """Draws the confusion matrices of the tests of a classifier."""
         self._confusions(trainer, pl_module)
 
     def _confusions(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -62,5 +62,5 @@ class Pictures(Callback):
 
     def _draw(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         pixels = save_figure(figure, self.folder / f"{name}.png")
-        if isinstance(trainer.logger, TensorBoardLogger):  # drawing is slow: once for both
+        if isinstance(trainer.logger, TensorBoardLogger):  # drawn once for both, since drawing is slow
             trainer.logger.experiment.add_image(name, pixels[..., :3], trainer.global_step, dataformats="HWC")

@@ -1,4 +1,4 @@
-"""Writes down what a run was made of, and what came out."""
+"""Recording the provenance and the metrics of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
 from weightspace.version import __version__
 
-#: Entry points by which a run finds code of others.
+#: Groups of entry points through which a run may use third-party code.
 GROUPS = (AUGMENTATIONS, BACKBONES, SOURCES)
 
 
@@ -29,14 +29,15 @@ class Provenance(Callback):
     """Writes ``provenance.json`` when training starts, and metrics of ``test`` and ``validate`` to ``metrics.json``.
 
     Args:
-        folder: of the run.
-        seed: of the run."""
+        folder: folder of the run.
+        seed: seed of the run.
+    """
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes ``provenance.json``, if anything is to be trained."""
+        """Writes ``provenance.json``, unless there is nothing left to train."""
         ended = any(isinstance(callback, RunEnd) and callback.finished for callback in callbacks_of(trainer))
         if ended or not trainer.is_global_zero:
             return
@@ -58,26 +59,26 @@ class Provenance(Callback):
             "command": sys.argv,
         }
         name = part_name("provenance.json", max(1, part_of(self.folder)))
-        if not (self.folder.path / name).exists():  # the part before was the same
+        if not (self.folder.path / name).exists():  # the previous part has the same provenance
             self.folder.write_json(name, content)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the test metrics."""
+        """Writes the test metrics to ``metrics.json``."""
         self._write(trainer, "test")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the metrics of the command ``validate``."""
+        """Writes the metrics of the command ``validate`` to ``metrics.json``."""
         if trainer.state.fn == "validate":
             self._write(trainer, "validate")
 
     def _write(self, trainer: pl.Trainer, command: str) -> None:
-        found = measured(trainer)  # in all processes together
+        found = measured(trainer)  # a collective operation of all processes
         if trainer.is_global_zero:
             self.folder.add_metrics(command, found)
 
 
 def _git_revision() -> str | None:
-    """Commit of the folder in which the command runs; None outside a repository."""
+    """The git commit of the working directory; None outside a repository."""
     try:
         command = ["git", "rev-parse", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,4 +1,4 @@
-"""How runs end: why, in which numbers, and what tells a finished run from one that was cut."""
+"""Recording the end of a run: its reason and metrics, which distinguish finished from interrupted runs."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from weightspace.runs.loops import (
     stopping_message,
 )
 
-#: Entry of a checkpoint: who has stopped training, and the metrics of the epoch that is over.
+#: Key of a checkpoint's entry with what has stopped training and the metrics of the completed epoch.
 KEY = "run_end"
-#: Callbacks of the configuration, with their arguments.
+#: Callbacks of the configuration with their arguments.
 Configured = Sequence[tuple[object, dict[str, Any]]]
 
 
 class RunEnd(Callback):
-    """Writes metrics and ``ending.json`` when training has ended, and into checkpoints why it ends, as soon as it does.
+    """Writes metrics and ``ending.json`` at the end of training, and its reason to checkpoints as soon as it is known.
 
-    So a process may be killed at any time: a run whose last checkpoint stands at the end is brought to the same end
-    without training.
+    So a process may be killed at any time: resuming a run whose last checkpoint is at the end of training writes the
+    same files without training.
 
     Args:
-        folder: of the run.
-        configured: callbacks of the user's, with the arguments that they were made from; None: all callbacks of the
-            trainer, with those that they keep.
+        folder: folder of the run.
+        configured: callbacks of the user with their arguments; None: all callbacks of the trainer, with the arguments
+            that they keep as attributes.
 
     Attributes:
         trained: whether there was something left to train.
-        finished: why the run that is resumed has ended (see ``reason_of_end``); None: there is something left to train.
-        reason: who ended training before its limits, and why; None as long as nobody has.
+        finished: reason for which the resumed run has ended (see ``reason_of_end``); None if it has not.
+        reason: what ended training before its limits, and why; None if nothing has.
     """
 
     def __init__(self, folder: RunFolder, configured: Configured | None = None) -> None:
@@ -61,11 +61,11 @@ class RunEnd(Callback):
         self._complete = self._remembered = False
 
     def look(self, checkpoint: dict[str, Any], trainer: pl.Trainer) -> bool:
-        """Finds out whether a run that is resumed has ended; returns whether its end has written all that it leaves.
+        """Determines whether the resumed run has ended; returns whether it has also written all its files.
 
         Args:
-            checkpoint: content of the file from which it is to be resumed.
-            trainer: not yet fitted.
+            checkpoint: contents of the checkpoint from which it resumes.
+            trainer: trainer before the fit.
         """
         self.finished = self.reason = reason_of_end(checkpoint, trainer, self._configured(trainer))
         return self.finished is not None and self.folder.has_ended(checkpoint["global_step"])
@@ -76,18 +76,18 @@ class RunEnd(Callback):
         return [(callback, kept_arguments(callback)) for callback in callbacks_of(trainer)]
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Forgets what a fit before was like."""
+        """Resets the state of a previous fit."""
         if stage == "fit":
             self._forget()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock, and trains nothing where a run has ended."""
+        """Starts the clock, and prevents training if the run has ended."""
         self._began = time.perf_counter()
         if self.finished:
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remembers who has asked to stop, where the least number of epochs or steps is still to come."""
+        """Restores what has requested the end, if the minimum number of epochs or steps is not reached yet."""
         self.trained = True
         stopped = self._loaded.get("stopped")
         configured = self._configured(trainer)
@@ -101,14 +101,14 @@ class RunEnd(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds who has stopped training, and the metrics where an epoch is over."""
+        """Adds what has stopped training and, at the end of an epoch, the metrics."""
         metrics = _measured(trainer) if between_epochs(trainer) else None
         checkpoint[KEY] = {"stopped": self._stopped(trainer), "metrics": metrics}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Takes it; and lets the configuration decide on the patience, which EarlyStopping would take from there."""
+        """Reads the entry, and replaces the saved patience of EarlyStopping by that of the configuration."""
         self._loaded = checkpoint.get(KEY) or {}
         if trainer.state.fn == "fit":
             self._complete = self.look(checkpoint, trainer)
@@ -117,12 +117,12 @@ class RunEnd(Callback):
                 checkpoint["callbacks"][callback.state_key]["patience"] = callback.patience
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Notes who has ended training."""
+        """Records what has ended training."""
         stopped = self._stopped(trainer)
         self.reason = stopped["reason"] if stopped else None
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes ``metrics.json`` (the time is that of the last part, if the run was resumed) and ``ending.json``."""
+        """Writes ``metrics.json`` (with the time of the last part, if the run was resumed) and ``ending.json``."""
         epochs, best = epochs_done(trainer), best_of(trainer)
         extra: dict[str, float] = {"epochs": epochs}
         if best is not None and best.best_model_score is not None:
@@ -142,7 +142,7 @@ class RunEnd(Callback):
         if not trainer.should_stop:
             return None
         stopper = stopper_of(trainer)
-        if stopper is self or (stopper is None and self._remembered):  # who it was is not there to be asked
+        if stopper is self or (stopper is None and self._remembered):  # what it was is only known from the checkpoint
             stopped: dict[str, Any] | None = self._loaded.get("stopped")
             return stopped
         arguments = next((_plain(given) for callback, given in self._configured(trainer) if callback is stopper), None)
@@ -150,7 +150,7 @@ class RunEnd(Callback):
 
 
 def kept_arguments(callback: Callback) -> dict[str, Any]:
-    """Arguments of a callback's constructor that it keeps, as plain values under their names.
+    """Constructor arguments of a callback that it keeps as attributes of the same names, as plain values.
 
     >>> kept_arguments(EarlyStopping("val/loss", patience=2))["patience"]
     2
@@ -161,13 +161,13 @@ def kept_arguments(callback: Callback) -> dict[str, Any]:
 
 
 def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: Configured) -> str | None:
-    """Why nothing is left to train from a checkpoint, by the configuration of today; None where something is.
+    """The reason why nothing is left to train from a checkpoint with the current configuration; None if something is.
 
     Args:
-        checkpoint: content of the file.
-        trainer: not yet fitted.
-        configured: callbacks of the configuration, with their arguments. Who has stopped training goes on if another
-            one, or one with other arguments, is there now.
+        checkpoint: contents of the checkpoint.
+        trainer: trainer before the fit.
+        configured: callbacks of the configuration with their arguments. If the callback that has stopped training is
+            now missing or has other arguments, training continues.
     """
     (epochs, between), step, max_epochs = saved_epochs(checkpoint), checkpoint["global_step"], limit_of_epochs(trainer)
     if max_epochs != -1 and epochs >= max_epochs:
@@ -178,7 +178,7 @@ def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: C
     if not may_stop or not between:
         return None
     for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
-        allowed = timer.time_remaining()  # nothing of it is used yet
+        allowed = timer.time_remaining()  # before any of it is used
         used = checkpoint.get("callbacks", {}).get(timer.state_key, {}).get("time_elapsed", {}).get("train", 0)
         if allowed is not None and used >= allowed:
             return "trainer.max_time is over"
@@ -187,15 +187,15 @@ def reason_of_end(checkpoint: dict[str, Any], trainer: pl.Trainer, configured: C
 
 
 def _same(stopped: dict[str, Any], configured: Configured) -> bool:
-    """Whether who has stopped training would do so again: arguments of today that were not known then do not count."""
-    if stopped["arguments"] is None:  # the model, or a callback that it brings along; the time is another matter
+    """Whether the callback that stopped training is still configured alike, ignoring arguments unknown at that time."""
+    if stopped["arguments"] is None:  # the model or one of its callbacks; the time is checked separately
         return not stopped["class"].endswith(".Timer")
     known = [_plain(given) for callback, given in configured if _path(callback) == stopped["class"]]
     return any(all(stopped["arguments"].get(k, v) == v for k, v in given.items()) for given in known)
 
 
 def _measured(trainer: pl.Trainer) -> dict[str, float]:
-    """Metrics of the epoch, without its speed: equal runs have equal checkpoints."""
+    """Metrics of the epoch without its speed, so that equal runs have equal checkpoints."""
     return {name: value for name, value in measured(trainer).items() if name != "networks_per_second"}
 
 

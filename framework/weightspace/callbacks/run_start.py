@@ -1,4 +1,4 @@
-"""How runs of a plain Trainer begin: in a folder of their own, which one process has at a time."""
+"""Preparing the folder of a run with a plain Trainer, in which one process at a time may train."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from weightspace.runs.loops import callbacks_of, is_trial
 
 
 class RunStart(Callback):
-    """Takes the run's folder when training starts, refuses one that holds a run, and has checkpoints exist whole.
+    """Locks and prepares the run's folder when training starts, refuses existing runs, and makes checkpoints atomic.
 
-    In a trial with ``fast_dev_run`` it takes those callbacks from the trainer that write.
+    In a trial with ``fast_dev_run`` it removes the callbacks that write from the trainer.
 
     Args:
-        folder: of the run.
-        overwrite: whether a run that lies there now is removed, where training does not resume.
-        writing: callbacks that write into the folder; they come after this one.
+        folder: folder of the run.
+        overwrite: whether an existing run is removed, if training does not resume.
+        writing: callbacks that write to the folder, which are after this one in the trainer.
     """
 
     def __init__(self, folder: RunFolder, overwrite: bool, writing: Collection[Callback]) -> None:
@@ -37,11 +37,11 @@ class RunStart(Callback):
         self._before = self._there()
 
     def _there(self) -> list[Path]:
-        """What lies in the folder: a logger writes there before training starts, and that is not to be removed."""
+        """Files in the folder before training, without those that a logger writes later, which must not be removed."""
         return list(self.folder.path.iterdir()) if self.folder.path.is_dir() else []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Checks that the trainer can keep a run."""
+        """Checks that the trainer can keep a run, and replaces its checkpoint plugin."""
         if is_trial(trainer):
             callbacks = callbacks_of(trainer)
             callbacks[:] = [callback for callback in callbacks if callback not in self.writing]
@@ -52,7 +52,7 @@ class RunStart(Callback):
         guard(trainer)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Prepares the folder, in the first process."""
+        """Prepares the folder in the first process."""
         if is_trial(trainer):
             return
         error: Exception | None = None
@@ -69,11 +69,11 @@ class RunStart(Callback):
         self.folder.prepare(self._lock, resuming, self.overwrite, self._before)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Gives the folder back."""
+        """Releases the folder."""
         self._leave()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Gives the folder back."""
+        """Releases the folder."""
         self._leave()
 
     def _leave(self) -> None:
@@ -83,36 +83,36 @@ class RunStart(Callback):
 
 
 def check_trainer_keeps(trainer: pl.Trainer, folder: RunFolder) -> None:
-    """Raises ConfigError where a trainer's callbacks or plugins would spoil the checkpoints of a run.
+    """Raises ConfigError if a trainer's callbacks or plugins would damage the checkpoints of a run.
 
     Args:
-        trainer: with all its callbacks.
-        folder: of the run.
+        trainer: trainer with all its callbacks.
+        folder: folder of the run.
     """
     check_names(callbacks_of(trainer), folder)
     check_writer(trainer.strategy.checkpoint_io)
 
 
 def check_writer(writer: Any) -> None:
-    """Raises ConfigError where a plugin, or one that it wraps, writes checkpoints after training has gone on.
+    """Raises ConfigError if a plugin, or one that it wraps, writes checkpoints asynchronously.
 
     Args:
-        writer: the trainer's plugin for checkpoint files.
+        writer: checkpoint plugin of the trainer.
     """
     while writer is not None:
         if isinstance(writer, AsyncCheckpointIO):
             raise ConfigError(
                 "trainer.plugins: AsyncCheckpointIO writes a checkpoint later, but a run relies on "
-                "each from then on (best.ckpt, which of them are kept, how it goes on after a kill): leave it out"
+                "each from then on (best.ckpt, which of them are kept, how it resumes after a kill): leave it out"
             )
         writer = getattr(writer, "checkpoint_io", None) or getattr(writer, "writer", None)
 
 
 def check_work(trainer: pl.Trainer) -> None:
-    """Refuses a fit of no epochs, steps or batches, which would leave a run without a trained model.
+    """Refuses to fit for zero epochs, steps or batches, which would make a run without a trained model.
 
     Raises:
-        ConfigError: names the option.
+        ConfigError: such an option is 0; the message names it.
     """
     for name in ("max_epochs", "max_steps", "limit_train_batches"):
         if getattr(trainer, name) == 0:

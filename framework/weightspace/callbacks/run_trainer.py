@@ -1,4 +1,4 @@
-"""Lightning's trainer, which remembers who asked it to stop."""
+"""A Lightning Trainer that records what requested the end of training."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from weightspace.runs.loops import callbacks_of, has_stopped
 
 
 class RunTrainer(pl.Trainer):
-    """A Trainer that knows which callback (or the model) has set ``should_stop``.
+    """A Trainer that records which callback (or the model) has set ``should_stop``.
 
     Attributes:
-        stopper: the one that did; None as long as nobody has.
+        stopper: the callback or model that set it; None if it is not set.
     """
 
     stopper: object | None = None
@@ -23,7 +23,7 @@ class RunTrainer(pl.Trainer):
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody has asked to end training after this step."""
+        """Whether training should end after this step."""
         return self._should_stop
 
     @should_stop.setter
@@ -36,14 +36,14 @@ class RunTrainer(pl.Trainer):
 
 
 def stopper_of(trainer: pl.Trainer) -> object | None:
-    """Who has asked a trainer to stop: a RunTrainer knows it; of another, a callback of Lightning's that says so."""
+    """What has requested the end of training: recorded by a RunTrainer, else found among Lightning's callbacks."""
     if isinstance(trainer, RunTrainer):
         return trainer.stopper
     return next((callback for callback in callbacks_of(trainer) if has_stopped(callback)), None)
 
 
 def _asking(frame: FrameType | None) -> object | None:
-    """The callback or model whose method runs in this frame, or called it."""
+    """The callback or model whose method runs in this frame or one of its callers."""
     while frame is not None:
         owner = frame.f_locals.get("self")
         if isinstance(owner, (Callback, LightningModule)):

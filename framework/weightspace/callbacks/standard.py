@@ -1,4 +1,4 @@
-"""Which callbacks a run gets: on the command line, and from a plain Trainer."""
+"""The callbacks of a run, for the command line and for a plain Trainer."""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ def standard_callbacks(
     top_k: int = 1,
     nonfinite: str = "stop",
 ) -> list[Callback]:
-    """The callbacks that give a plain Trainer what a run of the command line has, in a folder of its own.
+    """The callbacks that give a plain Trainer the features of a run of the command line, in a folder of its own.
 
-    Training is repeatable, resumes bit for bit, stops before a weight becomes NaN, and leaves in the folder the
-    checkpoints, the trained network, ``provenance.json``, ``metrics.json``, tables and pictures::
+    Training is reproducible, resumes bit for bit, and stops before a weight becomes NaN. Checkpoints, the trained
+    network, ``provenance.json``, ``metrics.json``, tables and pictures are written to the folder::
 
         import lightning as L
 
         callbacks = standard_callbacks("runs/mine")
         trainer = L.Trainer(max_epochs=5, callbacks=callbacks)
-        trainer.fit(task, data, ckpt_path="last")   # goes on where the last one was cut, or begins
+        trainer.fit(task, data, ckpt_path="last")   # resumes, or starts a run
         trainer.test(task, data, ckpt_path="runs/mine/checkpoints/best.ckpt")
 
-    ``ckpt_path="last"`` is the newest checkpoint in ``runs/mine/checkpoints`` (``step-<steps>.ckpt``); with none there,
-    Lightning says so and begins a run. Without ``ckpt_path``, a folder that holds a run is refused. Callbacks of yours
-    may stand before or after these. The Trainer's other arguments are free, except that checkpoints must not be
+    ``ckpt_path="last"`` is the newest checkpoint in ``runs/mine/checkpoints`` (``step-<steps>.ckpt``); if there is
+    none, Lightning warns and starts a run. Without ``ckpt_path``, a folder with a run raises an error. Your own
+    callbacks may be before or after these. The Trainer's other arguments are free, except that checkpoints must not be
     switched off (``enable_checkpointing=False``) or written later (``AsyncCheckpointIO``); a trial with
-    ``fast_dev_run`` writes nothing. Curves lie beside the checkpoints with ``logger=run_logger("runs/mine")``. For
+    ``fast_dev_run`` writes nothing. ``logger=run_logger("runs/mine")`` writes curves to the same folder. For
     contrastive pretraining add an ``OnlineProbe()``.
 
     Args:
-        folder: of the run, for instance ``runs/mine``; made if it is not there.
-        seed: of all random numbers of training steps, >= 0; None: that of ``lightning.seed_everything``, or 0.
-        overwrite: whether a run that lies in the folder now is removed when training starts, instead of refused; not
-            where training resumes.
+        folder: folder of the run, for instance ``runs/mine``; created if it does not exist.
+        seed: seed of all random numbers of training steps, >= 0; None: that of ``lightning.seed_everything``, or 0.
+        overwrite: whether an existing run in the folder is removed when training starts without resuming, instead of
+            raising an error.
         monitor: metric that chooses the best checkpoint; None: that of the task.
-        monitor_mode: "max" or "min"; None: that of the task, or "max" for a ``monitor`` that is given.
-        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: at the ends of epochs only.
-        keep: how many of the newest checkpoints to keep, >= 1.
-        top_k: how many of the best checkpoints to keep, >= 1.
-        nonfinite: what a step with a loss or gradient that is not finite does: "stop" the run, or "skip" the step.
+        monitor_mode: "max" or "min"; None: that of the task, or "max" for a given ``monitor``.
+        every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: only at the ends of epochs.
+        keep: number of newest checkpoints to keep, >= 1.
+        top_k: number of best checkpoints to keep, >= 1.
+        nonfinite: reaction to a loss or gradient that is not finite: "stop" the run, or "skip" the step.
 
     Raises:
-        ConfigError: a value out of range. When training starts: a folder that holds a run, in which another process
-            trains, or that cannot be written; or a Trainer that cannot keep a run.
+        ConfigError: a value is out of range. When training starts: the folder contains a run, another process trains in
+            it, or it cannot be written; or the Trainer cannot keep a run.
     """
     run, seed = RunFolder(Path(folder)), global_seed() if seed is None else seed
     kept = keeping_callbacks(
@@ -86,7 +86,7 @@ def standard_callbacks(
 
 
 def step_callbacks(seed: int) -> list[Callback]:
-    """Those that write nothing, and that a trial of a few batches has as well: checks, seeds and speed.
+    """The callbacks that write no files, which are also used in trials of a few batches: checks, seeds and speed.
 
     Args:
         seed: of the run.
@@ -107,13 +107,13 @@ def keeping_callbacks(
     top_k: int = 1,
     nonfinite: str = "stop",
 ) -> list[Callback]:
-    """Those that write into the folder of a run.
+    """The callbacks that write to the folder of a run.
 
     Args:
         folder: of the run.
         seed: of the run.
         configured: see ``RunEnd``.
-        checkpointing: whether it writes checkpoints, and the trained network.
+        checkpointing: whether checkpoints and the trained network are written.
         monitor, monitor_mode, every_n_steps, keep, top_k, nonfinite: see ``standard_callbacks``.
 
     Raises:
@@ -134,10 +134,10 @@ def keeping_callbacks(
 
 
 def run_logger(folder: str | Path) -> TensorBoardLogger:
-    """A TensorBoard logger that writes its event files into the folder of a run.
+    """A TensorBoard logger that writes its event files to the folder of a run.
 
     Args:
-        folder: for instance ``runs/mine``.
+        folder: folder of the run, for instance ``runs/mine``.
     """
     path = Path(folder)
     return TensorBoardLogger(path.parent, name="", version=path.name, default_hp_metric=False)

@@ -1,4 +1,4 @@
-"""Random numbers that depend on where training stands, not on what ran before."""
+"""Seeding every training step, so that its random numbers do not depend on earlier steps."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lightning.pytorch import Callback
 class StepSeeds(Callback):
     """Seeds the global generators (torch, numpy, random) before every training step from (seed, step, rank).
 
-    Dropout then draws the same in a run that was cut and resumed, in the middle of an epoch and in any number of
-    processes, without any generator's state in the checkpoint; and no two steps or ranks draw alike.
+    Dropout is then the same in an interrupted and resumed run, also within an epoch and with several processes, without
+    states of generators in checkpoints; and different steps and ranks have different random numbers.
 
     Args:
-        seed: of the run, >= 0.
+        seed: seed of the run, >= 0.
     """
 
     def __init__(self, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""How a run of several processes ends with an error."""
+"""Ending a run of several processes with an error."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from weightspace.runs.loops import is_started_by_lightning
 
 
 def end_together(trainer: pl.Trainer, error: Exception) -> NoReturn:
-    """Raises an error that every process of a run raises at the same place.
+    """Raises an error in every process of a run; all processes must call this at the same point.
 
-    The processes that Lightning has started itself end quietly instead, with exit code 0: at another, Lightning would
-    kill the first process before it can say what happened.
+    Processes that Lightning has started exit quietly with code 0 instead, since with another code Lightning would kill
+    the first process before it can report the error.
     """
     if is_started_by_lightning(trainer):
         raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""How many networks per second a run trains on."""
+"""Measuring the training throughput in networks per second."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lightning.pytorch import Callback
 
 
 class Throughput(Callback):
-    """Logs ``networks_per_second`` of each training epoch: all processes, augmentation and loading included.
+    """Logs ``networks_per_second`` of each training epoch over all processes, including augmentation and loading.
 
-    The first steps of a run are left out (they allocate and compile). Validation is not counted.
+    The first steps of a run (which allocate and compile) and validation are not counted.
     """
 
     SKIP = 5
@@ -22,14 +22,14 @@ class Throughput(Callback):
         self._seconds = self._began = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock."""
+        """Starts the clock of an epoch."""
         self._networks, self._seconds = 0, 0.0
         self._began = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts networks and time."""
+        """Adds the networks and the time of a batch."""
         now = time.perf_counter()
         self._steps += 1
         if self._steps > self.SKIP:
@@ -38,10 +38,10 @@ class Throughput(Callback):
         self._began = now
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock again, where validation runs within an epoch."""
+        """Restarts the clock after a validation within an epoch."""
         self._began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Logs the rate."""
+        """Logs the throughput of the epoch."""
         if self._seconds:
             pl_module.log("networks_per_second", self._networks / self._seconds, sync_dist=True)

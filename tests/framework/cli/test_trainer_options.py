@@ -147,13 +147,13 @@ def test_the_monitor_is_looked_for_before_training(
 MISSED: dict[str, tuple[dict[str, Any], str]] = {
     "EarlyStopping": (
         callback("EarlyStopping", monitor="val/acuracy"),
-        "monitor 'val/acuracy' is what EarlyStopping goes by, but SupervisedTask does not log it in validation: give "
+        "monitor 'val/acuracy' is monitored by EarlyStopping, but SupervisedTask does not log it in validation: give "
         "one that it logs as its monitor (or num_sanity_val_steps 0, if it is logged from the first epoch on). "
         "Logged: val/accuracy, val/loss",
     ),
     "ModelCheckpoint": (
         callback("ModelCheckpoint", monitor="val_loss", filename="mine"),
-        "monitor 'val_loss' is what ModelCheckpoint goes by",
+        "monitor 'val_loss' is monitored by ModelCheckpoint",
     ),
     "no trial": (
         callback("EarlyStopping", monitor="val/acuracy") | {"num_sanity_val_steps": 0, "val_check_interval": 1},
@@ -161,7 +161,7 @@ MISSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no validation": (
         callback("EarlyStopping", monitor="val/loss") | {"limit_val_batches": 0},
-        "does not log it in validation, of which there is none",
+        "does not log it in validation, but there is no validation",
     ),
     "of the training": (
         callback("EarlyStopping", monitor="train/los"),
