@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 import lightning.pytorch as pl
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric
 
 from weightspace.backbones.factory import BackboneFactory, backbone_factory, build_backbone
@@ -76,6 +77,7 @@ class Task(ZooModule):
         self.compile_backbone = compile
         #: whether metrics leave out networks whose results are not finite; set by callbacks that report these networks
         self.leaves_out = False
+        self._plateau_stepped = False
         self._means = nn.ModuleDict()
         self._metrics = nn.ModuleDict()
 
@@ -190,7 +192,7 @@ class Task(ZooModule):
 
     def configure_model(self) -> None:
         """Builds the modules, see ``ZooModule``, and resets metrics that an interrupted epoch may have left."""
-        self._means = nn.ModuleDict()
+        self._means, self._plateau_stepped = nn.ModuleDict(), False
         super().configure_model()
 
     def reset(self, *stages: str) -> None:
@@ -244,3 +246,21 @@ class Task(ZooModule):
 
         monitor = getattr(self, "monitor", "val/loss")
         return self.optimisation.configure(self, steps, monitor, self.monitor_mode, self.role)
+
+    def on_train_epoch_end(self) -> None:
+        """Steps a ReduceLROnPlateau before the epoch's checkpoint is written.
+
+        Lightning does it after that, so that a run that goes on from the checkpoint would miss the step.
+        """
+        for config in self.trainer.lr_scheduler_configs:
+            value = self.trainer.callback_metrics.get(config.monitor or "")
+            if isinstance(config.scheduler, ReduceLROnPlateau) and value is not None:
+                super().lr_scheduler_step(config.scheduler, value)
+                self._plateau_stepped = True
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Steps a schedule, unless ``on_train_epoch_end`` has done it."""
+        if isinstance(scheduler, ReduceLROnPlateau) and self._plateau_stepped:
+            self._plateau_stepped = False
+        else:
+            super().lr_scheduler_step(scheduler, metric)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError
@@ -124,6 +124,8 @@ class Optimisation:
         if not callable(getattr(schedule, "step", None)) or not hasattr(schedule, "state_dict"):
             raise ConfigError(f"scheduler: expected a learning rate scheduler, found a {type(schedule).__name__}")
         _check_proportions(before, _base_rates(optimiser), type(schedule).__name__)
+        if isinstance(schedule, ReduceLROnPlateau) and self.scheduler_interval != "epoch":
+            raise ConfigError("ReduceLROnPlateau is stepped after each epoch: leave scheduler_interval out")
         own = getattr(schedule, "monitor", None)  # only Lightning's ReduceLROnPlateau has one
         if own is None and getattr(schedule, "mode", mode) != mode:
             raise ConfigError(f"{type(schedule).__name__}: of {monitor} {mode} is better, found mode {schedule.mode!r}")

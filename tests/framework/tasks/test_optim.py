@@ -95,6 +95,10 @@ def test_a_plateau_looks_at_its_own_metric_or_at_that_of_the_task() -> None:
             {"scheduler": partial(OneCycleLR, max_lr=0.1, total_steps=9)},
             r"OneCycleLR sets the learning rates by itself",
         ),
+        (
+            {"scheduler": partial(ReduceLROnPlateau, monitor="x"), "scheduler_interval": "step"},
+            "is stepped after each epoch",
+        ),
         ({"optimizer": lambda parameters: None}, "expected a torch optimizer, found a NoneType"),
         ({"scheduler": lambda optimiser: 0.1}, "expected a learning rate scheduler, found a float"),
     ],
