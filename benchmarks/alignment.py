@@ -18,7 +18,7 @@ PAIRS = 256
 
 
 def fitted(activation: str, count: int) -> WeightBatch:
-    """Networks 2-32-32-1, fitted to digits with 100 steps."""
+    """Fits networks 2-32-32-1 to digits with 100 steps."""
     recipe = load_recipe({"sine": "siren"}.get(activation, activation), {"hidden": [32, 32], "steps": 100})
     source = load_source("digits")
     fitter = BatchedFitter(recipe, recipe.spec(2, 1), source.coordinates(), "eager")
@@ -30,14 +30,14 @@ def fitted(activation: str, count: int) -> WeightBatch:
 
 
 def initialised(hidden: list[int], outputs: int, count: int) -> WeightBatch:
-    """Networks that were not fitted: the work of an alignment does not depend on it much."""
+    """Initialises networks without fitting them, which hardly affects the cost of an alignment."""
     recipe = load_recipe("siren", {"hidden": hidden})
     spec = recipe.spec(2, outputs)
     return WeightBatch(initialise(recipe, spec, 0, [(i, 0, 0) for i in range(count)]), spec)
 
 
 def one_pair(first: tuple[list[Tensor], list[Tensor]], second: tuple[list[Tensor], list[Tensor]], sweeps: int) -> None:
-    """Weight matching of permutations as published code does it: pair by pair, layer by layer."""
+    """Matches the permutations of one pair layer by layer, like published code."""
     (w1, b1), (w2, b2) = first, ([w.clone() for w in second[0]], [b.clone() for b in second[1]])
     for _ in range(sweeps):
         for layer in range(len(w1) - 1):

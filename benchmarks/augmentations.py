@@ -1,4 +1,4 @@
-"""What each augmentation costs, beside a DWS training step: networks 2-32-32-1, batch 128."""
+"""Cost of each augmentation compared with a DWS training step: networks 2-32-32-1, batch 128."""
 
 from __future__ import annotations
 

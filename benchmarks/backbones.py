@@ -1,6 +1,6 @@
 """Backbones: networks/s of forward passes and training steps, eager and compiled; peak memory; growth with networks.
 
-Memory is the growth of a fresh process's peak over what it takes before the backbone is built.
+Memory is the growth of a new process's peak over its use before the backbone is built.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CASES: dict[str, Callable[[NetworkSpec], Backbone]] = {
     "GraphTransformer": lambda spec: GraphTransformer(spec, 10),
     "GraphTransformer, recompute": lambda spec: GraphTransformer(spec, 10, recompute=True),
 }
-#: What stands in for a backbone on large networks, for which it has no memory.
+#: Replacements of backbones that need too much memory for large networks.
 ON_LARGE = {"GraphTransformer": "GraphTransformer, recompute"}
 USUAL = (2, 32, 32, 1)
 LARGE = (2, 128, 128, 128, 1)
@@ -44,7 +44,7 @@ def networks(widths: tuple[int, ...], count: int) -> WeightBatch:
 
 
 def training_step(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
-    """Forward, backward and AdamW."""
+    """Makes a function that runs a training step: forward, backward and AdamW."""
     optimiser = torch.optim.AdamW(model.parameters(), 1e-4, fused=True)
 
     def work() -> int:
@@ -66,14 +66,14 @@ def forward_pass(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
 
 
 def peak_memory(name: str, widths: tuple[int, ...], count: int) -> float:
-    """MB of two training steps."""
+    """Peak memory in MB of two training steps."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_grown, (name, widths, count))
 
 
 def _grown(name: str, widths: tuple[int, ...], count: int) -> float:
     batch = networks(widths, count)
-    training_step(MLP(batch.spec, 10), batch)()  # what every training needs is there before
+    training_step(MLP(batch.spec, 10), batch)()  # allocates what every training needs
     before = _high_water()
     work = training_step(CASES[name](batch.spec), batch)
     for _ in range(2):
@@ -82,13 +82,13 @@ def _grown(name: str, widths: tuple[int, ...], count: int) -> float:
 
 
 def _high_water() -> float:
-    """Peak of this process's memory in MB. Not getrusage: that begins with the peak of the process that spawned it."""
+    """Peak memory of this process in MB. getrusage would start with the peak of the parent process."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1e3
 
 
 def usual_networks(report: Report, name: str, seconds: float) -> None:
-    """2-32-32-1 at batch sizes 64 and 256."""
+    """Measures a backbone on networks 2-32-32-1 at batch sizes 64 and 256."""
     for count in (64,) if report.quick else (64, 256):
         batch = networks(USUAL, count)
         model = CASES[name](batch.spec)
@@ -107,7 +107,7 @@ def usual_networks(report: Report, name: str, seconds: float) -> None:
 
 
 def growing_networks(report: Report, name: str, seconds: float) -> None:
-    """Eager training steps at batch size 32, as parts of the rate of 2-32-32-1; and the memory of the largest."""
+    """Measures eager training at batch size 32 relative to 2-32-32-1, and the memory for the largest networks."""
     batch = networks(USUAL, 32)
     base = report.add(f"{name}, batch 32", rate(training_step(CASES[name](batch.spec), batch), seconds), "networks/s")
     for growth, widths in GROWTH.items():

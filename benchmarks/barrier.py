@@ -1,7 +1,8 @@
 """PSNR along the straight line between two networks, after alignment under different groups.
 
-Between two neural views of one object (against that object), and between networks of two objects (against the same
-blend of their images). Without --zoo it fits 200 Fashion-MNIST objects (--quick: 60 digits) with two views each.
+The networks are two neural views of one object (compared with that object), or networks of two objects (compared with
+the same blend of their images). Without --zoo it fits 200 Fashion-MNIST objects (--quick: 60 digits) with two views
+each.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor,
 
 
 def cases(zoo: Zoo) -> dict[str, tuple[WeightBatch, WeightBatch, Tensor, Tensor]]:
-    """Pairs of networks, with the images that they store."""
+    """Makes pairs of networks, with the images that they represent."""
     rows = zoo.rows("train")
     if zoo.spec.activation != "sine" or int(zoo.views[rows].max()) < 1:
         raise SystemExit(f"{zoo.path}: expected sine networks with two views or more, found {zoo.spec}")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, timing, and rows."""
+"""Common parts of the benchmarks: options, timing and reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, and its ratio to a baseline of the same run."""
+    """A measurement, with its ratio to a baseline of the same run."""
 
     name: str
     value: float
@@ -23,10 +23,10 @@ class Row:
 
 
 class Report:
-    """Prints rows as they come, and writes them as JSON at the end."""
+    """Prints measurements when they are added, and writes them as JSON at the end."""
 
     def __init__(self, description: str, **further: str) -> None:
-        """Options --quick and --json, and further ones with their help."""
+        """Parses the options --quick and --json, and further ones given with their help texts."""
         parser = argparse.ArgumentParser(description=description)
         for name, text in further.items():
             parser.add_argument(f"--{name}", metavar=name.upper(), help=text)
@@ -55,9 +55,9 @@ class Report:
 
 
 def rate(work: Callable[[], int], seconds: float) -> float:
-    """Units of work per second: the median of five rounds, after a first one that is not counted.
+    """Measures units of work per second: the median of five rounds after a warm-up round.
 
-    Work that takes longer than all rounds should is timed once.
+    Work that takes longer than the time for all rounds is timed once.
     """
     work()
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Fitting SIRENs, a naive torch loop and the batched fitter, eager and compiled.
+"""Speed of fitting SIRENs with a naive torch loop and with the batched fitter, eager and compiled.
 
 Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step).
 """
@@ -26,7 +26,7 @@ class Sine(nn.Module):
 
 
 def images() -> ImageSource:
-    """Fashion-MNIST; random images of the same size where it is not installed (speed does not depend on them)."""
+    """Loads Fashion-MNIST, or makes random images of the same size, which does not affect the speed."""
     if SYSTEM_FOLDER.is_dir():
         return load_source("fashion-mnist")
     print(f"no Fashion-MNIST at {SYSTEM_FOLDER}: random images of its size")
@@ -39,7 +39,7 @@ def random_images(side: int, channels: int) -> ImageSource:
 
 
 def naive(widths: tuple[int, ...], coordinates: Tensor, values: Tensor, points: int, steps: int) -> int:
-    """One network at a time with autograd and torch.optim.Adam; returns the steps done."""
+    """Fits one network at a time with autograd and torch.optim.Adam; returns the number of steps."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths[:-1]):
         layers += [nn.Linear(inputs, outputs), Sine()]

@@ -1,7 +1,6 @@
-"""Peak memory of whole commands as zoos grow: fits of digits with 1 to 100 views of 1,000 objects (2-32-32-1, 50
-steps), and imports of as many files. Each command is a process of its own, its start is counted, and its peak is the
-operating system's, pages of files included. Then loader processes that read one zoo: what each holds by itself, and
-what it maps.
+"""Peak memory of commands for growing zoos: fits of digits with 1 to 100 views of 1,000 objects (2-32-32-1, 50 steps),
+and imports of as many files. Each command is a process of its own; times include its start, and peaks, as reported by
+the operating system, include pages of files. Then the private and mapped memory of loader processes that read one zoo.
 
 100,000 networks need 4 GB in the temporary folder.
 """
@@ -25,7 +24,7 @@ from weightspace.zoo import Zoo
 OBJECTS = 1000
 
 
-#: Runs a command, then tells the peak of its own memory in kB. What its parent holds does not count.
+#: Runs a command, then prints its peak memory in kB, without that of its parent process.
 RUN = """
 import pathlib, re, sys
 from weightspace.cli.main import main
@@ -36,14 +35,14 @@ sys.exit(code)
 
 
 def command(*words: str) -> tuple[float, float]:
-    """Runs one: seconds, and peak memory in MB."""
+    """Runs a command; returns seconds and peak memory in MB."""
     start = time.perf_counter()
-    told = subprocess.run([sys.executable, "-c", RUN, *words], check=True, capture_output=True, text=True).stdout
-    return time.perf_counter() - start, int(told.splitlines()[-1]) / 1024
+    output = subprocess.run([sys.executable, "-c", RUN, *words], check=True, capture_output=True, text=True).stdout
+    return time.perf_counter() - start, int(output.splitlines()[-1]) / 1024
 
 
 def published(zoo: Zoo, root: Path) -> None:
-    """The zoo as a tree of state_dicts and a list of splits."""
+    """Writes a zoo as a tree of state_dicts and a list of splits."""
     root.mkdir()
     splits: dict[str, dict[str, list[str]]] = {"train": {"path": [], "label": []}}
     for row, params in enumerate(zoo.params(torch.arange(len(zoo)))):
@@ -59,13 +58,13 @@ def published(zoo: Zoo, root: Path) -> None:
 
 
 def memory_of(pages: str) -> float:
-    """MB of this process: "Private_Dirty" (its own) or "Rss" (all that it maps)."""
+    """Memory of this process in MB: "Private_Dirty" (private) or "Rss" (all mapped pages)."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(pages)) / 1024
 
 
 class Watched(ZooDataset):
-    """Tells, beside each batch, what the process that read it holds."""
+    """Returns with each batch the memory of the process that read it."""
 
     def __getitem__(self, index: BatchIndex) -> Any:
         super().__getitem__(index)

@@ -1,4 +1,4 @@
-"""Loading batches of 256 networks 2-32-32-1 through the whole data module, against a bare index_select."""
+"""Loading batches of 256 networks 2-32-32-1 with the data module, compared with a bare index_select."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weightspace.zoo.writer import ZooWriter
 
 
 def synthetic_zoo(path: Path, rows: int) -> None:
-    """Random numbers in the form of a zoo: loading does not look at them."""
+    """Writes random numbers as a zoo, since the speed of loading does not depend on them."""
     spec = NetworkSpec((2, 32, 32, 1), "sine", 30.0, 0.5)
     header = ZooHeader(spec, {"kind": "class", "names": [str(i) for i in range(10)]}, ["psnr"], {}, [])
     with ZooWriter(path, {}, header) as writer:

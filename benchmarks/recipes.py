@@ -1,4 +1,4 @@
-"""Networks 2-32-32-1 a second of the recipes of experiments/README.md, on 28 x 28 images, all steps of each."""
+"""Networks 2-32-32-1 per second for the recipes of experiments/README.md, on 28 x 28 images with all steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import load_recipe
 
-#: As the table calls them, with the changes of `--set`.
+#: Recipes by their names in the table, with the changes of `--set`.
 RECIPES: tuple[tuple[str, dict[str, float]], ...] = (
     ("dwsnets", {}),
     ("dwsnets", {"init_scale": 0.1}),

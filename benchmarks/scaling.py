@@ -1,7 +1,7 @@
-"""Training by one process and by two, with one thread each: networks/s, and the share of time that they talk.
+"""Training with one process and with two, with one thread each: networks/s, and the share of communication.
 
 Real gloo processes, each on a core of its own; DWS 16 x 3 on 2-32-32-1 networks, 64 per process. Communication is what
-a step takes longer than in two processes that run side by side without talking: gradients, embeddings, and waiting.
+a step takes longer than in two processes that run at the same time without communication.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def supervised(network: Callable[[WeightBatch], Tensor], batch: WeightBatch) -> 
 
 
 def contrastive(network: Callable[[WeightBatch], Tensor], batch: WeightBatch) -> Tensor:
-    """Both halves of the batch are the views of 32 objects."""
+    """NT-Xent of a batch whose halves are the views of 32 objects."""
     first, second = network(batch).split(BATCH // 2)
     return nt_xent(first, second, 0.2)
 

@@ -1,7 +1,7 @@
-"""How long commands take from their start to their end where there is little to do, and what they import for it.
+"""Duration of commands with little work, which is mostly imports, and the slow modules that they import.
 
-Each is a process of its own. A round starts every command once, between those that only import torch and Lightning, so
-that other work on the machine meets all of them alike; of several rounds, the median counts.
+Each command is a process of its own. A round starts every command once, together with processes that only import torch
+or Lightning, so that other load on the machine affects all of them alike. The median of several rounds is reported.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from common import Report, Row
 
 TORCH, LIGHTNING = "import torch", "import lightning.pytorch"
 DIGITS = "--source digits --set steps=1 --mode eager"
-#: Stands for a file or folder that is not there yet.
+#: Placeholder for a file or folder that does not exist yet.
 NEW = "NEW"
 #: Modules whose import is reported, the slowest first.
 SLOW = ("lightning", "torch", "matplotlib", "scipy", "tensorboard")
 
 
 def commands(folder: Path) -> dict[str, tuple[list[str], str]]:
-    """name -> (arguments of Python, the import that it is compared with)."""
+    """Makes the commands: name -> (arguments of Python, the import with which it is compared)."""
     zoo, run = folder / "zoo", folder / "run"
     of_torch = {
         "--version": "--version",
@@ -52,7 +52,7 @@ def commands(folder: Path) -> dict[str, tuple[list[str], str]]:
 
 
 class Starts:
-    """Starts commands in a folder that holds a zoo and a run."""
+    """Starts commands in a folder with a zoo and a run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, itertools.count()
@@ -63,13 +63,13 @@ class Starts:
             (folder / "run" / name).write_text(json.dumps(content))
 
     def seconds(self, arguments: list[str]) -> float:
-        """How long one start takes."""
+        """Measures the duration of one start."""
         start = time.perf_counter()
         self._run(arguments)
         return time.perf_counter() - start
 
     def imported(self, arguments: list[str]) -> list[str]:
-        """The slow modules that are imported."""
+        """Lists the slow modules that a command imports."""
         lines = self._run(["-X", "importtime", *arguments]).stderr.splitlines()
         found = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
         return [name for name in SLOW if name in found]
@@ -84,7 +84,9 @@ def main() -> None:
     report = Report(__doc__ or "")
     with tempfile.TemporaryDirectory() as folder:
         starts, known = Starts(Path(folder)), commands(Path(folder))
-        imported = {name: starts.imported(arguments) for name, (arguments, _) in known.items()}  # and warms the disk
+        imported = {
+            name: starts.imported(arguments) for name, (arguments, _) in known.items()
+        }  # also warms the disk cache
         taken: dict[str, list[float]] = {name: [] for name in known}
         for _ in range(1 if report.quick else 5):
             for name, (arguments, _) in known.items():

@@ -1,7 +1,7 @@
 """Zoos of synthetic networks 2-32-32-1, from 1,000 to 1,000,000 rows: writing, opening, random batches, memory.
 
-Each size runs in a process of its own, so that its memory is its own. Files lie in a temporary folder (5 GB for a
-million rows) and mostly in the page cache. Baseline of the batches: `index_select` from memory, same process.
+Each size runs in a process of its own, so that memory is measured separately. Files are in a temporary folder (5 GB for
+a million rows) and mostly in the page cache. The baseline of batches is `index_select` from memory in the same process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARD_ROWS, BATCH = 4096, 256
 
 
 def anonymous_memory() -> float:
-    """Megabytes that the process holds by itself: pages of files, which all processes share, apart."""
+    """Memory of the process in MB, without pages of files, which all processes share."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 

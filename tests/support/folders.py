@@ -1,4 +1,4 @@
-"""What folders hold, to be compared."""
+"""Reading the contents of folders for comparisons."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from pathlib import Path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The bytes of all files below a folder by their path in it."""
+    """Reads all files below a folder, by their path in it."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

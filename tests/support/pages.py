@@ -1,4 +1,4 @@
-"""Code blocks of Markdown pages, and a way to run those of one page: python pages.py PAGE, in a copy of the project."""
+"""Extracting and running code blocks of Markdown pages: ``python pages.py PAGE`` in a copy of the project."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?$")
 REASON = re.compile(r"^<!-- ((?:not run: .+|run by \S+)) -->$")
-#: Blocks in these languages are run. A block with a title is written to the file of that name instead.
+#: Languages of the blocks that are run. A block with a title is written to the file of that name instead.
 RUN = ("sh", "python", "yaml")
-#: Targets of the Makefile, which make environments of their own, are looked for but not run.
+#: Targets of the Makefile create their own environments: it is checked that they exist, but they are not run.
 MAKE = re.compile(r"^(make|bash \.ci/run)\b.*\n?", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code: its language, the file that it is the content of, and why it is not run."""
+    """A fenced code block: its language, the file to which it is written, and the reason if it is not run."""
 
     line: int
     language: str
@@ -29,7 +29,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Extracts the fenced code blocks of a page, in order."""
     found, reason, opened, inside = [], None, None, []
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if opened:
@@ -51,9 +51,9 @@ def blocks(page: Path) -> list[Block]:
 
 
 def run_page(page: Path) -> None:
-    """Runs the blocks of a page in order, in the current folder. Its Python blocks share their names."""
+    """Runs the blocks of a page in order in the current folder. Python blocks share one namespace."""
     module = sys.modules["page"] = types.ModuleType("page")  # classes of a page can be pickled
-    sys.path.insert(0, "")  # modules that it writes can be imported
+    sys.path.insert(0, "")  # so that modules written by the page can be imported
     for block in blocks(page):
         if block.reason or block.language not in (*RUN, "toml"):
             continue
@@ -64,7 +64,7 @@ def run_page(page: Path) -> None:
             exec(compile(block.text, f"{page}:{block.line}", "exec"), module.__dict__)
         elif block.language == "sh":
             subprocess.run(["bash", "-euo", "pipefail", "-c", MAKE.sub("", block.text)], check=True)
-        elif block.language == "yaml":  # part of a configuration: whether it is one
+        elif block.language == "yaml":  # a part of a configuration: only parsed
             Path("part.yaml").write_text(block.text, encoding="utf-8")
             options = ["-c", "experiments/quickstart.yaml", "-c", "part.yaml", "--print_config"]
             command = [sys.executable, "-m", "weightspace", "fit", *options]

@@ -1,4 +1,4 @@
-"""Processes of a run that does nothing but talk, for the tests of how one's end is noticed."""
+"""Processes that only communicate, for tests of how the end of one of them is detected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def start(folder: Path, *parts: str) -> list[BaseProcess]:
-    """Starts one process per part (see ``_work``); what rank r says is in ``folder / str(r)``."""
+    """Starts one process per part (see ``_work``); the output of rank r is in ``folder / str(r)``."""
     processes = [_CONTEXT.Process(target=_work, args=(rank, parts, folder)) for rank in range(len(parts))]
     for process in processes:
         process.start()
@@ -23,11 +23,11 @@ def start(folder: Path, *parts: str) -> list[BaseProcess]:
 
 
 def _work(rank: int, parts: tuple[str, ...], folder: Path) -> None:
-    """Talks three times with the others, then plays its part.
+    """Communicates three times with the other processes, then plays its part.
 
-    "works" goes on to talk until something happens; "killed" ends by SIGKILL, "held" so that another process still
-    holds its connections, as a loader worker does; "fails" raises an error of its own; "leaves" has done its work,
-    "late" only after some seconds, and "stays" has more to do afterwards.
+    "works" continues to communicate until something happens; "killed" is killed by SIGKILL, and "held" as well, while
+    another process keeps its connections open, like a loader worker; "fails" raises an error of its own; "leaves"
+    finishes its work, "late" only after some seconds, and "stays" has more to do afterwards.
     """
     sys.stdout.flush()
     os.dup2(os.open(folder / str(rank), os.O_CREAT | os.O_WRONLY), 2)

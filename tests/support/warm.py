@@ -1,4 +1,4 @@
-"""Commands in processes of their own that need not import torch and lightning first: forked from one that has."""
+"""Starting commands quickly, by forking a process that has already imported torch and lightning."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ _CONTEXT.set_forkserver_preload(["weightspace.cli.run", "weightspace.cli.zoo"])
 
 
 class WarmCommand:
-    """``weightspace ARGUMENTS`` as a process, with the part of ``subprocess.Popen`` that tests use.
+    """Runs ``weightspace ARGUMENTS`` as a process, with those methods of ``subprocess.Popen`` that tests use.
 
-    The process is a real one: it can be killed at any moment, and shares nothing with the tests but the modules'
-    code.
+    It is a real process, which can be killed at any time and shares only the code of modules with the tests.
 
     Args:
-        arguments: after ``weightspace``.
-        file_size: no file can grow beyond so many bytes, as if the disk were full.
-        environment: variables beside those of the tests.
-        script: a Python file that is run with the arguments, instead of ``weightspace``.
+        arguments: arguments after ``weightspace``.
+        file_size: largest size of files in bytes, which simulates a full disk.
+        environment: environment variables in addition to those of the tests.
+        script: a Python file that is run with the arguments instead of ``weightspace``.
 
     Attributes:
-        pid: of the process.
-        returncode: after ``communicate``; the negative number of a signal that ended it.
+        pid: process id.
+        returncode: exit code after ``communicate``; the negative number of a signal if one ended the process.
     """
 
     def __init__(
@@ -45,8 +44,8 @@ class WarmCommand:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.out, self.err = (Path(self._folder.name) / name for name in ("out", "err"))
-        told = (str(self.out), str(self.err))
-        given = (arguments, os.getcwd(), {**os.environ, **(environment or {})}, told, file_size, script)
+        outputs = (str(self.out), str(self.err))
+        given = (arguments, os.getcwd(), {**os.environ, **(environment or {})}, outputs, file_size, script)
         self._process: BaseProcess = _CONTEXT.Process(target=_run, args=given)
         for path in (self.out, self.err):
             path.touch()
@@ -55,21 +54,21 @@ class WarmCommand:
         self.pid, self.returncode = self._process.pid, None
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs."""
+        """Returns the exit code, or None while the process runs."""
         return self._process.exitcode
 
     def wait_for(self, text: str) -> None:
-        """Returns when it has written this to standard output."""
+        """Waits until the process has written a text to standard output."""
         while text not in self.out.read_text():
             assert self.poll() is None, f"ended without {text!r}: {self.communicate()}"
             time.sleep(0.002)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Sends a signal."""
+        """Sends a signal to the process."""
         os.kill(self.pid, number)
 
     def communicate(self, timeout: float = 100) -> tuple[str, str]:
-        """Waits for its end; returns what it wrote to standard output and standard error."""
+        """Waits for the end of the process; returns its standard output and standard error."""
         self._process.join(timeout)
         assert self._process.exitcode is not None, f"still running after {timeout} s"
         self.returncode = self._process.exitcode
@@ -87,7 +86,7 @@ class WarmCommand:
 
 
 def warm_ranks(world: int, *arguments: str) -> list[WarmCommand]:
-    """``weightspace ARGUMENTS`` as several processes of one run, with what torchrun tells each."""
+    """Runs ``weightspace ARGUMENTS`` as several processes of one run, with the environment variables of torchrun."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
@@ -100,13 +99,13 @@ def _run(
     arguments: tuple[str, ...],
     folder: str,
     environment: dict[str, str],
-    told: tuple[str, str],
+    outputs: tuple[str, str],
     file_size: int | None,
     script: str | None,
 ) -> None:
-    for number, path in enumerate(told, start=1):
+    for number, path in enumerate(outputs, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
-    multiprocessing.set_start_method("fork", force=True)  # as it is in a process that a shell starts
+    multiprocessing.set_start_method("fork", force=True)  # as in a process started by a shell
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -114,7 +113,7 @@ def _run(
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    rank_zero_only.rank = int(environment.get("RANK", 0))  # Lightning looks for it when it is imported
+    rank_zero_only.rank = int(environment.get("RANK", 0))  # Lightning sets it when it is imported
     if script is not None:
         sys.argv = [script, *arguments]
         runpy.run_path(script, run_name="__main__")
