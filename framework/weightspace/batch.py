@@ -93,7 +93,7 @@ class WeightBatch:
 
     @property
     def device(self) -> torch.device:
-        """Device of the parameters."""
+        """The device of the parameters."""
         return self.params.device
 
     def replace(self, **changes: Any) -> WeightBatch:

@@ -25,7 +25,7 @@ def is_whole(value: object) -> bool:
 
 
 def is_number(value: object, finite: bool = True) -> bool:
-    """Whether it is a real number, of Python or NumPy, not NaN, and not infinite where it has to be finite.
+    """Whether it is a real number of Python or NumPy, not NaN, and finite if required.
 
     True and False are not.
 
@@ -52,7 +52,7 @@ def require(name: str, value: object, holds: bool, expected: str, error: Raises 
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None, error: Raises = ConfigError) -> int:
-    """Returns a whole number of at least ``low``, and at most ``high`` where that is given.
+    """Returns a whole number of at least ``low`` and, if given, at most ``high``.
 
     Raises:
         error: it is out of range, or not a whole number.
@@ -124,13 +124,13 @@ def check_choice(name: str, value: T, known: Collection[T], error: Raises = Conf
 
 
 def check_sizes(owner: str, least: int = 1, **sizes: int) -> None:
-    """Raises ConfigError where one of the sizes of ``owner``, a class, is not a whole number of at least ``least``."""
+    """Raises ConfigError if one of the sizes of ``owner``, a class, is not a whole number of at least ``least``."""
     for name, value in sizes.items():
         check_whole(f"{owner}: {name}", value, low=least)
 
 
 def check_rates(owner: str, **rates: float) -> None:
-    """Raises ConfigError where one of the rates of ``owner``, for instance of dropout, is not in [0, 1)."""
+    """Raises ConfigError if one of the rates of ``owner``, for instance of dropout, is not in [0, 1)."""
     for name, value in rates.items():
         check_number(f"{owner}: {name}", value, low=0, below=1)
 

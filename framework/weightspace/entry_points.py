@@ -119,7 +119,7 @@ def _texts(name: str, points: tuple[EntryPoint, ...]) -> list[str]:
 
 
 def _all_texts(group: str) -> list[str]:
-    """``distribution:name`` of every plugin of a group, also where one alone claims the name."""
+    """``distribution:name`` of every plugin of a group, also for names that are unique."""
     points = [point for claimed in plugins(group).values() for point in claimed]
     return [text for point in points for text in _all_of(point)]
 

@@ -1,4 +1,4 @@
-"""What a long job shows while it runs: lines, and a bar with count, rate and time left."""
+"""Progress display of long jobs: lines, and a bar with count, rate and time left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Display:
     Of several processes, that of rank 0 shows something, the others nothing.
 
     Args:
-        show: None: only where somebody looks, which is on a terminal or in a notebook.
+        show: whether to show progress; None: only on a terminal or in a notebook.
         console: where to; default standard output.
     """
 
@@ -44,7 +44,7 @@ class Display:
         )
 
     def say(self, line: str | Text) -> None:
-        """Prints a line."""
+        """Prints a line, unless nothing is shown."""
         if self._shows:
             self._console.print(line)
 
@@ -100,7 +100,7 @@ class Display:
 
 
 class _Pace:
-    """Rate and time left, by what was done since the first report: a job that goes on begins with a part done."""
+    """Rate and time left since the first report, since a resumed job starts with a part done."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit

@@ -62,7 +62,7 @@ class Rotate(Augmentation):
         return _with_first_layer(batch, batch.weights[0] @ params, batch.biases[0])
 
     def coordinates(self, x: Tensor, params: Tensor) -> Tensor:
-        """R x."""
+        """Rotates points, R x."""
         return x @ params.transpose(1, 2)
 
 
@@ -84,7 +84,7 @@ class Translate(Augmentation):
         self.scale = self.in_range("scale", scale, 0, 2)
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
-        """(B, d) shifts."""
+        """Draws (B, d) shifts."""
         return self.scale * _symmetric(batch, generator, batch.spec.in_dim)
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
@@ -115,7 +115,7 @@ class Scale(Augmentation):
         self.scale = self.in_range("scale", scale, 0, 1, exclude=(1,))
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
-        """(B,) factors."""
+        """Draws (B,) factors."""
         return 1 + self.scale * _symmetric(batch, generator, 1).squeeze(1)
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
@@ -123,7 +123,7 @@ class Scale(Augmentation):
         return _with_first_layer(batch, batch.weights[0] * params[:, None, None], batch.biases[0])
 
     def coordinates(self, x: Tensor, params: Tensor) -> Tensor:
-        """The point c x."""
+        """Scales points, c x."""
         return x * params[:, None, None]
 
 

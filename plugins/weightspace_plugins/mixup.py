@@ -60,7 +60,7 @@ class _MixUp(Augmentation):
         """The networks that are interpolated."""
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Mix:
-        """Random partners from the same batch, lam, and, where it permutes, random orders of the hidden neurons."""
+        """Draws partners from the same batch, lam and, if it permutes, random orders of the hidden neurons."""
         partners = torch.randperm(len(batch), generator=generator, device=batch.device)
         lam = sample_beta(self.alpha, batch, generator)
         if batch.paired:  # the positive of a mixed network is its own index
@@ -95,7 +95,7 @@ class MixUp(_MixUp):
         super().__init__(alpha, p)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """Both networks unchanged."""
+        """Returns both networks unchanged."""
         return batch, partner
 
 
@@ -113,7 +113,7 @@ class MixUpPermuted(_MixUp):
         super().__init__(alpha, p)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
-        """The first network permuted."""
+        """Permutes the first network."""
         return permute_neurons(batch, orders), partner
 
 

@@ -37,11 +37,11 @@ class GaussianNoise(Augmentation):
         return self.scale * min(1.0, (epoch + 1) / max(1, self.ramp_epochs))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Sets the epoch's strength."""
+        """Sets the strength of the epoch."""
         self.strength = self._strength_in(trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """The strength, for checkpoints."""
+        """Returns the strength for checkpoints."""
         return {"strength": self.strength}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ class GaussianNoise(Augmentation):
         self.strength = state_dict["strength"]
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
-        """(B, P) standard normal."""
+        """Draws (B, P) standard normal numbers."""
         return torch.randn(batch.params.shape, generator=generator, dtype=batch.params.dtype, device=batch.device)
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:

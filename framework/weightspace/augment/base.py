@@ -194,13 +194,13 @@ class Augmentation(Callback, ABC):
 
 
 def _target_kind(batch: WeightBatch) -> str | None:
-    """What ``Augmentation.check`` calls the target of a batch."""
+    """The name of a batch's target for ``Augmentation.check``."""
     if batch.targets is None:
         return None
     return "value" if batch.num_classes is None else "class"
 
 
 def versions(batch: WeightBatch) -> list[int]:
-    """How often each tensor was written to in place; tensors of inference mode do not count."""
+    """Version counters of tensors, which in-place writes increase; those of inference mode are left out."""
     tensors = (batch.params, batch.targets, batch.objects, batch.views)
     return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]

@@ -47,7 +47,7 @@ class Canonical(Backbone):
         self.invariant_to = resolve_group(group, spec) | kept
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         result: Tensor = self.backbone(self._canonical(WeightBatch(params, self.spec)))
         return result
 

@@ -14,7 +14,7 @@ from weightspace.spec import NetworkSpec
 
 
 class EncoderClassifier(Backbone):
-    """An encoder with a head: a linear map, or a perceptron where the encoder is frozen.
+    """An encoder with a head: a linear map, or a perceptron if the encoder is frozen.
 
     Args:
         spec: architecture of the networks.
@@ -46,7 +46,7 @@ class EncoderClassifier(Backbone):
         self.head = nn.Sequential(nn.LayerNorm(embedding), layer)
 
     def forward(self, batch: WeightBatch) -> Tensor:
-        """(B, out_dim) logits."""
+        """Maps (B, P) parameters to (B, out_dim) logits."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.still):
             embeddings = self.encoder(batch)
         result: Tensor = self.head(embeddings)
@@ -61,7 +61,7 @@ class EncoderClassifier(Backbone):
         self.encoder.fit_normaliser(batch)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Blocks of the encoder."""
+        """The blocks of the encoder, which are compiled separately."""
         return self.encoder.blocks()
 
     def train(self, mode: bool = True) -> EncoderClassifier:

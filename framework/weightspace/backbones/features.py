@@ -89,5 +89,5 @@ class Pointwise(nn.Module):
         self.maps = nn.ModuleList(modules)
 
     def forward(self, x: Features) -> Features:
-        """The mapped features."""
+        """Maps features of neurons and edges."""
         return x.like([module(tensor) for module, tensor in zip(self.maps, x.each(), strict=True)])

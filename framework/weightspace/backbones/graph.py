@@ -4,7 +4,7 @@ Layout. Neurons are nodes and weights are edges, kept layer by layer:
 
     nodes[l]   (B, n_l, node)              inputs (l = 0), hidden neurons, outputs (l = L)
     edges[l]   (B, n_{l+1}, n_l, edge)     the weights between layers l and l + 1, dense
-    back[l]    (B, n_l, n_{l+1}, edge)     the same edges seen from the other end, where a backbone tells them apart
+    back[l]    (B, n_l, n_{l+1}, edge)     the same edges in the other direction, for backbones that distinguish the two
 
 The matrix of all pairs of neurons would be mostly zeros: only pairs that have a weight are stored.
 """
@@ -56,7 +56,7 @@ class FourierFeatures(nn.Module):
         return 1 + 2 * len(self.frequencies)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., out_features) from (...)."""
+        """Maps (...) numbers to (..., out_features)."""
         x = x.unsqueeze(-1)
         angles = 2 * math.pi * self.frequencies * x
         return torch.cat([x, angles.sin(), angles.cos()], dim=-1) if len(self.frequencies) else x
@@ -131,7 +131,7 @@ class GraphReadout(nn.Module):
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
     def forward(self, nodes: list[Tensor], responses: list[Tensor]) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         hidden = [self.norm(node).mean(1) for node in nodes[1:-1]]
         pooled = self.dropout(torch.cat([*hidden, self.norm(nodes[-1]).flatten(1)], dim=1))
         result: Tensor = self.head(torch.cat([pooled, *responses], dim=1))
@@ -177,7 +177,7 @@ class GraphBackbone(Backbone):
         self.recompute = recompute
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         return torch.cat([self._chunk(part) for part in params.split(self.chunk)])
 
     def _chunk(self, params: Tensor) -> Tensor:

@@ -38,6 +38,6 @@ class MLP(Backbone):
         self.network = nn.Sequential(*parts, nn.Linear(width, out_dim))
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         result: Tensor = self.network(self.normaliser(params))
         return result

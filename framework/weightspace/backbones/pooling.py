@@ -10,7 +10,7 @@ from weightspace.checks import check_choice
 
 
 class Mean(nn.Module):
-    """Mean over one dimension."""
+    """Pools features with their mean over one dimension."""
 
     def forward(self, x: Tensor, dim: int) -> Tensor:
         """(..., C) without the dimension."""
@@ -18,7 +18,7 @@ class Mean(nn.Module):
 
 
 class Max(nn.Module):
-    """Maximum over one dimension."""
+    """Pools features with their maximum over one dimension."""
 
     def forward(self, x: Tensor, dim: int) -> Tensor:
         """(..., C) without the dimension."""

@@ -62,7 +62,7 @@ class Products(nn.Module):
         self.factors = nn.Linear(width, 2 * out, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., out)."""
+        """Maps features to (..., out)."""
         first, second = self.factors(x).chunk(2, dim=-1)
         return first * second
 
@@ -82,7 +82,7 @@ class EdgeUpdate(nn.Module):
         self.gate_row, self.gate_column = (nn.Linear(hidden, hidden) for _ in range(2))
 
     def forward(self, edge: Tensor, odd: tuple[Tensor, Tensor], even: tuple[Tensor, Tensor]) -> Tensor:
-        """(B, n, m, C).
+        """Maps edge features to (B, n, m, C).
 
         Args:
             edge: (B, n, m, C).
@@ -203,7 +203,7 @@ class ScaleGNN(Backbone):
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
     def encode(self, params: Tensor) -> Tensor:
-        """(B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim)."""
         graph, responses = self._embed(self._unit_scaled(params))
         for layer in self.layers:
             graph = layer(graph)

@@ -91,7 +91,7 @@ class EpochLines(ProgressBar):
         self._enabled = False
 
     def enable(self) -> None:
-        """Enables the lines again."""
+        """Enables the lines again after ``disable``."""
         self._enabled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

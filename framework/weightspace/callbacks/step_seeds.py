@@ -27,7 +27,7 @@ class StepSeeds(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds."""
+        """Seeds the generators for this step."""
         key = (self.seed, trainer.global_step, trainer.global_rank)
         whole, part = np.random.SeedSequence(key).generate_state(2, np.uint64).tolist()
         torch.manual_seed(whole >> 1)

@@ -70,7 +70,7 @@ def read_file(path: Path) -> bytes:
     try:
         first = _first(descriptor)
         if not first:
-            raise FileRefusedError(errno.EINVAL, "is a fifo that nobody writes to", str(path))
+            raise FileRefusedError(errno.EINVAL, "is a fifo without a writer", str(path))
         os.set_blocking(descriptor, True)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = first + file.read(LIMIT + 1 - len(first))

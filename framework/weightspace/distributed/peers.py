@@ -86,13 +86,13 @@ class Peers:
 
     A rank that is killed, or fails alone, leaves the others in a collective operation: they get a connection error, or
     hang for as long as the dead rank's loader workers keep the connection open. Instead, one line reports which rank
-    has ended and how to go on, and the others exit with code 1, or with the exit code of that rank. The lowest
+    has ended and how to resume, and the others exit with code 1, or with the exit code of that rank. The lowest
     remaining rank on the machine reports, and ends the processes that it has started.
 
     Args:
         rank: of this process.
         world: number of ranks in the run.
-        hint: returns the sentence that says how to go on.
+        hint: returns the sentence that says how to resume.
         children: rank -> process, for the ranks that this process has started.
         first: process id of rank 0, if rank 0 has started this process.
     """
@@ -111,14 +111,14 @@ class Peers:
         self._peers += [] if first is None else [Peer.of(0, first)]
         self._elsewhere = False
         self._lost: Peer | None = None
-        self._noticed, self._over, self._told = threading.Event(), threading.Event(), threading.Event()
-        self._telling = threading.Lock()
+        self._noticed, self._over, self._reported = threading.Event(), threading.Event(), threading.Event()
+        self._reporting = threading.Lock()
 
     def meet(self) -> None:
         """Exchanges the process ids of all ranks; a collective operation."""
-        told: list[tuple[int, int, str]] = [(0, 0, "")] * self.world
-        dist.all_gather_object(told, (self.rank, os.getpid(), _machine()))
-        here = [(rank, pid) for rank, pid, machine in told if machine == _machine() and rank != self.rank]
+        found: list[tuple[int, int, str]] = [(0, 0, "")] * self.world
+        dist.all_gather_object(found, (self.rank, os.getpid(), _machine()))
+        here = [(rank, pid) for rank, pid, machine in found if machine == _machine() and rank != self.rank]
         self._elsewhere = len(here) < self.world - 1
         known = {peer.rank for peer in self._peers}
         self._peers = self._peers + [Peer.of(rank, pid) for rank, pid in here if rank not in known]
@@ -143,7 +143,7 @@ class Peers:
                 self._explain()
             raise
         finally:
-            if not self._told.is_set():  # else the thread sees to it that the end is not held up
+            if not self._reported.is_set():  # else the thread ends the process
                 self._over.set()
 
     @contextmanager
@@ -152,7 +152,7 @@ class Peers:
 
         def answer(number: int, frame: FrameType | None) -> None:
             if self._noticed.wait(2 * INTERVAL):
-                self._tell()
+                self._report()
                 self._leave()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -166,7 +166,7 @@ class Peers:
     def _explain(self) -> None:
         """Reports which rank has ended and exits; returns if none has."""
         if self._noticed.wait(PATIENCE):
-            self._tell()
+            self._report()
         elif self._elsewhere:
             _say(
                 "the connection to another process of this run is lost, and none on this machine has ended: "
@@ -188,18 +188,18 @@ class Peers:
                 self._noticed.set()
                 break
         if self._lost is not None and not self._over.wait(GRACE):
-            if self._told.is_set():
+            if self._reported.is_set():
                 time.sleep(PATIENCE)
-            self._tell()
+            self._report()
             _end_now(self._exit_code)
         for peer in self._peers:
             peer.close()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Reports which rank has ended, or waits for the rank that reports it."""
-        with self._telling:
+        with self._reporting:
             lost = self._lost
-            if self._told.is_set() or lost is None:
+            if self._reported.is_set() or lost is None:
                 return
             before = [peer for peer in self._peers if peer.rank < self.rank and not peer.has_ended()]
             if before:
@@ -209,7 +209,7 @@ class Peers:
             else:
                 who = f"rank {lost.rank} of {self.world} (process {lost.pid})"
                 _say(f"{who} {how_it_ended(lost.code)}. {self._hint()}")
-            self._told.set()
+            self._reported.set()
             for child in self._children.values():
                 child.kill()
 

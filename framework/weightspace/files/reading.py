@@ -54,7 +54,7 @@ def reading(refuse: Callable[[Exception], Exception], passed: tuple[type[Excepti
 
 
 def refused_pickle(error: BaseException) -> str:
-    """Explains why a pickle was refused and how to save safely, where torch advises to disable the check.
+    """Explains why a pickle was refused and how to save safely; torch would advise to disable the check.
 
     Args:
         error: what torch raised under ``weights_only=True``.

@@ -43,7 +43,7 @@ def unseal(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         tensors = load(content)
     except SafetensorError as error:
-        raise UnsealedError(f"it is cut, or no safetensors file ({error})") from error
+        raise UnsealedError(f"it is truncated, or not a safetensors file ({error})") from error
     texts: dict[str, str] = _header(content)[0].get("__metadata__", {})
     claimed = texts.get(DIGEST)
     if claimed is not None:
@@ -64,7 +64,7 @@ def _content(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> bytes:
 
 
 def _header(content: bytes) -> tuple[dict[str, dict[str, str]], int]:
-    """The header of a whole safetensors file, and where it ends."""
+    """Reads the header of a complete safetensors file, and the position of its end."""
     end = 8 + int.from_bytes(content[:8], "little")
     header: dict[str, dict[str, str]] = json.loads(content[8:end])
     return header, end

@@ -23,7 +23,7 @@ def psnr(outputs: Tensor, values: Tensor) -> Tensor:
 
 
 def iou(outputs: Tensor, values: Tensor, uniform: int) -> Tensor:
-    """Intersection over union of the solids where outputs and values are above one half.
+    """Intersection over union of the solids in which outputs and values exceed one half.
 
     Args:
         outputs: (B, N, 1) in the scale of ``values``.

@@ -18,7 +18,7 @@ MOST_CLASSES = 1_000_000
 
 
 class Labels:
-    """Converts labels to targets.
+    """Converts the labels of networks to targets.
 
     Args:
         kind: "class", or "value" for numbers, which are separated by spaces in a label.

@@ -75,7 +75,7 @@ class Listing(ABC):
 
     @abstractmethod
     def read(self, entry: Entry) -> Contents:
-        """Reads one network.
+        """Reads the file of one network.
 
         Raises:
             ValueError: the network cannot be read; the message is the reason.

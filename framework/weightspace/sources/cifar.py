@@ -62,7 +62,7 @@ class Release:
         return self._folder / name
 
     def read(self, name: str) -> bytes:
-        """A file's content.
+        """Reads the content of a file.
 
         Raises:
             SourceError: it is missing, or too large.

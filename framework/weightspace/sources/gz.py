@@ -16,7 +16,7 @@ def gunzip(path: Path, limit: int) -> bytes:
 
     Raises:
         FileRefusedError: it is no regular file, or unpacks to more.
-        OSError, EOFError, zlib.error: it cannot be read, was cut or is damaged.
+        OSError, EOFError, zlib.error: the file cannot be read, is truncated or damaged.
     """
     content = bytearray()
     with open_regular(path) as file, gzip.GzipFile(fileobj=file) as unpacked:

@@ -97,5 +97,5 @@ def _shape(path: Path, head: bytes) -> tuple[int, ...]:
     if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
         raise SourceError(f"{path}: expected an idx file of unsigned bytes (0, 0, 8, 1..4), found {head[:4]!r}")
     if len(head) < 4 + 4 * head[3]:
-        raise SourceError(f"{path}: is cut within its header")
+        raise SourceError(f"{path}: is truncated within its header")
     return tuple(int(n) for n in np.frombuffer(head[4 : 4 + 4 * head[3]], dtype=">u4"))

@@ -1,4 +1,4 @@
-"""Images as objects."""
+"""A source whose objects are images."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class ImageSource(Source):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
+        """The shape of an image, (height, width, channels)."""
         _, height, width, channels = self.images.shape
         return height, width, channels
 
     @property
     def targets(self) -> np.ndarray:  # type: ignore[override]
-        """The labels."""
+        """The labels of the images."""
         return self.labels
 
     @property

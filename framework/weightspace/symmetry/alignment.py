@@ -159,7 +159,7 @@ def _descend(reference: WeightBatch, moving: _Moving, sweeps: int) -> GroupEleme
 def _orders_by_outputs(
     reference: WeightBatch, other: WeightBatch, symmetries: frozenset[str], coordinates: Tensor
 ) -> list[Tensor]:
-    """Per hidden layer the assignment with the largest (absolute, where signs are free) correlation of outputs."""
+    """Per hidden layer, the assignment with the largest (absolute, if signs are free) correlation of outputs."""
     orders = []
     pairs = zip(hidden_outputs(reference, coordinates), hidden_outputs(other, coordinates), strict=True)
     for first, second in pairs:

@@ -250,7 +250,7 @@ class Task(ZooModule):
     def on_train_epoch_end(self) -> None:
         """Steps a ReduceLROnPlateau before the epoch's checkpoint is written.
 
-        Lightning does it after that, so that a run that goes on from the checkpoint would miss the step.
+        Lightning does it after that, so that a run that resumes from the checkpoint would miss the step.
         """
         for config in self.trainer.lr_scheduler_configs:
             value = self.trainer.callback_metrics.get(config.monitor or "")

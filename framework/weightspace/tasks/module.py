@@ -142,7 +142,7 @@ class ZooModule(pl.LightningModule, ABC):
         self._made = True
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError where the task cannot learn from the data: before anything is built or written."""
+        """Raises ConfigError if the task cannot learn from the data, before anything is built or written."""
         data.check_processes(trainer.world_size)
         check_learnable(data, type(self).__name__, self.head, self.pairs)
 

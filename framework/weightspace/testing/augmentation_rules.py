@@ -191,7 +191,7 @@ def exactness_holds(augmentation: Augmentation, batch: WeightBatch) -> None:
 
 
 def targets_are_valid(augmentation: Augmentation, batch: WeightBatch) -> None:
-    """Targets stay as they are, or, where uses_labels is True, become distributions over the classes."""
+    """Targets do not change or, if uses_labels is True, become distributions over the classes."""
     for before in (batch, batch.replace(targets=soft_targets(batch))):
         after = run(augmentation, before)
         assert after.targets is not None, "targets were lost"

@@ -79,7 +79,7 @@ class Check:
 
     @cached_property
     def failure(self) -> AssertionError | None:
-        """How the rule is broken, or None; the rule is tried once."""
+        """Tests the rule once; describes how it is broken, or returns None."""
         try:
             self._try()
         except AssertionError as failure:

@@ -1,4 +1,4 @@
-"""What a zoo holds, in a few lines of text."""
+"""Describing the contents of a zoo in a few lines of text."""
 
 from __future__ import annotations
 

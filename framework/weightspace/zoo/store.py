@@ -1,4 +1,4 @@
-"""Reading a zoo."""
+"""Reading a zoo from disk: the class ``Zoo``."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def write_zoo(
 
 
 def _said(value_range: Sequence[float] | None, notes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the provenance says besides."""
+    """Further entries of the provenance."""
     said: dict[str, Any] = {}
     if value_range is not None:
         said["value_range"] = [check_number("value_range", end) for end in value_range]

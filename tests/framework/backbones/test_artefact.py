@@ -99,7 +99,7 @@ def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> 
     whole = saved(random_batch(), tmp_path)
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ConfigError, match="is damaged: it is cut, or no safetensors file"):
+    with pytest.raises(ConfigError, match="is damaged: it is truncated, or not a safetensors file"):
         load_backbone(path)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="cannot be read: is a fifo"):

@@ -39,7 +39,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(120, func_only=True)  # a fifo that nobody writes to is waited for, for ever
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("fifo.yaml", "is a fifo that nobody writes to"), ("large.yaml", "1,099,511,627,776 bytes are too many")],
+    [("fifo.yaml", "is a fifo without a writer"), ("large.yaml", "1,099,511,627,776 bytes are too many")],
 )
 @pytest.mark.parametrize("option", OPTIONS)
 def test_what_does_not_end_is_refused_at_once(

@@ -80,7 +80,7 @@ def test_a_checkpoint_is_enough(name: str, digits_zoo: Path, classifier_zoo: Pat
     if task.head is None:
         with pytest.raises(ConfigError, match="ContrastiveTask has no head, so that it predicts nothing"):
             predict(again, batch)
-        with pytest.raises(ConfigError, match="is of a ContrastiveTask, and SupervisedTask was expected"):
+        with pytest.raises(ConfigError, match="is of a ContrastiveTask, but SupervisedTask was expected"):
             SupervisedTask.load_from_checkpoint(checkpoint)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".off", ".obj", ".stl", ".ply"})
 #: Less than a grain of the cube: a mesh of faces that lie on one another.
 MIN_VOLUME = 1e-9
-#: Faces of a body whose corners tell whether it lies within another one.
+#: Number of faces of a body whose corners are tested for being inside another one.
 WITNESSES = 64
 #: Half of a mesh's longest side, after it is normalised.
 REACH = 0.9
@@ -132,13 +132,13 @@ def _bodies(mesh: Trimesh) -> list[np.ndarray]:
 
 
 def _volume(triangles: np.ndarray) -> float:
-    """Signed volume within triangles (n, 3, 3); where they are not closed, as seen from their middle."""
+    """Signed volume inside triangles (n, 3, 3), relative to their centre if they are not closed."""
     first, second, third = np.moveaxis(triangles - triangles.mean((0, 1)), 1, 0)
     return float((np.cross(first, second) * third).sum() / 6)
 
 
 def _read(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and triangles."""
+    """Reads vertices and triangles."""
     if ending == ".off":
         points, corners, lengths = read_off(content)
         return points, triangulate(points, corners, lengths)

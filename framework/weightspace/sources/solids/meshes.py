@@ -68,8 +68,8 @@ class MeshSource(SolidSource):
         self.num_train, self.num_val = len(kept[0]), len(kept[1])
         self._sums = [findings[file].sha256 for file in self.files]
         counts = (self.num_train, self.num_val) if self.num_val else self.num_train
-        facts = (VERSION, sorted(options.items()), counts, self.class_names, self.targets.tolist(), self._sums)
-        self._digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        identity = (VERSION, sorted(options.items()), counts, self.class_names, self.targets.tolist(), self._sums)
+        self._digest = hashlib.sha256(repr(identity).encode()).hexdigest()
         self._last: tuple[int, Any] = (-1, None)
 
     @property
@@ -88,7 +88,7 @@ class MeshSource(SolidSource):
         return torch.from_numpy(np.concatenate([even, near])).clamp(-1, 1)
 
     def distance(self, item: int, points: Tensor) -> Tensor:
-        """Signed distance, negative where the absolute winding number is above one half; exact up to the clamp."""
+        """Signed distance, negative if the absolute winding number exceeds one half; exact up to the clamp."""
         from trimesh.sample import sample_surface
 
         mesh = self._mesh(item)

@@ -34,7 +34,7 @@ def surface_distance(points: Tensor, surface: Cluster, witnesses: Tensor, limit:
 
 
 def _improve(best: Tensor, rows: Tensor, points: Tensor, cluster: Cluster, limit: float) -> None:
-    """Lowers ``best`` where a triangle of the cluster is nearer."""
+    """Lowers ``best`` at points to which a triangle of the cluster is nearer."""
     here = points[rows]
     gap = torch.maximum(cluster.low - here, here - cluster.high).clamp(min=0).square().sum(1)
     rows = rows[gap < best[rows].clamp(max=limit).square()]

@@ -29,7 +29,7 @@ def read_off(content: bytes) -> Polygons:
         three corners are left out.
 
     Raises:
-        MeshError: no OFF file, another kind (binary, of four or n dimensions), too many faces, or one that was cut.
+        MeshError: it is not an OFF file, of another kind (binary, of four or n dimensions), truncated, or too large.
         ValueError: something that is no number.
     """
     if b"\r" in content:
@@ -132,7 +132,7 @@ def _by_numbers(content: bytes, start: int, vertices: int, faces: int, width: in
 
 
 def _columns(kind: str) -> list[int]:
-    """How many numbers a vertex may have beside its coordinates."""
+    """Number of values that a vertex may have in addition to its coordinates."""
     fixed = (2 if "ST" in kind else 0) + (3 if "N" in kind else 0)
     return [fixed + colour for colour in COLOUR] if "C" in kind else [fixed]
 

@@ -55,7 +55,7 @@ def read_ply(content: bytes) -> Polygons:
         three corners are left out.
 
     Raises:
-        MeshError: no PLY file, one that was cut, too many faces, or no positions or faces in it.
+        MeshError: it is not a PLY file, truncated, has too many faces, or lacks positions or faces.
         ValueError: something that is no number.
     """
     order, elements, start = _header(content)

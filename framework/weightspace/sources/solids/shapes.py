@@ -150,7 +150,7 @@ def mug(rng: np.random.Generator) -> Field:
 
 
 def ring(rng: np.random.Generator) -> Field:
-    """A torus."""
+    """A torus with random radii."""
     major = rng.uniform(0.45, 0.65)
     minor = rng.uniform(0.1, 0.25)
     return lambda p: torus(p, major, minor)
@@ -204,7 +204,7 @@ def vase(rng: np.random.Generator) -> Field:
 
 
 def gear(rng: np.random.Generator) -> Field:
-    """A toothed wheel."""
+    """A toothed wheel with random teeth."""
     teeth, radius, depth, half = (
         int(rng.integers(6, 11)),
         rng.uniform(0.55, 0.7),

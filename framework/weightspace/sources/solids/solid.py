@@ -57,7 +57,7 @@ class SolidSource(Source):
         """
 
     def surface(self, item: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Vertices (V, 3) and triangles (F, 3) of an object, where the source has them; else pictures find them."""
+        """Vertices (V, 3) and triangles (F, 3) of an object, or None, in which case pictures compute them."""
         return None
 
     def points(self, objects: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from weightspace.text import PlainConsole
 
 #: Another number means that files are judged in another way.
 VERSION = 2
-#: From this many files on, the user is told.
+#: Number of files from which on progress is reported.
 MANY = 50
 
 
@@ -89,11 +89,11 @@ def _look(file: Path) -> Finding:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else None  # without the folder, which may be moved
         return Finding(-1, -1, "", said or str(error), "")  # looked at again next time
-    facts = (state.st_size, state.st_mtime_ns, hashlib.sha256(content).hexdigest())
+    known = (state.st_size, state.st_mtime_ns, hashlib.sha256(content).hexdigest())
     try:
-        return Finding(*facts, "", leak(parse_mesh(content, file.suffix.lower())) or "")
+        return Finding(*known, "", leak(parse_mesh(content, file.suffix.lower())) or "")
     except ValueError as error:
-        return Finding(*facts, str(error), "")
+        return Finding(*known, str(error), "")
 
 
 def _recall(memory: Path) -> dict[str, Finding]:

@@ -14,7 +14,7 @@ CHUNK = 2**18
 
 
 def winding_number(points: Tensor, surface: Cluster, far: float = 3.0) -> Tensor:
-    """How often a surface winds around each point: the sum of the triangles' solid angles, over 4 pi.
+    """Winding number of a surface around each point: the sum of the triangles' solid angles over 4 pi.
 
     A closed surface whose faces are turned outwards gives 1 inside and 0 outside; through a hole, the number goes from
     one to the other continuously (Jacobson, Kavan and Sorkine-Hornung 2013, eq. 5).

@@ -1,4 +1,4 @@
-"""A backbone: what the norms of hidden neurons tell of a network."""
+"""A backbone that uses only the norms of hidden neurons."""
 
 from __future__ import annotations
 

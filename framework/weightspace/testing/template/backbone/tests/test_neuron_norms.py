@@ -17,7 +17,7 @@ def test_contract(check) -> None:
     check()
 
 
-# the contract holds for any backbone: this is what this one can tell apart, whatever its arguments are
+# the contract holds for any backbone: this is what this one can distinguish, whatever its arguments are
 def test_it_learns_the_size_of_weights() -> None:
     spec = NetworkSpec((2, 8, 8, 1), "sine", 30.0)
     generator = torch.Generator().manual_seed(0)
