@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
         ScaleGNN,
         embed,
         load_backbone,
+        save_backbone,
     )
     from weightspace.batch import WeightBatch
     from weightspace.callbacks import standard_callbacks
@@ -77,6 +78,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "import_zoo",
     "load_backbone",
     "predict",
+    "save_backbone",
     "standard_callbacks",
     "write_zoo",
 ]
@@ -84,7 +86,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
     "augment": "Augmentation augmentation",
-    "backbones": "Backbone Canonical DWS GNN GraphTransformer MLP Probe ScaleGNN embed load_backbone",
+    "backbones": "Backbone Canonical DWS GNN GraphTransformer MLP Probe ScaleGNN embed load_backbone save_backbone",
     "batch": "WeightBatch",
     "callbacks": "standard_callbacks",
     "data": "ZooDataModule",

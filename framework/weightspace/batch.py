@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -104,6 +104,14 @@ class WeightBatch:
             raise TypeError(f"a WeightBatch has no {sorted(unknown)}: it has {sorted(fields)}")
         return WeightBatch(**{**fields, **changes})
 
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> WeightBatch:
+        """A new batch of some networks: ``batch[:8]``, ``batch[5]``, ``batch[[1, 2]]``; a mask works, too.
+
+        Raises:
+            IndexError: there is no such network.
+        """
+        return self.select(torch.arange(len(self), device=self.device)[index].reshape(-1))
+
     def select(self, rows: Tensor) -> WeightBatch:
         """A new batch of some networks, in the given order.
 
@@ -139,6 +147,17 @@ class WeightBatch:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
+
+
+def check_batch(name: str, value: object) -> None:
+    """Raises SpecError where an argument is not a ``WeightBatch``, as a zoo, or parameters without their architecture.
+
+    >>> check_batch("reference", 3)
+    Traceback (most recent call last):
+    weightspace.errors.SpecError: reference must be a WeightBatch, such as zoo["train"][:8], found int
+    """
+    if not isinstance(value, WeightBatch):
+        raise SpecError(f'{name} must be a WeightBatch, such as zoo["train"][:8], found {type(value).__name__}')
 
 
 def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:

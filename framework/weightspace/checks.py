@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -120,6 +121,20 @@ def check_choice(name: str, value: T, known: Collection[T], error: Raises = Conf
     words = [str(choice) for choice in known]
     expected = " or ".join(words) if len(words) <= 2 else f"one of {', '.join(words)}"
     require(name, value, any(type(value) is type(choice) and value == choice for choice in known), expected, error)
+    return value
+
+
+def check_path(name: str, value: Any, error: Raises = ConfigError) -> str | os.PathLike[str]:
+    """Returns the path of a file or a folder.
+
+    Raises:
+        error: it is neither text nor a path.
+
+    >>> check_path("path", 3)
+    Traceback (most recent call last):
+    weightspace.errors.ConfigError: path must be text or a Path, found 3
+    """
+    require(name, value, isinstance(value, str | os.PathLike), "text or a Path", error)
     return value
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
-from weightspace.batch import WeightBatch, unpack_layers
+from weightspace.batch import WeightBatch, check_batch, unpack_layers
 from weightspace.errors import SpecError
 from weightspace.spec import NetworkSpec
 
@@ -24,7 +24,7 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
         (B, N, C) outputs, the spec's ``output_offset`` included, in the dtype of the params.
 
     Raises:
-        SpecError: coordinates of another dimension.
+        SpecError: not a batch, or coordinates of another dimension.
 
     >>> from weightspace.spec import NetworkSpec
     >>> spec = NetworkSpec((2, 3, 1), "tanh", output_offset=0.5)
@@ -69,14 +69,17 @@ def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
         coordinates: (N, d), or (B, N, d) with a set of points for each network.
 
     Raises:
-        SpecError: coordinates of another dimension.
+        SpecError: not a batch, or coordinates of another dimension.
     """
     return [outputs.mT for outputs in _transposed(batch, coordinates)][:-1]
 
 
 def _transposed(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
     """Outputs of each layer in turn, (B, n_l, N)."""
+    check_batch("batch", batch)
     spec = batch.spec
+    if not isinstance(coordinates, Tensor):
+        raise SpecError(f"coordinates must be a tensor, found {type(coordinates).__name__}")
     if coordinates.shape[-1] != spec.in_dim or coordinates.ndim not in (2, 3):
         raise SpecError(
             f"coordinates must be (N, {spec.in_dim}) or (B, N, {spec.in_dim}), found {tuple(coordinates.shape)}"

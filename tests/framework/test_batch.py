@@ -74,3 +74,13 @@ def test_select_takes_rows_with_all_that_is_known_of_them(random_batch) -> None:
     assert chosen.targets.tolist() == [0, 0, 0]
     assert chosen.objects.tolist() == [3, 3, 0]
     assert len(batch.select(batch.objects > 3)) == 2
+    assert [batch[index].objects.tolist() for index in (0, -1, slice(1, 3), [3, 1], batch.objects > 3)] == [
+        [0],
+        [len(batch) - 1],
+        [1, 2],
+        [3, 1],
+        [4, 5],
+    ]
+    assert [len(network) for network in batch] == [1] * len(batch)
+    with pytest.raises(IndexError):
+        batch[len(batch)]

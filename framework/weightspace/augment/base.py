@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
-from weightspace.batch import WeightBatch, soft_targets
+from weightspace.batch import WeightBatch, check_batch, soft_targets
 from weightspace.checks import check_whole, is_number, require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
@@ -104,10 +104,12 @@ class Augmentation(Callback, ABC):
         Raises:
             AugmentationError: not valid for such networks, or ``apply`` returned something of another kind than it was
                 given.
+            SpecError: not a batch.
             TypeError: neither a generator nor a seed, or both.
         """
         if (generator is None) == (seed is None):
             raise TypeError(f"{self.name}: give either a generator or a seed, as in augmentation(batch, seed=0)")
+        check_batch(f"{self.name}: batch", batch)
         if generator is None:
             self.check(batch.spec, _target_kind(batch))
             generator = torch.Generator(device=batch.device).manual_seed(cast(int, seed))

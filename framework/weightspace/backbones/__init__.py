@@ -1,6 +1,6 @@
 """Backbones: networks whose input is the weights of other networks, WeightBatch -> (B, out_dim)."""
 
-from weightspace.backbones.artefact import load_backbone
+from weightspace.backbones.artefact import load_backbone, save_backbone
 from weightspace.backbones.base import Backbone, Normaliser
 from weightspace.backbones.canonical import Canonical
 from weightspace.backbones.dws import DWS
@@ -23,4 +23,5 @@ __all__ = [
     "ScaleGNN",
     "embed",
     "load_backbone",
+    "save_backbone",
 ]

@@ -22,6 +22,7 @@ from weightspace.backbones.base import Backbone, as_state, from_state, is_descri
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.backbones.factory import BackboneFactory
 from weightspace.backbones.naming import dotted, means, name_of
+from weightspace.checks import check_path
 from weightspace.entry_points import BACKBONES, choices, load_plugin, plugins
 from weightspace.errors import ConfigError, SpecError, closest
 from weightspace.files import read_regular, write_whole
@@ -40,18 +41,25 @@ LIMIT = 4 * 2**30
 DESCRIPTION = {"class": str, "spec": dict, "out_dim": int, "arguments": dict}
 
 
-def save_encoder(path: str | Path, encoder: Backbone, target: dict[str, Any] | None = None) -> None:
-    """Writes the artefact atomically; equal encoders give equal bytes.
+def save_backbone(backbone: Backbone, path: str | Path, target: dict[str, Any] | None = None) -> None:
+    """Writes a backbone to a file for ``load_backbone``, atomically; equal backbones give equal bytes.
 
     Args:
-        path: the file.
-        encoder: a backbone, with a head or without.
+        backbone: with a head or without.
+        path: the file, which ends in ``.safetensors``; an existing one is replaced.
         target: target of a head, as JSON data with "kind" and "names", which is added to the description.
+
+    Raises:
+        ConfigError: the path or the backbone is of another type, or an argument of the backbone is not plain data.
     """
+    if not isinstance(backbone, Backbone):
+        raise ConfigError(
+            f"backbone must be a Backbone, such as the backbone of a trained task, found {backbone!r:.100}"
+        )
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
-    description = {**encoder.description(), **({} if target is None else {"target": target})}
+    description = {**backbone.description(), **({} if target is None else {"target": target})}
     texts = {"encoder": json.dumps(description), "versions": json.dumps(versions)}
-    write_whole(Path(path), seal(encoder.state_dict(), {"format": FORMAT, **texts}))
+    write_whole(Path(check_path("path", path)), seal(backbone.state_dict(), {"format": FORMAT, **texts}))
 
 
 def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:
@@ -98,9 +106,9 @@ def backbone_file(path: str | Path) -> Path:
     """The artefact for a path: the file itself, or that of the best epoch in a run's folder, or else of the last.
 
     Raises:
-        ConfigError: the folder contains none, or several.
+        ConfigError: it is not a path, or the folder contains none, or several.
     """
-    path = Path(path)
+    path = Path(check_path("path", path))
     if not path.is_dir():
         return path
     files = sorted(path.glob(f"*{ENDING}"))

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.naming import means, name_of
 from weightspace.backbones.partial import BackbonePartial
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_sizes
 from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
@@ -82,8 +82,9 @@ class Backbone(nn.Module, ABC):
         """Maps a batch to (B, out_dim) results.
 
         Raises:
-            SpecError: the networks have another architecture than that of the backbone.
+            SpecError: not a batch, or its networks have another architecture than that of the backbone.
         """
+        check_batch("batch", batch)
         if batch.spec != self.spec:
             raise SpecError(f"this backbone was built for {self.spec}, the batch has {batch.spec}")
         return self.encode(batch.params.to(next(self.parameters()).dtype))

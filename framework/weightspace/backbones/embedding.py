@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from weightspace.backbones.base import Backbone
 from weightspace.batch import WeightBatch
@@ -35,10 +35,17 @@ def embed(backbone: Backbone, networks: Networks, split: str | None = None, batc
         batch_size: number of networks at a time, >= 1.
 
     Raises:
-        ConfigError: ``batch_size`` is out of range.
-        SpecError: the networks have another architecture, or ``split`` was given for something else than a zoo.
+        ConfigError: ``backbone`` has no weights, or ``batch_size`` is out of range.
+        SpecError: the networks have another architecture or type, or ``split`` was given for something else than a
+            zoo.
         ZooError: the split is unknown.
     """
+    if not isinstance(backbone, nn.Module) or next(backbone.parameters(), None) is None:
+        found = repr(backbone) if isinstance(backbone, type) else type(backbone).__name__
+        raise ConfigError(
+            "backbone must be one that has weights, from load_backbone(path) or the backbone of a trained task, found "
+            f"{found}"
+        )
     training, device = backbone.training, next(backbone.parameters()).device
     backbone.eval()
     try:
@@ -55,8 +62,9 @@ def batches_of(networks: Networks, split: str | None = None, batch_size: int = 5
         if not isinstance(networks, Zoo):
             raise SpecError(f"split {split!r}: only a zoo has splits, found a {type(networks).__name__}")
         networks = networks[split]
-    take = networks.select if isinstance(networks, WeightBatch) else networks.__getitem__
-    return (take(rows) for rows in torch.arange(len(networks)).split(batch_size))
+    if not isinstance(networks, Networks):
+        raise SpecError(f"networks must be a zoo, a split of one, or a batch, found {type(networks).__name__}")
+    return (networks[rows] for rows in torch.arange(len(networks)).split(batch_size))
 
 
 def write_embeddings(path: Path, embeddings: Tensor, zoo: Zoo, encoder: dict[str, Any]) -> None:

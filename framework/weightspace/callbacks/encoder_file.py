@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
-from weightspace.backbones.artefact import save_encoder
+from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.tasks import Task
 
@@ -68,7 +68,7 @@ class EncoderFile(Checkpoint):
         if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:
             return
         path = self.folder / f"{pl_module.artefact_name}{suffix}.safetensors"
-        save_encoder(path, pl_module.artefact, pl_module.artefact_target)
+        save_backbone(pl_module.artefact, path, pl_module.artefact_target)
 
 
 def _best_score(trainer: pl.Trainer) -> float | None:

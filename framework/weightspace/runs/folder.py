@@ -75,8 +75,11 @@ class RunFolder:
 
     @property
     def holds_run(self) -> bool:
-        """Whether the folder contains a checkpoint of a run."""
-        return any(self.checkpoints.glob("*.ckpt"))
+        """Whether the folder contains a run that has finished, or can be resumed.
+
+        A run that ended within its first epoch may have left ``best.ckpt`` alone: training cannot resume from that.
+        """
+        return bool(self.steps()) or self.metrics_file.exists()
 
     def check_free(self) -> None:
         """Raises ConfigError if a new run would replace an existing one."""
@@ -84,14 +87,14 @@ class RunFolder:
             state = "a finished" if self.metrics_file.exists() else "an unfinished"
             raise ConfigError(
                 f"{self.path} holds {state} run: resume it with ckpt_path=last, replace it with "
-                "overwrite=true, or choose another seed_everything or experiment"
+                "overwrite=true, or choose another folder (seed_everything or experiment)"
             )
 
     def lock(self) -> Lock:
         """The lock on the file ``.lock``, which ensures that one process at a time trains in this folder."""
         busy = ConfigError(
-            f"another process is training in {self.path}: wait for it, stop it, or choose another seed_everything or "
-            "experiment"
+            f"another process is training in {self.path}: wait for it, stop it, or choose another folder "
+            "(seed_everything or experiment)"
         )
         return Lock(self.path / LOCK, busy)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_whole
 from weightspace.errors import SpecError
 from weightspace.network import hidden_outputs
@@ -54,8 +54,11 @@ def align(
         One element per pair: ``element.apply(other)`` is the aligned batch. Ties are broken by position.
 
     Raises:
-        SpecError: different architectures or counts, a group that the activation does not have, a value out of range.
+        SpecError: not batches, different architectures or counts, a group that the activation does not have, a value
+            out of range.
     """
+    for name, batch in (("reference", reference), ("other", other)):
+        check_batch(name, batch)
     symmetries = resolve_group(group, reference.spec)
     _check(reference, other, sweeps, restarts, generator)
     blocks = torch.arange(len(other), device=other.device).split(_block_size(other))

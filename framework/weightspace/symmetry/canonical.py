@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_number
 from weightspace.errors import SpecError
 from weightspace.symmetry.element import GroupElement, resolve_group
@@ -36,13 +36,14 @@ def canonicalise(batch: WeightBatch, group: str = "auto", tolerance: float = 1e-
             pi / omega), count as equal.
 
     Raises:
-        SpecError: a group that the activation does not have, or a tolerance out of range.
+        SpecError: not a batch, a group that the activation does not have, or a tolerance out of range.
     """
     return canonical_element(batch, group, tolerance).apply(batch)
 
 
 def canonical_element(batch: WeightBatch, group: str = "auto", tolerance: float = 1e-6) -> GroupElement:
     """The group element that brings each network to its canonical form: see ``canonicalise``."""
+    check_batch("batch", batch)
     symmetries = resolve_group(group, batch.spec)
     check_number("tolerance", tolerance, low=0, below=1, error=SpecError)
     element = GroupElement.identity(batch)

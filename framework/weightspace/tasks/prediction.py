@@ -102,10 +102,16 @@ def predict(
         batch_size: number of networks at a time, >= 1.
 
     Raises:
-        ConfigError: the checkpoint is missing or cannot be loaded, or the task has no head or was not trained.
-        SpecError: the networks have another architecture, or ``split`` was given for something else than a zoo.
+        ConfigError: ``task`` is of another type, its checkpoint is missing or cannot be loaded, or it has no head or
+            was not trained.
+        SpecError: the networks have another architecture or type, or ``split`` was given for something else than a
+            zoo.
         ZooError: the split is unknown.
     """
+    if not isinstance(task, Task | str | Path):
+        raise ConfigError(
+            f"task must be a trained task, its checkpoint, or the folder of its run, found {type(task).__name__}"
+        )
     task = task if isinstance(task, Task) else load_task(task)
     name = type(task).__name__
     if task.head is None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_path
 from weightspace.errors import ZooError, closest
 from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
@@ -42,7 +43,7 @@ class Zoo:
     picture: ClassVar[Callable[[Zoo], bytes | None] | None] = None
 
     def __init__(self, path: str | Path, check: bool = True) -> None:
-        self.path = Path(path).expanduser()
+        self.path = Path(check_path("path of a zoo", path, ZooError)).expanduser()
         self.header = ZooHeader.read(self.path)
         read = open_shard if check else read_shard
         self._shards = [read(self.path, entry, self.header) for entry in self.header.shards]

@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
-from weightspace.backbones.artefact import describe_encoder, load_backbone, load_weights, save_encoder
+from weightspace.backbones.artefact import describe_encoder, load_backbone, load_weights, save_backbone
 from weightspace.backbones.embedding import embed
 from weightspace.cli.main import main
 from weightspace.entry_points import plugins
@@ -39,7 +39,7 @@ def test_an_encoder_comes_back_as_it_was(name: str, random_batch, tmp_path: Path
     encoder = BACKBONES[name](batch.spec, 6)
     encoder.fit_normaliser(batch)
     encoder.eval()
-    save_encoder(tmp_path / "e.safetensors", encoder)
+    save_backbone(encoder, tmp_path / "e.safetensors")
     loaded = load_backbone(tmp_path / "e.safetensors")
     assert type(loaded) is type(encoder)
     assert not loaded.training
@@ -61,7 +61,7 @@ def test_embedding_leaves_the_encoder_as_it_was(random_batch) -> None:
 
 def saved(batch, tmp_path: Path, **arguments) -> Path:
     path = tmp_path / "e.safetensors"
-    save_encoder(path, DWS(batch.spec, 6, **{"hidden": 4, "layers": 1, **arguments}))
+    save_backbone(DWS(batch.spec, 6, **{"hidden": 4, "layers": 1, **arguments}), path)
     return path
 
 
@@ -120,7 +120,7 @@ def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
 def test_the_same_encoder_is_the_same_bytes_in_every_process(random_batch, tmp_path: Path) -> None:
     path = saved(random_batch(), tmp_path)
     imports = "import sys; from weightspace.backbones.artefact import *"
-    again = f"{imports}; save_encoder(sys.argv[2], load_backbone(sys.argv[1]))"
+    again = f"{imports}; save_backbone(load_backbone(sys.argv[1]), sys.argv[2])"
     subprocess.run([sys.executable, "-c", again, str(path), str(tmp_path / "again.safetensors")], check=True)
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
@@ -165,7 +165,7 @@ class Elsewhere(DWS):
 
 def test_a_class_that_is_not_installed_is_named(random_batch, tmp_path: Path) -> None:
     path = tmp_path / "e.safetensors"
-    save_encoder(path, Elsewhere(random_batch().spec, 6))
+    save_backbone(Elsewhere(random_batch().spec, 6), path)
     assert isinstance(load_backbone(path), Elsewhere)  # it has been imported
     rewrite(path, {"class": "Nowherels"})
     with pytest.raises(ConfigError, match="'Nowherels' is not installed"):
@@ -209,18 +209,18 @@ def test_classes_of_one_name_are_told_apart(module, random_batch, tmp_path: Path
     one, other = (import_module(name).Net for name in ("one_net", "other_net"))
     spec, path = random_batch().spec, tmp_path / "e.safetensors"
     for cls in (one, other):
-        save_encoder(path, Canonical(spec, 6, partial(cls, hidden=4)))
+        save_backbone(Canonical(spec, 6, partial(cls, hidden=4)), path)
         assert type(load_backbone(path).backbone) is cls
     with pytest.raises(ConfigError, match=r"one_net.Net.*other_net.Net"):
         load_weights(path, Canonical(spec, 6, partial(one, hidden=4)))
-    save_encoder(path, other(spec, 6, hidden=4))
+    save_backbone(other(spec, 6, hidden=4), path)
     with pytest.raises(ConfigError, match=r"this backbone is a one_net.Net, the saved one a other_net.Net"):
         load_weights(path, one(spec, 6, hidden=4))
 
 
 def test_a_file_has_nothing_imported(module, random_batch, tmp_path: Path) -> None:
     path = tmp_path / "e.safetensors"
-    save_encoder(path, Canonical(random_batch().spec, 6, partial(MLP, hidden=4)))
+    save_backbone(Canonical(random_batch().spec, 6, partial(MLP, hidden=4)), path)
     module("never_net")
     within = {"class": "never_net.Net", "arguments": {"hidden": 4}}
     rewrite(path, {"arguments": {"backbone": within, "group": "auto"}})
@@ -233,11 +233,11 @@ def test_a_file_has_nothing_imported(module, random_batch, tmp_path: Path) -> No
 def test_a_class_that_has_moved_is_named_by_the_user(module, random_batch, tmp_path: Path) -> None:
     module("old_net"), module("new_net")
     path, spec = tmp_path / "e.safetensors", random_batch().spec
-    save_encoder(path, Canonical(spec, 6, partial(import_module("old_net").Net, hidden=4)))
+    save_backbone(Canonical(spec, 6, partial(import_module("old_net").Net, hidden=4)), path)
     new = import_module("new_net").Net
     loaded = load_backbone(path, classes=[new])
     assert type(loaded.backbone) is new
-    save_encoder(path, loaded)
+    save_backbone(loaded, path)
     load_weights(path, Canonical(spec, 6, partial(new, hidden=4)))
 
 
@@ -245,7 +245,7 @@ def test_names_alone_are_those_of_files_of_before(module, random_batch, tmp_path
     module("first_net", "Lone"), module("second_net", "Lone")
     first = import_module("first_net").Lone
     path, spec = tmp_path / "e.safetensors", random_batch().spec
-    save_encoder(path, first(spec, 6, hidden=4))
+    save_backbone(first(spec, 6, hidden=4), path)
     tensors, texts = unseal(path.read_bytes())
     del texts["digest"]
     before = {"class": "Lone", "arguments": json.loads(texts["encoder"])["arguments"]}
@@ -273,7 +273,7 @@ def test_two_distributions_offer_one_name(module, random_batch, tmp_path: Path) 
     plugins.cache_clear()
     try:
         for cls, name in ((import_module("their_net").Net, "their-net:MLP"), (MLP, "weightspace:MLP")):
-            save_encoder(path, cls(spec, 6, hidden=4))
+            save_backbone(cls(spec, 6, hidden=4), path)
             assert describe_encoder(path)["class"] == name
             assert type(load_backbone(path)) is cls
     finally:
@@ -286,7 +286,7 @@ def test_two_distributions_offer_one_name(module, random_batch, tmp_path: Path) 
 def test_embedding_by_a_class_of_the_user(module, zoo: Zoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module("my_net")
     path, out = tmp_path / "e.safetensors", tmp_path / "out.safetensors"
-    save_encoder(path, import_module("my_net").Net(zoo.spec, 6, hidden=4))
+    save_backbone(import_module("my_net").Net(zoo.spec, 6, hidden=4), path)
     embedding = ["embed", "--encoder", str(path), "--zoo", str(zoo.path), "--out", str(out)]
     assert main([*embedding, "--backbone", "os.getcwd"]) == 2
     assert "expected a class derived from Backbone" in capsys.readouterr().err

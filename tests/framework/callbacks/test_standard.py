@@ -149,6 +149,19 @@ def test_an_early_stopped_fit_stays_so_until_the_patience_changes(digits_zoo: Pa
     assert RunFolder(tmp_path).read_ending()["reason"].startswith("EarlyStopping: Monitored metric val/count")
 
 
+def test_a_run_without_a_checkpoint_to_resume_from_begins_again(digits_zoo: Path, tmp_path: Path) -> None:
+    class Fails(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+            raise RuntimeError("of the first epoch")
+
+    folder, few = RunFolder(tmp_path), {"limit_train_batches": 1}
+    with pytest.raises(RuntimeError, match="of the first epoch"):
+        plain(folder.path, Fails(), trainer=few).fit(task(), data(digits_zoo))
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["best.ckpt"]
+    plain(folder.path, trainer=few).fit(task(), data(digits_zoo), ckpt_path="last")
+    assert folder.steps() == [folder.step(1)]
+
+
 def test_a_trial_writes_nothing(digits_zoo: Path, tmp_path: Path) -> None:
     plain(tmp_path / "run", trainer={"fast_dev_run": True}).fit(task(), data(digits_zoo))
     assert not (tmp_path / "run").exists()

@@ -16,7 +16,7 @@ import yaml
 from safetensors.torch import load_file
 from warm import WarmCommand
 from weightspace.backbones import DWS
-from weightspace.backbones.artefact import load_backbone, save_encoder
+from weightspace.backbones.artefact import load_backbone, save_backbone
 from weightspace.backbones.embedding import embed
 from weightspace.cli.failures import QUIET
 from weightspace.cli.main import main
@@ -393,7 +393,7 @@ def test_every_experiment_runs(
     if encoder:
         Path(encoder).parent.mkdir(parents=True)
         arguments = config["model"]["init_args"]["backbone"]["init_args"]
-        save_encoder(encoder, DWS(Zoo(digits_zoo).spec, 128, **arguments))
+        save_backbone(DWS(Zoo(digits_zoo).spec, 128, **arguments), encoder)
     assert main(["fit", "-c", str(ROOT / path), *options]) == 0
     assert {p.name for p in tmp_path.iterdir()} <= {"runs"}
     assert not list(Path().glob("**/*.ckpt"))

@@ -225,7 +225,7 @@ def test_an_encoder_takes_a_new_head_for_any_classes(zoos: dict[str, Path], tmp_
 
 
 def saved_encoder(task: FineTuneTask, folder: Path) -> str:
-    from weightspace.backbones.artefact import save_encoder
+    from weightspace.backbones.artefact import save_backbone
 
-    save_encoder(folder / "e.safetensors", task.encoder)
+    save_backbone(task.encoder, folder / "e.safetensors")
     return str(folder / "e.safetensors")

@@ -14,7 +14,7 @@ import torch
 import yaml
 from warm import WarmCommand
 from weightspace.backbones import MLP
-from weightspace.backbones.artefact import save_encoder
+from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.class_tables import ClassTables
 from weightspace.cli.main import main
 from weightspace.files import DiskFullError, hold, remove_leftover, whole_file, write_whole
@@ -126,7 +126,7 @@ def test_tensorboards_thread(experiment: Path) -> None:
 
 
 def test_embeddings(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_encoder(tmp_path / "e.safetensors", MLP(Zoo(digits_zoo).spec, 16))
+    save_backbone(MLP(Zoo(digits_zoo).spec, 16), tmp_path / "e.safetensors")
     out = tmp_path / "out.safetensors"
     command = ["embed", "--encoder", str(tmp_path / "e.safetensors"), "--zoo", str(digits_zoo), "--out", str(out)]
     with file_size(10_000):

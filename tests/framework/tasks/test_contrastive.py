@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from weightspace.backbones import DWS
-from weightspace.backbones.artefact import save_encoder
+from weightspace.backbones.artefact import save_backbone
 from weightspace.backbones.embedding import embed
 from weightspace.callbacks.online_probe import probe
 from weightspace.data import ZooDataModule
@@ -93,7 +93,7 @@ def test_projectors(norm: str, layers: int, digits_zoo: Path, tmp_path: Path) ->
 
 def finetune(pretrained, digits_zoo: Path, folder: Path, **options) -> tuple[FineTuneTask, pl.Trainer]:
     path = folder / "encoder.safetensors"
-    save_encoder(path, pretrained[0].encoder)
+    save_backbone(pretrained[0].encoder, path)
     torch.manual_seed(0)
     task = FineTuneTask(backbone, encoder=str(path), embedding=16, learning_rate=1e-2, **options)
     run = trainer(folder, 3)
@@ -131,7 +131,7 @@ def test_from_scratch_has_one_rate_and_its_own_statistics(digits_zoo: Path, tmp_
 
 def test_an_encoder_of_other_arguments_is_refused_before_training(pretrained, digits_zoo, tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
-    save_encoder(path, pretrained[0].encoder)
+    save_backbone(pretrained[0].encoder, path)
     task = FineTuneTask(lambda spec, k: DWS(spec, k, hidden=4, layers=2), encoder=str(path), embedding=16)
     with pytest.raises(ConfigError, match="hidden is 4 here, and 8 in the saved weights"):
         trainer(tmp_path, 1).fit(task, datamodule=ZooDataModule(str(digits_zoo)))

@@ -1,0 +1,44 @@
+"""What the public functions say to a value of another type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import weightspace as ws
+from weightspace.errors import WeightspaceError
+
+POINTS = torch.zeros(1, 2)
+MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
+    "align a zoo": (lambda zoo, batch: ws.align(zoo, batch), "reference must be a WeightBatch.*found Zoo"),
+    "align a split": (lambda zoo, batch: ws.align(batch, zoo["train"]), "other must be a WeightBatch.*found Split"),
+    "canonicalise": (lambda zoo, batch: ws.canonicalise(batch.params), "batch must be a WeightBatch.*found Tensor"),
+    "evaluate": (lambda zoo, batch: ws.evaluate(zoo, POINTS), "batch must be a WeightBatch.*found Zoo"),
+    "evaluate at": (lambda zoo, batch: ws.evaluate(batch, [[0, 0]]), "coordinates must be a tensor, found list"),
+    "augment": (
+        lambda zoo, batch: ws.augmentation("rotate")(batch.params, seed=0),
+        "'rotate'.*: batch must be a WeightBatch.*found Tensor",
+    ),
+    "backbone": (lambda zoo, batch: ws.DWS(zoo.spec, 2)(batch.params), "batch must be a WeightBatch.*found Tensor"),
+    "embed with a class": (lambda zoo, batch: ws.embed(ws.DWS, zoo), "must be one that has weights.*DWS"),
+    "embed, exchanged": (lambda zoo, batch: ws.embed(zoo, ws.DWS), "must be one that has weights.*found Zoo"),
+    "embed, untrained": (
+        lambda zoo, batch: ws.embed(ws.SupervisedTask(ws.DWS), zoo),
+        "must be one that has weights.*found SupervisedTask",
+    ),
+    "embed a path": (lambda zoo, batch: ws.embed(ws.DWS(zoo.spec, 2), str(zoo.path)), "must be a zoo.*found str"),
+    "predict, exchanged": (lambda zoo, batch: ws.predict(zoo, batch), "task must be a trained task.*found Zoo"),
+    "save": (lambda zoo, batch: ws.save_backbone(ws.DWS, "x.safetensors"), "backbone must be .*found .*DWS"),
+    "load": (lambda zoo, batch: ws.load_backbone(ws.DWS), "path must be text or a Path"),
+    "zoo": (lambda zoo, batch: ws.Zoo(3), "path of a zoo must be text or a Path, found 3"),
+    "data": (lambda zoo, batch: ws.ZooDataModule(3), "path of a zoo must be text or a Path, found 3"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_message_says_what_was_expected(name: str, zoo: ws.Zoo) -> None:
+    mistake, message = MISTAKES[name]
+    with pytest.raises(WeightspaceError, match=message):
+        mistake(zoo, zoo["train"][:2])
