@@ -1,4 +1,4 @@
-"""Runs that are killed, told to end, or given damaged files: real processes, real signals, real bytes."""
+"""Runs that are killed, terminated, or given damaged files: real processes, real signals, real bytes."""
 
 from __future__ import annotations
 

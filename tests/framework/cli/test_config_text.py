@@ -36,7 +36,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("zero.yaml").symlink_to("/dev/zero")
 
 
-@pytest.mark.timeout(120, func_only=True)  # a fifo that nobody writes to is waited for, for ever
+@pytest.mark.timeout(120, func_only=True)  # a fifo without a writer would be waited for forever
 @pytest.mark.parametrize(
     ("name", "found"),
     [("fifo.yaml", "is a fifo without a writer"), ("large.yaml", "1,099,511,627,776 bytes are too many")],

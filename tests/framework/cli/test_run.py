@@ -504,7 +504,7 @@ def test_pretraining_leaves_an_encoder_that_embeds_and_is_finetuned(
     [
         (["--data.positives", "views", "--data.n_views", "1"], "'views' needs two views of every training object"),
         (["--model.init_args.temperature", "0"], "temperature must be > 0, found 0.0"),
-        (["--data.augmentations", "[]"], "nothing that changes networks (with p > 0): both would be the same"),
+        (["--data.augmentations", "[]"], "nothing that changes networks (with p > 0): both would be equal"),
         (["--data.augmentations", "[label_smoothing, {permute: {p: 0}}]"], "makes pairs of a network and itself"),
         (["--data.batch_size", "1"], "data.batch_size must be at least 2"),
         (["--model.init_args.norm", "batch", "--trainer.devices", "2"], "norm 'batch' in several processes needs GPUs"),

@@ -117,7 +117,7 @@ def test_what_belongs_to_one_command_is_no_part_of_it(write) -> None:
     assert main(["validate", "-c", "small.yaml"]) == 0, "of the best, although the file names none"
 
 
-@pytest.mark.timeout(120, func_only=True)  # a pipe that nobody writes to is waited for, for ever
+@pytest.mark.timeout(120, func_only=True)  # a pipe without a writer would be waited for forever
 def test_a_pipe_is_read_once(write) -> None:
     write("SupervisedTask")
     text = Path("small.yaml").read_text()

@@ -187,7 +187,7 @@ def test_a_full_disk_is_an_error_and_no_broken_zoo(tmp_path: Path) -> None:
     assert "make room, then run it again to resume" in err
     assert "Traceback" not in err
     assert sorted(contents(out)) == ["journal.jsonl"]
-    assert fit(out, "steps=3", "--train", "100") == 0  # with room, the same command goes on
+    assert fit(out, "steps=3", "--train", "100") == 0  # with room, the same command resumes
 
 
 @pytest.mark.parametrize("where", ["file", "child of a file", "/proc/weightspace"])

@@ -1,4 +1,4 @@
-"""Half-made zoos and what they are made from, moved before the same command goes on: the bytes are those without it."""
+"""Half-made zoos and what they are made from, moved before the same command resumes: the bytes are those without it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_moving(command: Callable[[Path], list[str]], root: Path, monkeypatch: pytest.MonkeyPatch) -> Zoo:
-    """Cuts a command after its first shard, moves its input and its zoo, lets it go on, and compares."""
+    """Cuts a command after its first shard, moves its input and its zoo, lets it resume, and compares."""
     home, away = root / "home", root / "away/of/another name"
     write, began = ZooWriter.write, [False]
 
