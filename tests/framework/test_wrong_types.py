@@ -32,6 +32,20 @@ MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
     "predict, exchanged": (lambda zoo, batch: ws.predict(zoo, batch), "task must be a trained task.*found Zoo"),
     "save": (lambda zoo, batch: ws.save_backbone(ws.DWS, "x.safetensors"), "backbone must be .*found .*DWS"),
     "load": (lambda zoo, batch: ws.load_backbone(ws.DWS), "path must be text or a Path"),
+    "save nowhere": (
+        lambda zoo, batch: ws.save_backbone(ws.DWS(zoo.spec, 2), zoo.path / "no" / "b.safetensors"),
+        "there is no folder",
+    ),
+    "load a folder": (lambda zoo, batch: ws.Task.load_from_checkpoint(zoo.path), "is a folder: give the path"),
+    "build for a zoo": (lambda zoo, batch: ws.DWS(zoo, 2), "DWS: spec must be a NetworkSpec.*found Zoo"),
+    "random element": (
+        lambda zoo, batch: ws.GroupElement.random(zoo, {"permutation"}, torch.Generator()),
+        "batch must be a WeightBatch.*found Zoo",
+    ),
+    "standard callbacks": (lambda zoo, batch: ws.standard_callbacks(3), "folder must be text or a Path"),
+    "fit objects": (lambda zoo, batch: ws.fit_zoo(3, "x", train=2), "given by its name or dotted path, found 3"),
+    "fit to": (lambda zoo, batch: ws.fit_zoo("digits", 3, train=2), "out must be text or a Path"),
+    "write to": (lambda zoo, batch: ws.write_zoo(3, batch.params, zoo.spec), "out must be text or a Path"),
     "zoo": (lambda zoo, batch: ws.Zoo(3), "path of a zoo must be text or a Path, found 3"),
     "data": (lambda zoo, batch: ws.ZooDataModule(3), "path of a zoo must be text or a Path, found 3"),
 }
@@ -42,3 +56,8 @@ def test_a_message_says_what_was_expected(name: str, zoo: ws.Zoo) -> None:
     mistake, message = MISTAKES[name]
     with pytest.raises(WeightspaceError, match=message):
         mistake(zoo, zoo["train"][:2])
+
+
+def test_a_backbone_without_an_architecture_points_to_partial() -> None:
+    with pytest.raises(TypeError, match=r"missing a required argument: 'spec'; a task takes DWS.partial"):
+        ws.DWS(hidden=4)

@@ -50,16 +50,20 @@ def save_backbone(backbone: Backbone, path: str | Path, target: dict[str, Any] |
         target: target of a head, as JSON data with "kind" and "names", which is added to the description.
 
     Raises:
-        ConfigError: the path or the backbone is of another type, or an argument of the backbone is not plain data.
+        ConfigError: the path or the backbone is of another type, the folder is missing, or an argument of the backbone
+            is not plain data.
     """
     if not isinstance(backbone, Backbone):
         raise ConfigError(
             f"backbone must be a Backbone, such as the backbone of a trained task, found {backbone!r:.100}"
         )
+    folder = Path(check_path("path", path)).parent
+    if not folder.is_dir():
+        raise ConfigError(f"{path} cannot be written: there is no folder {folder}")
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
     description = {**backbone.description(), **({} if target is None else {"target": target})}
     texts = {"encoder": json.dumps(description), "versions": json.dumps(versions)}
-    write_whole(Path(check_path("path", path)), seal(backbone.state_dict(), {"format": FORMAT, **texts}))
+    write_whole(Path(path), seal(backbone.state_dict(), {"format": FORMAT, **texts}))
 
 
 def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> Backbone:

@@ -38,7 +38,9 @@ class Backbone(nn.Module, ABC):
             normalises its input itself and overrides ``fit_normaliser``.
 
     Raises:
+        SpecError: ``spec`` is not a NetworkSpec.
         ConfigError: ``out_dim`` is out of range.
+        TypeError: an argument is missing or unknown.
     """
 
     set_by_constructor = "out_dim"
@@ -53,9 +55,16 @@ class Backbone(nn.Module, ABC):
         """Keeps the arguments for the description that is saved with the weights."""
         self = super().__new__(cls)
         if args or kwargs:  # a copy is made without
-            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            try:
+                bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{cls.__name__}: {error}; a task takes {cls.__name__}.partial(...)") from None
             bound.apply_defaults()
-            _, _, _, *own = bound.arguments.items()  # self, spec and out_dim come first
+            _, (_, spec), _, *own = bound.arguments.items()  # self, spec and out_dim come first
+            if not isinstance(spec, NetworkSpec):
+                raise SpecError(
+                    f"{cls.__name__}: spec must be a NetworkSpec, such as zoo.spec, found {type(spec).__name__}"
+                )
             object.__setattr__(self, "_arguments", dict(own))
         return self
 

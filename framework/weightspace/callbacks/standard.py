@@ -20,6 +20,7 @@ from weightspace.callbacks.run_end import Configured, RunEnd
 from weightspace.callbacks.run_start import RunStart
 from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
+from weightspace.checks import check_path
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import global_seed
 
@@ -71,7 +72,7 @@ def standard_callbacks(
         ConfigError: a value is out of range. When training starts: the folder contains a run, another process trains in
             it, or it cannot be written; or the Trainer cannot keep a run.
     """
-    run, seed = RunFolder(Path(folder)), global_seed() if seed is None else seed
+    run, seed = RunFolder(Path(check_path("folder", folder))), global_seed() if seed is None else seed
     kept = keeping_callbacks(
         run,
         seed,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from weightspace.checks import check_path
 from weightspace.constructed import check_constructed
 from weightspace.distributed import first_then_all, joined, world_size
 from weightspace.errors import ConfigError, RecipeError, SourceError, closest
@@ -73,6 +74,7 @@ def fit_zoo(
     (10, '2-4-4-1 sine, omega 30, output +0.5')
     """
     _check_names(changes)
+    check_path("out", out)
     chosen, plan = load_recipe(recipe, changes), ZooPlan(train, val, test, views, eval_views, seed)
     if eval_views != 1 and not val + test:
         raise ConfigError(f"eval_views {eval_views} has no effect without val and test: leave it out")

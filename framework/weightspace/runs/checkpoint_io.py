@@ -114,6 +114,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 def _checked(path: str | Path) -> io.BytesIO:
     """Reads a file written by torch and verifies its checksums."""
+    if Path(path).is_dir():
+        raise ConfigError(f"{path} is a folder: give the path of a checkpoint, such as checkpoints/best.ckpt of a run")
     try:
         content = io.BytesIO(_fetched(str(path)))
         with zipfile.ZipFile(content) as archive:

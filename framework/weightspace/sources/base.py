@@ -105,6 +105,8 @@ def find_source(name: str) -> Callable[..., Objects]:
     Raises:
         SourceError: no such name (the message lists the known ones), or it cannot be imported.
     """
+    if not isinstance(name, str):
+        raise SourceError(f"a source is given by its name or dotted path, found {name!r:.100}")
     function: Callable[..., Objects] = load_plugin(SOURCES, name, SourceError, kind="source")
     if name not in choices(SOURCES) and ":" not in name and not gives(function, Objects):
         raise SourceError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.errors import SpecError, closest
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
@@ -73,6 +73,7 @@ class GroupElement:
             max_phase: k is uniform among the integers from -max_phase to max_phase.
             max_scale: scales are log-uniform between 1 / max_scale and max_scale.
         """
+        check_batch("batch", batch)
         uniform = {
             part: [
                 torch.rand(len(batch), n, generator=generator, device=batch.device, dtype=batch.params.dtype)

@@ -19,7 +19,8 @@ def overview(path: Path, header: ZooHeader, splits: dict[str, int]) -> str:
     """
     sizes = ", ".join(f"{name} {count:,}" for name, count in splits.items() if count)
     names = listed([shown(name, 40) for name in header.target["names"]], most=10)
-    target = f"{len(header.target['names'])} classes: {names}" if header.class_names else f"target: {names}"
+    count = len(header.target["names"])
+    target = f"{count} {'class' if count == 1 else 'classes'}: {names}" if header.class_names else f"target: {names}"
     left_out = f", {len(header.left_out):,} left out" if header.left_out else ""
     recipe = header.provenance.get("recipe", {}).get("name")
     source = made_from(header.provenance) + (f", recipe {recipe}" if recipe else "")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weightspace.checks import check_number
+from weightspace.checks import check_number, check_path
 from weightspace.errors import SpecError, ZooError
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
@@ -73,6 +73,7 @@ def write_zoo(
     >>> len(zoo.rows("train")), len(zoo.rows("val")), zoo.class_names
     (3, 1, ['even', 'odd'])
     """
+    check_path("out", out, ZooError)
     if not isinstance(spec, NetworkSpec):
         raise SpecError(f"spec: expected a NetworkSpec, found {type(spec).__name__}")
     vectors = columns.vectors(params, spec)
