@@ -59,5 +59,8 @@ def test_elements_sources_and_augmentations_name_their_parts(zoo: ws.Zoo) -> Non
         "ImageSource 'digits': 1,797 objects (1,797 train, 0 val, 0 test); inputs 2, outputs 1; "
         "classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     )
+    task = ws.SupervisedTask(ws.DWS.partial(hidden=4))
+    assert repr(task) == "SupervisedTask (no modules yet: they are built for the zoo that it is trained on)"
+    assert "(backbone): DWS(" in repr(task.build_for(ws.ZooDataModule(zoo)))
     assert repr(ws.DWS.partial(hidden=16)) == "DWS.partial(hidden=16)"
     assert repr(ws.augmentation("rotate", degrees=20)) == "Rotate(degrees=20.0, p=1.0)"

@@ -38,6 +38,10 @@ MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
     ),
     "load a folder": (lambda zoo, batch: ws.Task.load_from_checkpoint(zoo.path), "is a folder: give the path"),
     "build for a zoo": (lambda zoo, batch: ws.DWS(zoo, 2), "DWS: spec must be a NetworkSpec.*found Zoo"),
+    "build a task for a zoo": (
+        lambda zoo, batch: ws.SupervisedTask(ws.DWS).build_for(zoo),
+        "needs a data module.*Zoo$",
+    ),
     "random element": (
         lambda zoo, batch: ws.GroupElement.random(zoo, {"permutation"}, torch.Generator()),
         "batch must be a WeightBatch.*found Zoo",

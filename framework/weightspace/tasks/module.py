@@ -65,6 +65,11 @@ class ZooModule(pl.LightningModule, ABC):
         """Ensures that the trainer, also a plain one, never unpickles a checkpoint."""
         guard(self.trainer)
 
+    def __repr__(self) -> str:
+        if self._made:
+            return super().__repr__()
+        return f"{type(self).__name__} (no modules yet: they are built for the zoo that it is trained on)"
+
     @property
     def data(self) -> ZooDataModule:
         """The data module of the trainer.
@@ -122,8 +127,10 @@ class ZooModule(pl.LightningModule, ABC):
             data: the data module, whose training networks set the normaliser.
 
         Raises:
-            ConfigError: the task cannot learn from this data.
+            ConfigError: ``data`` is not a data module, or the task cannot learn from it.
         """
+        if not isinstance(data, ZooDataModule):
+            raise ConfigError(f"build_for needs a data module, ZooDataModule(zoo), found {type(data).__name__}")
         if not self._made:
             check_learnable(data, type(self).__name__, self.head, self.pairs)
             self._make(data)
