@@ -57,6 +57,9 @@ class WeightBatch:
         index: int = 0,
         paired: bool = False,
     ) -> None:
+        if not isinstance(params, Tensor) or not isinstance(spec, NetworkSpec):
+            found = f"{type(params).__name__} and {type(spec).__name__}"
+            raise SpecError(f"a WeightBatch takes a tensor of parameters (B, P) and their NetworkSpec, found {found}")
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
         for name, value in (("targets", targets), ("objects", objects), ("views", views)):

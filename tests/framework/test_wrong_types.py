@@ -50,6 +50,11 @@ MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
     "fit objects": (lambda zoo, batch: ws.fit_zoo(3, "x", train=2), "given by its name or dotted path, found 3"),
     "fit to": (lambda zoo, batch: ws.fit_zoo("digits", 3, train=2), "out must be text or a Path"),
     "write to": (lambda zoo, batch: ws.write_zoo(3, batch.params, zoo.spec), "out must be text or a Path"),
+    "batch of arrays": (
+        lambda zoo, batch: ws.WeightBatch(batch.params.numpy(), zoo.spec),
+        "takes a tensor of parameters.*found ndarray and NetworkSpec",
+    ),
+    "augmentation": (lambda zoo, batch: ws.augmentation(3), "given by its name or dotted path, found 3"),
     "zoo": (lambda zoo, batch: ws.Zoo(3), "path of a zoo must be text or a Path, found 3"),
     "data": (lambda zoo, batch: ws.ZooDataModule(3), "path of a zoo must be text or a Path, found 3"),
 }

@@ -21,6 +21,8 @@ def find_augmentation(name: str) -> type[Augmentation]:
     Raises:
         AugmentationError: unknown, offered twice, cannot be imported, no Augmentation, or invalid class attributes.
     """
+    if not isinstance(name, str):
+        raise AugmentationError(f"an augmentation is given by its name or dotted path, found {name!r:.100}")
     found = load_plugin(AUGMENTATIONS, name, AugmentationError, kind="augmentation")
     title = f"augmentation {name!r} of {origin(AUGMENTATIONS, name)}"
     if not (isinstance(found, type) and issubclass(found, Augmentation)):

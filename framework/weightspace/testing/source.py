@@ -16,6 +16,7 @@ def source_checks(load: Callable[[], Source]) -> list[Check]:
         load: a class or function that makes the source without arguments, for instance
             ``lambda: my_source(path="...")``.
     """
+    assert callable(load), f"expected a class or function that makes a source without arguments, found {load!r:.100}"
     return contract(name_of(load, "the source"), BASIC, OTHERS, lambda: [Case((load,))])
 
 
