@@ -77,6 +77,8 @@ def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> B
     Raises:
         ConfigError: the file is missing, damaged or not an encoder artefact, or its backbone is not installed.
     """
+    if isinstance(classes, type):
+        raise ConfigError(f"load_backbone: classes is a list, here [{classes.__name__}]")
     description, tensors = _read(path)
     if names := _names(description, classes):
         description, tensors = _renamed(description, names), _renamed_states(tensors, names)

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.naming import means, name_of
 from weightspace.backbones.partial import BackbonePartial
+from weightspace.backbones.plain import plain
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_sizes
 from weightspace.errors import ConfigError, SpecError
@@ -188,8 +189,8 @@ def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
     if callable(value) and isinstance(within, Backbone):
         return _class_and_arguments(within)
     try:
-        return json.loads(json.dumps(value))
-    except TypeError as error:
+        return plain(value)
+    except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{type(backbone).__name__}: arguments must be numbers, text, or lists and dicts of them, so that they can "
             f"be saved, found {argument} = {value!r}"

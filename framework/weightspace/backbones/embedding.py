@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,21 @@ def embed(backbone: Backbone, networks: Networks, split: str | None = None, batc
             "backbone must be one that has weights, from load_backbone(path) or the backbone of a trained task, found "
             f"{found}"
         )
-    training, device = backbone.training, next(backbone.parameters()).device
-    backbone.eval()
-    try:
-        parts = batches_of(networks, split, batch_size)
+    parts, device = batches_of(networks, split, batch_size), next(backbone.parameters()).device
+    with evaluating(backbone):
         return torch.cat([backbone(part.to(device)).float().cpu() for part in parts])
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode, and each of its parts back into its own mode at the end."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
     finally:
-        backbone.train(training)
+        for part, training in modes:
+            part.training = training
 
 
 def batches_of(networks: Networks, split: str | None = None, batch_size: int = 512) -> Iterator[WeightBatch]:
@@ -61,7 +70,7 @@ def batches_of(networks: Networks, split: str | None = None, batch_size: int = 5
     if split is not None:
         if not isinstance(networks, Zoo):
             raise SpecError(f"split {split!r}: only a zoo has splits, found a {type(networks).__name__}")
-        networks = networks[split]
+        networks = networks[str(split)]
     if not isinstance(networks, Networks):
         raise SpecError(f"networks must be a zoo, a split of one, or a batch, found {type(networks).__name__}")
     return (networks[rows] for rows in torch.arange(len(networks)).split(batch_size))

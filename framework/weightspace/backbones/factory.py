@@ -52,7 +52,7 @@ def backbone_factory(given: Any, title: str = "backbone") -> BackboneFactory:
     Args:
         given: a class derived from Backbone, the result of its ``partial``, a function (spec, out_dim) -> Backbone, or
             a backbone.
-            title: name of the argument in messages.
+        title: name of the argument in messages.
 
     Raises:
         ConfigError: the argument is none of these.

@@ -20,7 +20,7 @@ from weightspace.callbacks.run_end import Configured, RunEnd
 from weightspace.callbacks.run_start import RunStart
 from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
-from weightspace.checks import check_path
+from weightspace.checks import check_path, check_whole
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import global_seed
 
@@ -73,6 +73,7 @@ def standard_callbacks(
             it, or it cannot be written; or the Trainer cannot keep a run.
     """
     run, seed = RunFolder(Path(check_path("folder", folder))), global_seed() if seed is None else seed
+    check_whole("seed", seed, low=0)
     kept = keeping_callbacks(
         run,
         seed,

@@ -66,8 +66,8 @@ def choose_fitter(
     Raises:
         ConfigError: the mode is unknown or not available for these objects, the recipe is for other objects, or no
             fitter supports the objects.
-            RecipeError: the recipe sets a field that the fitter does not use, or the mode is "compiled" and there is no
-                working compiler.
+        RecipeError: the recipe sets a field that the fitter does not use, or the mode is "compiled" and there is no
+            working compiler.
     """
     check_choice("mode", mode, MODES)
     if isinstance(objects, ClassifierSource):

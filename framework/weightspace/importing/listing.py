@@ -207,7 +207,3 @@ def split_name(name: str, where: Path) -> str:
     if found is None:
         raise ZooError(f"{where}: unknown split {name!r}, expected {', '.join(SPLITS)}")
     return found
-
-
-#: Builds the listing of a format: (root, options) -> Listing
-MakeListing = Callable[..., Listing]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from torch import nn
 from weightspace.backbones.artefact import described_factory
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.naming import dotted
+from weightspace.backbones.plain import plain
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import read_checkpoint
@@ -46,7 +46,7 @@ def given_arguments(constructor: Callable[..., None], *args: Any, **kwargs: Any)
 def _plain(value: Any) -> Any:
     """Converts a value to JSON data; ``_NOT_PLAIN`` if that is not possible."""
     try:
-        return json.loads(json.dumps(value))
+        return plain(value)
     except (TypeError, ValueError):
         return _NOT_PLAIN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -43,7 +44,7 @@ class FineTuneTask(SupervisedTask):
         self,
         backbone: BackboneFactory,
         *,
-        encoder: str | None = None,
+        encoder: str | Path | None = None,
         embedding: int = 128,
         mode: str = "full",
         encoder_rate: float = 0.3,

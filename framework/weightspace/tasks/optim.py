@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
-from weightspace.checks import check_choice, check_number
+from weightspace.checks import check_choice, check_number, require
 from weightspace.errors import ConfigError
 
 #: As Lightning's types of the same names, which are not imported because that takes a tenth of a second.
@@ -50,6 +50,9 @@ class Optimisation:
         check_number("learning_rate", self.learning_rate, above=0)
         check_number("weight_decay", self.weight_decay, low=0)
         check_number("warmup", self.warmup, low=0, below=1)
+        for name, made in (("optimizer", self.optimizer), ("scheduler", self.scheduler)):
+            example = {"optimizer": "partial(SGD, lr=0.1)", "scheduler": "partial(StepLR, step_size=5)"}[name]
+            require(name, made, made is None or callable(made), f"a class or function that makes one, as {example}")
         check_choice("scheduler_interval", self.scheduler_interval, INTERVALS)
         if self.optimizer is not None:
             self._refuse_ignored("optimizer", "AdamW's", "learning_rate", "weight_decay")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weightspace.backbones.embedding import Networks, batches_of
+from weightspace.backbones.embedding import Networks, batches_of, evaluating
 from weightspace.data.targets import Target
 from weightspace.distributed import gather
 from weightspace.errors import ConfigError
@@ -120,13 +120,9 @@ def predict(
         )
     if task.learned is None:
         raise ConfigError(f"{name} was not trained yet: fit it, or give a checkpoint or the folder of a run")
-    training = task.training
-    task.eval()
-    try:
-        parts = batches_of(networks, split, batch_size)
+    parts = batches_of(networks, split, batch_size)
+    with evaluating(task):
         returned = [task.predict_step(part.to(task.device), number) for number, part in enumerate(parts)]
-    finally:
-        task.train(training)
     return joined(returned, name, task.learned, placed=False)
 
 

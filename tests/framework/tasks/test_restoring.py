@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 from weightspace.backbones import DWS, MLP, Canonical, embed, load_backbone
-from weightspace.callbacks import EncoderFile
+from weightspace.callbacks import EncoderFile, standard_callbacks
 from weightspace.data import ZooDataModule
-from weightspace.errors import ConfigError, SpecError
+from weightspace.errors import ConfigError, SpecError, ZooError
 from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
 from weightspace.zoo import Zoo
 
@@ -150,3 +151,33 @@ def test_a_folder_without_one_backbone_is_told(tmp_path: Path) -> None:
     (tmp_path / "b.safetensors").touch()
     with pytest.raises(ConfigError, match=r"found a.safetensors, b.safetensors"):
         load_backbone(tmp_path)
+
+
+def test_paths_and_numbers_of_numpy_are_arguments_of_a_checkpoint(digits_zoo: Path, tmp_path: Path) -> None:
+    first = SupervisedTask(MLP.partial(hidden=np.int64(4), layers=1), learning_rate=np.float32(0.25))
+    again = SupervisedTask.load_from_checkpoint(trained(first, digits_zoo, tmp_path / "first"))
+    assert again.optimisation.learning_rate == 0.25
+    tuned = FineTuneTask(MLP.partial(hidden=4, layers=1), embedding=10, encoder=tmp_path / "first", mode="frozen")
+    checkpoint = trained(tuned, digits_zoo, tmp_path / "tuned")
+    assert FineTuneTask.load_from_checkpoint(checkpoint).mode == "frozen"
+
+
+def test_parts_keep_their_modes(digits_zoo: Path) -> None:
+    task = SupervisedTask(SMALL).build_for(ZooDataModule(digits_zoo))
+    task.backbone.normaliser.eval()
+    predict(task, Zoo(digits_zoo), "val")
+    embed(task.backbone, Zoo(digits_zoo), "val")
+    assert {name for name, part in task.named_modules() if not part.training} == {"backbone.normaliser"}
+
+
+def test_what_trains_is_checked_when_it_is_given(digits_zoo: Path) -> None:
+    refused: list[tuple[Callable[[], Any], str]] = [
+        (lambda: embed(MLP(Zoo(digits_zoo).spec, 2, hidden=4), Zoo(digits_zoo), [1, 2]), "no split"),
+        (lambda: load_backbone("runs", DWS), r"a list, here \[DWS\]"),
+        (lambda: SupervisedTask(SMALL, optimizer=0.1), "optimizer must be a class or function that makes one"),
+        (lambda: SupervisedTask(SMALL, scheduler="cosine"), "scheduler must be a class or function that makes one"),
+        (lambda: standard_callbacks("runs", seed=-1), "seed must be at least 0"),
+    ]
+    for call, said in refused:
+        with pytest.raises((ConfigError, ZooError), match=said):
+            call()
