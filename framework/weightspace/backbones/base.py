@@ -72,7 +72,7 @@ class Backbone(nn.Module, ABC):
     def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
         super().__init__()
         check_sizes(type(self).__name__, out_dim=out_dim)
-        self.spec, self.out_dim = spec, out_dim
+        self.spec, self.out_dim = spec, int(out_dim)
         if normaliser is not None:
             self.normaliser = normaliser
 

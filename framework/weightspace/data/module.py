@@ -72,19 +72,17 @@ class ZooDataModule(pl.LightningDataModule):
         memory_gb: float = 4.0,
     ) -> None:
         super().__init__()
-        seed = 0 if seed is None else seed
-        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
-            check_whole(f"data.{name}", value, low=1)
-        for name, value in {"seed": seed, "num_workers": num_workers}.items():
-            check_whole(f"data.{name}", value, low=0)
+        self.batch_size = check_whole("data.batch_size", batch_size, low=1)
+        self.eval_batch_size = check_whole("data.eval_batch_size", eval_batch_size, low=1)
+        self.seed = seed = check_whole("data.seed", 0 if seed is None else seed, low=0)
+        self.num_workers = check_whole("data.num_workers", num_workers, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
         self.zoo = zoo if isinstance(zoo, Zoo) else Zoo(zoo)
         #: the split whose networks ``predict_dataloader`` loads
         self.predict_split = "test"
         self.serve(None)
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.n_views, self.label_fraction, self.internal_test = n_views, label_fraction, internal_test
-        self.positives, self.seed, self.memory_gb = positives, seed, memory_gb
+        self.positives, self.memory_gb = positives, memory_gb
         if positives is not None:
             check_choice("data.positives", positives, POSITIVES)
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)

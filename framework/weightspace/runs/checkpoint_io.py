@@ -12,6 +12,7 @@ from typing import Any
 
 import fsspec
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 
@@ -60,7 +61,7 @@ class GuardedCheckpointIO(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes a checkpoint with the other plugin."""
-        self.writer.save_checkpoint(checkpoint, path, storage_options)
+        self.writer.save_checkpoint(_readable(checkpoint), path, storage_options)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -76,6 +77,17 @@ class GuardedCheckpointIO(CheckpointIO):
     def teardown(self) -> None:
         """Tears down the other plugin."""
         self.writer.teardown()
+
+
+def _readable(value: Any) -> Any:
+    """Replaces NumPy's numbers, for instance a rate of ``np.logspace``, by Python's, which need no unpickling."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        return {_readable(key): _readable(entry) for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_readable, value))
+    return value
 
 
 def guard(trainer: pl.Trainer, checked: dict[str, dict[str, Any]] | None = None) -> None:

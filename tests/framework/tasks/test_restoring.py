@@ -154,8 +154,10 @@ def test_a_folder_without_one_backbone_is_told(tmp_path: Path) -> None:
 
 
 def test_paths_and_numbers_of_numpy_are_arguments_of_a_checkpoint(digits_zoo: Path, tmp_path: Path) -> None:
-    first = SupervisedTask(MLP.partial(hidden=np.int64(4), layers=1), learning_rate=np.float32(0.25))
-    again = SupervisedTask.load_from_checkpoint(trained(first, digits_zoo, tmp_path / "first"))
+    for name in ("first", "tuned"):
+        (tmp_path / name).mkdir()
+    first = SupervisedTask(MLP.partial(hidden=np.int64(4), layers=1), learning_rate=np.float32(0.25), warmup=0.0)
+    again = SupervisedTask.load_from_checkpoint(trained(first, digits_zoo, tmp_path / "first", seed=np.int64(1)))
     assert again.optimisation.learning_rate == 0.25
     tuned = FineTuneTask(MLP.partial(hidden=4, layers=1), embedding=10, encoder=tmp_path / "first", mode="frozen")
     checkpoint = trained(tuned, digits_zoo, tmp_path / "tuned")
