@@ -23,6 +23,8 @@ from weightspace.spec import NetworkSpec
 #: Key of the description in a checkpoint.
 KEY = "task"
 _NOT_PLAIN = object()
+#: Keys of a description with their types.
+_DESCRIPTION = {"class": str, "arguments": dict, "omitted": list, "spec": dict}
 #: Arguments that are needed to train a task, but not to build it.
 _OF_TRAINING = ("optimizer", "scheduler")
 
@@ -114,6 +116,11 @@ class Saved:
                 f"{path} does not describe its task, like checkpoints of earlier versions: give it to a trainer "
                 "with the task (ckpt_path), or load the file of the backbone in the folder of its run"
             )
+        for name, kind_of in _DESCRIPTION.items():
+            if type(described.get(name)) is not kind_of:
+                raise ConfigError(
+                    f"{path}: the description of its task is damaged: {name} should be a {kind_of.__name__}"
+                )
         target = checkpoint.get("target")
         return cls(
             checkpoint,

@@ -159,6 +159,11 @@ def test_paths_and_numbers_of_numpy_are_arguments_of_a_checkpoint(digits_zoo: Pa
     first = SupervisedTask(MLP.partial(hidden=np.int64(4), layers=1), learning_rate=np.float32(0.25), warmup=0.0)
     again = SupervisedTask.load_from_checkpoint(trained(first, digits_zoo, tmp_path / "first", seed=np.int64(1)))
     assert again.optimisation.learning_rate == 0.25
+    altered = torch.load(tmp_path / "first" / "checkpoints" / "best.ckpt", weights_only=True)
+    altered["task"]["arguments"] = 3
+    torch.save(altered, tmp_path / "altered.ckpt")
+    with pytest.raises(ConfigError, match="arguments should be a dict"):
+        SupervisedTask.load_from_checkpoint(tmp_path / "altered.ckpt")
     tuned = FineTuneTask(MLP.partial(hidden=4, layers=1), embedding=10, encoder=tmp_path / "first", mode="frozen")
     checkpoint = trained(tuned, digits_zoo, tmp_path / "tuned")
     assert FineTuneTask.load_from_checkpoint(checkpoint).mode == "frozen"
