@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -90,6 +91,19 @@ def cell(value: Any) -> Any:
         return value
     formula = value.startswith(FORMULA) and not _NUMBER.fullmatch(value)
     return f"'{shown(value)}" if formula else shown(value)
+
+
+def call_text(made: object) -> str:
+    """The constructor call of an object, with those arguments that it keeps as attributes of the same name.
+
+    >>> class Net:
+    ...     def __init__(self, size: int, seed: int = 0) -> None:
+    ...         self.size = size
+    >>> call_text(Net(3))
+    'Net(size=3)'
+    """
+    names = [name for name in inspect.signature(type(made)).parameters if hasattr(made, name)]
+    return f"{type(made).__name__}({', '.join(f'{name}={getattr(made, name)!r:.200}' for name in names)})"
 
 
 def _visible(character: str) -> str:

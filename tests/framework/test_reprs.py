@@ -15,6 +15,14 @@ from weightspace.sources import ImageSource, load_source
 
 MANY = tuple(f"a class with a long name {number}" for number in range(1000))
 
+
+class Callbacks(list[Any]):
+    """A list that prints its entries alone."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self))
+
+
 OBJECTS: dict[str, Callable[[ws.Zoo, ws.WeightBatch], Any]] = {
     "Zoo": lambda zoo, batch: zoo,
     "Split": lambda zoo, batch: zoo["train"],
@@ -38,6 +46,7 @@ OBJECTS: dict[str, Callable[[ws.Zoo, ws.WeightBatch], Any]] = {
     "DWS": lambda zoo, batch: ws.DWS(batch.spec, 3, hidden=4),
     "partial": lambda zoo, batch: ws.DWS.partial(hidden=16),
     "SupervisedTask": lambda zoo, batch: ws.SupervisedTask(ws.DWS),
+    "callbacks": lambda zoo, batch: Callbacks(ws.standard_callbacks("runs/none")),
 }
 
 

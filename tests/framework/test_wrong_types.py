@@ -36,6 +36,8 @@ MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
         lambda zoo, batch: ws.save_backbone(ws.DWS(zoo.spec, 2), zoo.path / "no" / "b.safetensors"),
         "there is no folder",
     ),
+    "load a task": (lambda zoo, batch: ws.Task.load_from_checkpoint(3), "checkpoint_path must be text or a Path"),
+    "import a format": (lambda zoo, batch: ws.import_zoo(".", "x", format=None), "unknown format None"),
     "load a folder": (lambda zoo, batch: ws.Task.load_from_checkpoint(zoo.path), "is a folder: give the path"),
     "build for a zoo": (lambda zoo, batch: ws.DWS(zoo, 2), "DWS: spec must be a NetworkSpec.*found Zoo"),
     "build a task for a zoo": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, cast
 
@@ -15,6 +14,7 @@ from weightspace.batch import WeightBatch, check_batch, soft_targets
 from weightspace.checks import check_whole, is_number, require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
+from weightspace.text import call_text
 
 
 class Augmentation(Callback, ABC):
@@ -154,8 +154,7 @@ class Augmentation(Callback, ABC):
             )
 
     def __repr__(self) -> str:
-        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r:.200}' for name in names)})"
+        return call_text(self)
 
     @property
     def changes_networks(self) -> bool:

@@ -16,6 +16,7 @@ from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
+from weightspace.text import call_text
 
 #: Metric that chooses the best epoch of a model without a ``monitor``.
 MONITOR = "val/accuracy"
@@ -42,6 +43,8 @@ class BestCheckpoint(OpenCheckpoint):
     Raises:
         ConfigError: ``mode`` or ``top_k`` is out of range.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, monitor: str | None = None, mode: str | None = None, top_k: int = 1) -> None:
         if mode is not None:

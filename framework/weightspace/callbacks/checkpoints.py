@@ -15,6 +15,7 @@ from weightspace.distributed import in_any_process
 from weightspace.errors import Terminated
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import epoch_ends, validation_follows
+from weightspace.text import call_text
 
 
 class Checkpoints(Checkpoint):
@@ -32,6 +33,8 @@ class Checkpoints(Checkpoint):
     Raises:
         ConfigError: a value is out of range.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, every_n_steps: int | None = None, keep: int = 2) -> None:
         for name, value in {"every_n_steps": every_n_steps, "keep": keep}.items():

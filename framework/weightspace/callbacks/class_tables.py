@@ -15,7 +15,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
 from weightspace.files import write_whole
-from weightspace.text import cell
+from weightspace.text import call_text, cell
 
 
 class ClassTables(Callback):
@@ -28,6 +28,8 @@ class ClassTables(Callback):
         folder: folder of the run, for instance ``runs/x/0``.
         pictures: folder of its pictures.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: str | Path, pictures: str | Path) -> None:
         self.folder, self.pictures = Path(folder), Path(pictures)

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.tasks import Task
+from weightspace.text import call_text
 
 
 class EncoderFile(Checkpoint):
@@ -24,6 +25,8 @@ class EncoderFile(Checkpoint):
     Args:
         folder: folder of the run.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

@@ -17,6 +17,7 @@ from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 from weightspace.tasks import Task
+from weightspace.text import call_text
 
 #: Number of networks that a message names.
 NAMED = 5
@@ -33,6 +34,8 @@ class FiniteResults(Callback):
         folder: folder of the run.
         nonfinite: "stop" or "skip", see ``FiniteSteps``.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
         self.folder, self.nonfinite = folder, nonfinite

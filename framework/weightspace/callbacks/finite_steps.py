@@ -17,6 +17,7 @@ from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import skips_steps_itself
+from weightspace.text import call_text
 
 CHOICES = ("stop", "skip")
 
@@ -35,6 +36,8 @@ class FiniteSteps(Callback):
     Raises:
         ConfigError: ``nonfinite`` has another value.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, nonfinite: str = "stop") -> None:
         check_choice("nonfinite", nonfinite, CHOICES)

@@ -12,6 +12,7 @@ from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.callbacks.measured import measured
 from weightspace.runs.flat_config import read_flat
 from weightspace.runs.folder import RunFolder
+from weightspace.text import call_text
 
 
 class Hyperparameters(Callback):
@@ -21,6 +22,8 @@ class Hyperparameters(Callback):
     Args:
         folder: folder of the run.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder

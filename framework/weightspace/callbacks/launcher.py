@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 
 from weightspace.distributed.peers import Peers
 from weightspace.runs.loops import OpenLauncher, ScriptLauncher, callbacks_of, script_launcher, set_launcher
+from weightspace.text import call_text
 
 #: Environment variable with the id of the process that has started this one.
 FIRST = "WEIGHTSPACE_FIRST_PROCESS"
@@ -33,6 +34,8 @@ def watch_peers(trainer: pl.Trainer, hint: Callable[[], str]) -> None:
 
 class Meeting(Callback):
     """Exchanges the identities of the processes of a run, as soon as they are connected."""
+
+    __repr__ = call_text
 
     peers: Peers
 

@@ -9,6 +9,7 @@ from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.online_probe import METRICS, OnlineProbe
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import callbacks_of
+from weightspace.text import call_text
 
 #: Advice for a metric that is only logged later.
 LATER = " (or num_sanity_val_steps 0, if it is logged from the first epoch on)"
@@ -21,6 +22,8 @@ class MonitorCheck(Callback):
     EarlyStopping, a ModelCheckpoint of the user, and third-party callbacks. A metric whose name does not begin with
     "val" may be logged in training, so that it is known only after an epoch.
     """
+
+    __repr__ = call_text
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises ConfigError if a monitored metric is not logged in validation."""

@@ -16,7 +16,7 @@ from weightspace.data import ZooDataModule
 from weightspace.errors import MissingExtraError
 from weightspace.figures.images import decoded_images
 from weightspace.tasks import Task
-from weightspace.text import shown
+from weightspace.text import call_text, shown
 
 #: Metrics that ``OnlineProbe`` logs.
 METRICS = ("val/knn_accuracy", "val/linear_accuracy")
@@ -36,6 +36,8 @@ class OnlineProbe(Callback):
         ConfigError: a value is out of range.
         MissingExtraError: scikit-learn is not installed.
     """
+
+    __repr__ = call_text
 
     def __init__(self, every_n_epochs: int = 5, neighbours: int = 10, limit: int = 5_000) -> None:
         check_sizes("OnlineProbe", every_n_epochs=every_n_epochs, neighbours=neighbours, limit=limit)

@@ -15,6 +15,7 @@ from weightspace.data import ZooDataModule
 from weightspace.figures.augmentation import chain_figure
 from weightspace.figures.images import save_figure
 from weightspace.figures.runs import confusion_figure
+from weightspace.text import call_text
 
 
 class Pictures(Callback):
@@ -27,6 +28,8 @@ class Pictures(Callback):
         count: number of networks in the picture of the chain.
         side: number of pixels per side of a decoded network.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: str | Path, count: int = 10, side: int = 28) -> None:
         self.folder, self.count, self.side = Path(folder), count, side

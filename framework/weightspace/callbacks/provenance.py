@@ -19,6 +19,7 @@ from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribu
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
+from weightspace.text import call_text
 from weightspace.version import __version__
 
 #: Groups of entry points through which a run may use third-party code.
@@ -32,6 +33,8 @@ class Provenance(Callback):
         folder: folder of the run.
         seed: seed of the run.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed

@@ -24,6 +24,7 @@ from weightspace.runs.loops import (
     saved_epochs,
     stopping_message,
 )
+from weightspace.text import call_text
 
 #: Key of a checkpoint's entry with what has stopped training and the metrics of the completed epoch.
 KEY = "run_end"
@@ -47,6 +48,8 @@ class RunEnd(Callback):
         finished: reason for which the resumed run has ended (see ``reason_of_end``); None if it has not.
         reason: what ended training before its limits, and why; None if nothing has.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, configured: Configured | None = None) -> None:
         self.folder, self._given = folder, configured

@@ -18,6 +18,7 @@ from weightspace.files.lock import Lock
 from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of, is_trial
+from weightspace.text import call_text
 
 
 class RunStart(Callback):
@@ -30,6 +31,8 @@ class RunStart(Callback):
         overwrite: whether an existing run is removed, if training does not resume.
         writing: callbacks that write to the folder, which are after this one in the trainer.
     """
+
+    __repr__ = call_text
 
     def __init__(self, folder: RunFolder, overwrite: bool, writing: Collection[Callback]) -> None:
         self.folder, self.overwrite, self.writing = folder, overwrite, writing

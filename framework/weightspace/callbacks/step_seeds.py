@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback
 
+from weightspace.text import call_text
+
 
 class StepSeeds(Callback):
     """Seeds the global generators (torch, numpy, random) before every training step from (seed, step, rank).
@@ -20,6 +22,8 @@ class StepSeeds(Callback):
     Args:
         seed: seed of the run, >= 0.
     """
+
+    __repr__ = call_text
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -8,12 +8,16 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
 
+from weightspace.text import call_text
+
 
 class Throughput(Callback):
     """Logs ``networks_per_second`` of each training epoch over all processes, including augmentation and loading.
 
     The first steps of a run (which allocate and compile) and validation are not counted.
     """
+
+    __repr__ = call_text
 
     SKIP = 5
 

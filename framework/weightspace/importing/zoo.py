@@ -78,7 +78,7 @@ def import_zoo(
         ZooError: the files have another structure, or the folder cannot be written or contains another zoo.
     """
     if format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}: {closest(format, FORMATS)}")
+        raise ConfigError(f"unknown format {format!r}: {closest(str(format), FORMATS)}")
     if target is not None:
         check_choice("target", target, ("class", "value"))
     chosen, root, display = FORMATS[format], Path(source).expanduser(), Display(progress)

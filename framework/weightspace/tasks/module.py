@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import lightning.pytorch as pl
 
 from weightspace.backbones.base import Backbone, check_initialised
+from weightspace.checks import check_path
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError, SpecError
@@ -184,6 +185,7 @@ class ZooModule(pl.LightningModule, ABC):
             ConfigError: the checkpoint is missing, truncated, altered, of another task or no checkpoint, would have to
                 be unpickled, or needs an argument that cannot be saved.
         """
+        check_path("checkpoint_path", checkpoint_path)
         arguments.pop("weights_only", None)
         device = map_location or "cpu"
         saved = Saved.read(cls, checkpoint_path, device, arguments)

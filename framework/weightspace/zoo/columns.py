@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weightspace.errors import SpecError, ZooError
-from weightspace.files.names import split_called
+from weightspace.errors import SpecError, ZooError, closest
+from weightspace.files.names import in_order, split_called
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 
@@ -65,7 +65,7 @@ def targets(values: Any, names: Sequence[str] | None, count: int) -> tuple[Tenso
     """A zoo's column of targets, and what its header says of it.
 
     Args:
-        values: (count,) whole numbers, which are classes, or (count,) or (count, T) real numbers.
+        values: (count,) whole numbers or names, which are classes, or (count,) or (count, T) real numbers.
         names: of the classes, or of the T numbers; None: their places.
         count: how many networks there are.
 
@@ -77,6 +77,7 @@ def targets(values: Any, names: Sequence[str] | None, count: int) -> tuple[Tenso
             "targets are missing: give a class (whole number) or value (real number) for each network; for networks "
             "without labels, targets=[0] * n, names=['none']"
         )
+    values, names = _numbered(values, _checked_names(names))
     found = _tensor("targets", values)
     if _is_whole(found):
         classes = numbers("targets", found, count)
@@ -89,6 +90,22 @@ def targets(values: Any, names: Sequence[str] | None, count: int) -> tuple[Tenso
     default = ["target"] if width == 1 else [f"target_{number}" for number in range(1, width + 1)]
     called = default if names is None else list(names)
     return reals("targets", columns, (count, len(called))), _meaning("value", called)
+
+
+def _checked_names(names: Any) -> list[str] | None:
+    if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+        raise ZooError(f"names: expected a list of texts, found {type(names).__name__}")
+    return None if names is None else list(names)
+
+
+def _numbered(values: Any, names: list[str] | None) -> tuple[Any, list[str] | None]:
+    """Numbers in the place of names of classes, which are in natural order unless an order is given."""
+    if not isinstance(values, Sequence) or not values or not all(isinstance(value, str) for value in values):
+        return values, names
+    known = list(in_order(values)) if names is None else names
+    if unknown := [value for value in values if value not in known]:
+        raise ZooError(f"targets: class {unknown[0]!r} is not among names: {closest(unknown[0], known)}")
+    return [known.index(value) for value in values], known
 
 
 def splits(values: Any, count: int) -> Tensor:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import torch
@@ -48,8 +49,9 @@ def write_zoo(
         out: folder of the zoo; made if it does not exist.
         params: (n, P) flat vectors in the order of ``spec``, or n state_dicts with alternating weights and biases.
         spec: architecture of all networks.
-        targets: (n,) whole numbers, which are classes, or (n,) or (n, T) real numbers.
-        names: of the classes, or of the T numbers; default "0", "1", ... for classes, "target" or "target_1", ... else.
+        targets: (n,) whole numbers or names, which are classes, or (n,) or (n, T) real numbers.
+        names: of the classes, or of the T numbers; default: the names among ``targets``, or "0", "1", ... for classes,
+            "target" or "target_1", ... for numbers.
         objects: (n,) which object each network stores, >= 0; default: each network another.
         views: (n,) which network of its object each is, >= 0; default: counted for each object.
         splits: (n,) of train, val, test and internal, or their numbers 0 to 3; all networks of an object are in one.
@@ -85,6 +87,8 @@ def write_zoo(
     if splits is not None and (val or test or seed):
         raise ZooError("splits say which networks are for validation and test: leave val, test and seed out")
     check_assignment(item, view, split, target if meaning["kind"] == "class" else None)
+    if quality is not None and not isinstance(quality, Mapping):
+        raise ZooError(f"quality: expected columns by name, as {{'psnr': values}}, found {type(quality).__name__}")
     measured = [columns.reals(f"quality {name}", column, (n,)) for name, column in (quality or {}).items()]
     tensors = {"params": vectors, "target": target, "object": item, "view": view, "split": split,
                "quality": torch.stack(measured, 1) if measured else torch.empty(n, 0)}  # fmt: skip
@@ -98,6 +102,8 @@ def _said(value_range: Sequence[float] | None, notes: Mapping[str, Any] | None) 
     """Further entries of the provenance."""
     said: dict[str, Any] = {}
     if value_range is not None:
+        if not isinstance(value_range, Sequence) or len(value_range) != 2:
+            raise ZooError(f"value_range should be two different numbers, found {short(value_range)}")
         said["value_range"] = [check_number("value_range", end) for end in value_range]
     if notes is not None:
         try:

@@ -96,6 +96,10 @@ def test_splits_are_drawn_by_object(val: float, test: float, counts: tuple[int, 
         ({"val": -1}, "val must be at least 0"),
         ({"val": 1.5}, "val must be in [0, 1)"),
         ({"seed": 3}, "seed 3 has no effect"),
+        ({"names": 3}, "names: expected a list of texts, found int"),
+        ({"targets": ["cat", "dog"] * 35, "names": ["cat", "cow"]}, "class 'dog' is not among names: Known: cat, cow"),
+        ({"quality": [1.0] * N}, "quality: expected columns by name, as {'psnr': values}, found list"),
+        ({"value_range": 3}, "value_range should be two different numbers, found 3"),
         ({"quality": {"psnr": [1.0]}}, "quality psnr: expected (70,) real numbers"),
         ({"value_range": (0, 0)}, "value_range should be two different numbers"),
         ({"notes": {"what": PARAMS}}, "notes: expected what JSON can hold"),
@@ -106,3 +110,11 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, arguments: dict[str, Any],
         write_zoo(**{"out": tmp_path / "z", "params": PARAMS, "spec": SPEC, "targets": CLASSES, **arguments})
     assert message in str(caught.value)
     assert not (tmp_path / "z").exists()
+
+
+def test_classes_may_be_given_by_name(tmp_path: Path) -> None:
+    words = ["net10", "net9", "cat"]
+    zoo = write_zoo(tmp_path / "z", PARAMS[:3], SPEC, targets=words)
+    assert (zoo.class_names, zoo.targets.tolist()) == (["cat", "net9", "net10"], [2, 1, 0])
+    zoo = write_zoo(tmp_path / "y", PARAMS[:3], SPEC, targets=words, names=[*words, "dog"])
+    assert (zoo.class_names, zoo.targets.tolist()) == ([*words, "dog"], [0, 1, 2])
