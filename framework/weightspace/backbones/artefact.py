@@ -85,7 +85,9 @@ def load_backbone(path: str | Path, classes: Sequence[type[Backbone]] = ()) -> B
     try:
         encoder = described_factory(description)(NetworkSpec.from_json(description["spec"]), description["out_dim"])
     except (SpecError, TypeError) as error:
-        raise ConfigError(f"encoder {path}: {description['class']} cannot be built as described: {error}") from error
+        raise ConfigError(
+            f"backbone file {path}: {description['class']} cannot be built as described: {error}"
+        ) from error
     _put(path, tensors, encoder)
     return encoder.eval()
 
@@ -121,7 +123,9 @@ def backbone_file(path: str | Path) -> Path:
     found = [file for file in files if file.name.endswith(f"_best{ENDING}")] or files
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or f"no *{ENDING}"
-        raise ConfigError(f"encoder {path}: expected one file of a backbone in this folder of a run, found {names}")
+        raise ConfigError(
+            f"backbone file {path}: expected one file of a backbone in this folder of a run, found {names}"
+        )
     return found[0]
 
 
@@ -131,17 +135,17 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors, texts = unseal(read_regular(backbone_file(path), LIMIT))
     except FileNotFoundError as error:
         raise ConfigError(
-            f"encoder {path}: there is no such file; training writes one into its run's folder"
+            f"backbone file {path}: there is no such file; training writes one into its run's folder"
         ) from error
     except OSError as error:
-        raise ConfigError(f"encoder {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"backbone file {path} cannot be read: {error.strerror}") from error
     except UnsealedError as error:
-        raise ConfigError(f"encoder {path} is damaged: {error}. Take a copy of it, or train it again") from error
+        raise ConfigError(f"backbone file {path} is damaged: {error}. Take a copy of it, or train it again") from error
     version = texts.get("format")
     if version not in (FORMAT, UNSEALED_FORMAT) or "encoder" not in texts:
-        raise ConfigError(f"encoder {path}: not an encoder artefact of format {FORMAT}: it has no description")
+        raise ConfigError(f"backbone file {path}: not a backbone file of format {FORMAT}: it has no description")
     if version == FORMAT and DIGEST not in texts:
-        raise ConfigError(f"encoder {path} is damaged: it has no digest. Take a copy of it, or train it again")
+        raise ConfigError(f"backbone file {path} is damaged: it has no digest. Take a copy of it, or train it again")
     return _description(path, texts["encoder"]), tensors
 
 
@@ -149,12 +153,12 @@ def _description(path: str | Path, text: str) -> dict[str, Any]:
     try:
         description = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"encoder {path}: its description is damaged: {error}") from error
+        raise ConfigError(f"backbone file {path}: its description is damaged: {error}") from error
     found = description if isinstance(description, dict) else {}
     for name, kind in DESCRIPTION.items():
         if type(found.get(name)) is not kind:
             raise ConfigError(
-                f"encoder {path}: its description is damaged: {name} should be {kind.__name__}, "
+                f"backbone file {path}: its description is damaged: {name} should be {kind.__name__}, "
                 f"found {found.get(name)!r:.100}"
             )
     return found
@@ -164,7 +168,7 @@ def _put(path: str | Path, tensors: dict[str, Tensor], encoder: Backbone) -> Non
     try:
         encoder.load_state_dict(tensors, strict=True)
     except (SpecError, RuntimeError) as error:
-        raise ConfigError(f"the encoder {path} does not fit: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"the backbone file {path} does not fit: {' '.join(str(error).split())}") from error
 
 
 def described_factory(description: dict[str, Any]) -> BackboneFactory:

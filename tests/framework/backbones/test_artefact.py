@@ -94,7 +94,7 @@ def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> 
         load_backbone(tmp_path / "none.safetensors")
     path = tmp_path / "x.safetensors"
     save_file({"a": torch.zeros(2)}, path)
-    with pytest.raises(ConfigError, match="not an encoder artefact"):
+    with pytest.raises(ConfigError, match="not a backbone file"):
         load_backbone(path)
     whole = saved(random_batch(), tmp_path)
     content = whole.read_bytes()
@@ -113,7 +113,7 @@ def test_every_flipped_bit_is_found(random_batch, tmp_path: Path) -> None:
         altered = bytearray(whole)
         altered[place // 8] ^= 1 << place % 8
         path.write_bytes(altered)
-        with pytest.raises(ConfigError, match="is damaged|not an encoder artefact"):
+        with pytest.raises(ConfigError, match="is damaged|not a backbone file"):
             load_backbone(path)
 
 
