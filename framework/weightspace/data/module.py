@@ -18,6 +18,7 @@ from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data.loading import LateLoader
+from weightspace.data.rows import training_rows
 from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
@@ -25,7 +26,7 @@ from weightspace.runs.loops import batches_before, callbacks_of
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
-from weightspace.zoo.splits import evenly_spaced, hold_out_view, label_subset, limit_views
+from weightspace.zoo.splits import evenly_spaced
 
 
 class ZooDataModule(pl.LightningDataModule):
@@ -87,7 +88,7 @@ class ZooDataModule(pl.LightningDataModule):
             check_choice("data.positives", positives, POSITIVES)
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
         self.chain.check(self.spec, target="class" if self.class_names else "value")
-        self._train, self._internal = self._training_rows()
+        self._train, self._internal = training_rows(self.zoo, n_views, label_fraction, internal_test, seed)
         self._length: int | None = None
         self._saved_length: int | None = None
         if positives not in (None, "augment") and not self._views(self._train).min() > 1:
@@ -128,24 +129,6 @@ class ZooDataModule(pl.LightningDataModule):
         #: kind and names of the targets in batches
         self.target = target or own
         self._numbers = None if numbers is None else torch.tensor(numbers)
-
-    def _training_rows(self) -> tuple[Tensor, Tensor]:
-        rows = self.zoo.rows("train")
-        internal = self.zoo.rows("internal")
-        if not len(rows):
-            raise ConfigError(f"{self.zoo.path} has no training networks")
-        if self.internal_test and not len(internal):
-            held = hold_out_view(self.zoo.views[rows])
-            rows, internal = rows[~held], rows[held]
-        rows = rows[limit_views(self.zoo.views[rows], self.n_views)]
-        if self.label_fraction != 1:
-            if self.class_names is None:
-                raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
-            kept = label_subset(self.zoo.objects[rows], self.zoo.targets[rows], self.label_fraction, self.seed)
-            rows = rows[kept]
-        # the internal test has seen objects only: none whose labels or other views are unused
-        seen = torch.isin(self.zoo.objects[internal], self.zoo.objects[rows])
-        return rows, internal[seen] if self.internal_test else internal[:0]
 
     def setup(self, stage: str) -> None:
         """Adds the augmentations to the trainer's callbacks, before the checkpoint callbacks that save their state."""

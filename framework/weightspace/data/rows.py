@@ -1,0 +1,44 @@
+"""Choosing the rows of a zoo for training, and for the internal test."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weightspace.errors import ConfigError
+from weightspace.zoo import Zoo
+from weightspace.zoo.splits import hold_out_view, label_subset, limit_views
+
+
+def training_rows(
+    zoo: Zoo, n_views: int | None, label_fraction: float, internal_test: bool, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Rows of the training networks, and of the internal test: unseen views of the training objects.
+
+    Args:
+        zoo: with training networks.
+        n_views: views of each object to train on; None: all.
+        label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
+        internal_test: whether there is an internal test; without a split of its own it takes the last view.
+        seed: seed of the label subset, >= 0.
+
+    Returns:
+        (n,) and (m,) int64 row numbers; m is 0 without an internal test.
+
+    Raises:
+        ConfigError: there are no training networks, or the views or labels cannot be limited in this way.
+    """
+    rows, internal = zoo.rows("train"), zoo.rows("internal")
+    if not len(rows):
+        raise ConfigError(f"{zoo.path} has no training networks")
+    if internal_test and not len(internal):
+        held = hold_out_view(zoo.views[rows])
+        rows, internal = rows[~held], rows[held]
+    rows = rows[limit_views(zoo.views[rows], n_views)]
+    if label_fraction != 1:
+        if zoo.class_names is None:
+            raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
+        rows = rows[label_subset(zoo.objects[rows], zoo.targets[rows], label_fraction, seed)]
+    # the internal test has seen objects only: none whose labels or other views are unused
+    seen = torch.isin(zoo.objects[internal], zoo.objects[rows])
+    return rows, internal[seen] if internal_test else internal[:0]
