@@ -199,23 +199,6 @@ class ZooDataModule(pl.LightningDataModule):
             raise ConfigError(f"{self.zoo.path} has no networks in the split {self.predict_split}: {hint}")
         return self._loader(rows, self.eval_batch_size)
 
-    def rows_of(self, objects: Tensor, views: Tensor) -> Tensor:
-        """(n,) rows of the given views of the given objects in the zoo.
-
-        Raises:
-            ConfigError: the zoo does not contain one of them.
-        """
-        known = torch.stack([self.zoo.objects, self.zoo.views], dim=1)
-        asked = torch.stack([objects, views], dim=1).to(known)
-        _, keys = torch.cat([known, asked]).unique(dim=0, return_inverse=True)
-        place = torch.full((int(keys.max()) + 1,), -1)
-        place[keys[: len(known)]] = torch.arange(len(known))
-        rows = place[keys[len(known) :]]
-        if (rows < 0).any():
-            item, view = asked[(rows < 0).nonzero()[0, 0]].tolist()
-            raise ConfigError(f"{self.zoo.path} has no view {view} of an object {item}")
-        return rows
-
     def targets_of(self, rows: Tensor) -> Tensor:
         """Targets of these rows of the zoo, with classes numbered as set by ``serve``."""
         targets = self.zoo.targets[rows]

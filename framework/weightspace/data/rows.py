@@ -1,4 +1,4 @@
-"""Choosing the rows of a zoo for training, and for the internal test."""
+"""Rows of a zoo: those to train on, those of the internal test, and those of given views of objects."""
 
 from __future__ import annotations
 
@@ -42,3 +42,25 @@ def training_rows(
     # the internal test has seen objects only: none whose labels or other views are unused
     seen = torch.isin(zoo.objects[internal], zoo.objects[rows])
     return rows, internal[seen] if internal_test else internal[:0]
+
+
+def rows_of(zoo: Zoo, objects: Tensor, views: Tensor) -> Tensor:
+    """(n,) rows of the given views of the given objects.
+
+    Args:
+        zoo: the zoo.
+        objects, views: (n,) numbers, one pair for each row.
+
+    Raises:
+        ConfigError: the zoo does not contain one of them.
+    """
+    known = torch.stack([zoo.objects, zoo.views], dim=1)
+    asked = torch.stack([objects, views], dim=1).to(known)
+    _, keys = torch.cat([known, asked]).unique(dim=0, return_inverse=True)
+    place = torch.full((int(keys.max()) + 1,), -1)
+    place[keys[: len(known)]] = torch.arange(len(known))
+    rows = place[keys[len(known) :]]
+    if (rows < 0).any():
+        item, view = asked[(rows < 0).nonzero()[0, 0]].tolist()
+        raise ConfigError(f"{zoo.path} has no view {view} of an object {item}")
+    return rows

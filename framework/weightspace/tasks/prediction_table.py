@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weightspace.checks import require
 from weightspace.data import ZooDataModule
+from weightspace.data.rows import rows_of
 from weightspace.data.targets import Target
 from weightspace.files import write_whole
 from weightspace.tasks.prediction import Predictions
@@ -32,7 +33,7 @@ def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k
     """
     assert found.objects is not None
     assert found.views is not None
-    target, true = data.target, data.targets_of(data.rows_of(found.objects, found.views))
+    target, true = data.target, data.targets_of(rows_of(data.zoo, found.objects, found.views))
     result, classes = found.result, target.kind == "class"
     if top_k is not None:
         known = classes and 1 <= top_k <= len(target.names)
