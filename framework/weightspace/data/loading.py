@@ -1,9 +1,11 @@
-"""A data loader that can start in the middle of an epoch."""
+"""A data loader that can start in the middle of an epoch, and what its worker processes say when they end."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -38,6 +40,24 @@ class LateLoader(DataLoader[Any]):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Does nothing, since the state is empty."""
+
+
+def quiet_hang_ups(worker: int) -> None:
+    """Initialises a loader's worker process so that it prints nothing when the main process breaks off a transfer.
+
+    That happens when the main process ends in the middle of one, for instance because another worker died. It tells
+    why itself; the traceback that the thread serving the transfer would print is no part of the reason.
+
+    Args:
+        worker: number of the worker, not used.
+    """
+    shown = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, ConnectionError | EOFError):
+            shown(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def dead_worker(error: RuntimeError) -> str | None:

@@ -17,7 +17,7 @@ from weightspace.augment.registry import Entry
 from weightspace.augment.states import PositionKeys, number_occurrences
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
-from weightspace.data.loading import LateLoader
+from weightspace.data.loading import LateLoader, quiet_hang_ups
 from weightspace.data.rows import training_rows
 from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.data.targets import Target, numbering
@@ -264,6 +264,7 @@ class ZooDataModule(pl.LightningDataModule):
             "sampler": sampler,
             "num_workers": self.num_workers,
             "collate_fn": _as_is,
+            "worker_init_fn": quiet_hang_ups,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }
