@@ -1,4 +1,4 @@
-"""Alignment in pairs per second, against a plain one-pair-at-a-time matcher; growth with the width."""
+"""Alignment in pairs per second, against a plain one-pair-at-a-time matcher on the CPU; growth with the width."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def batched_rate(batch: WeightBatch, group: str, seconds: float) -> float:
         align(batch, other, group).apply(other)
         return len(batch)
 
-    return rate(work, seconds)
+    return rate(work, seconds, batch.device)
 
 
 def main() -> None:
@@ -73,24 +73,24 @@ def main() -> None:
     small = fitted("sine", PAIRS)
     base = report.add("2-32-32-1, one pair at a time, permutation", plain_rate(small, seconds), "pairs/s")
     for group in ("permutation", "permutation+sign", "permutation+sign+phase"):
-        report.add(f"2-32-32-1, {group}", batched_rate(small, group, seconds), "pairs/s", base)
-    relu = fitted("relu", PAIRS)
+        report.add(f"2-32-32-1, {group}", batched_rate(small.to(report.device), group, seconds), "pairs/s", base)
+    relu = fitted("relu", PAIRS).to(report.device)
     report.add("2-32-32-1 ReLU, permutation+scale", batched_rate(relu, "permutation+scale", seconds), "pairs/s", base)
 
     wide = initialised([128, 128, 128], 3, 64)
     base = report.add("2-128-128-128-3, one pair at a time, permutation", plain_rate(wide, seconds), "pairs/s")
     for group in ("permutation", "permutation+sign+phase"):
-        report.add(f"2-128-128-128-3, {group}", batched_rate(wide, group, seconds), "pairs/s", base)
+        report.add(f"2-128-128-128-3, {group}", batched_rate(wide.to(report.device), group, seconds), "pairs/s", base)
 
     for width in (32, 64, 128) if report.quick else (32, 64, 128, 256):
-        batch = initialised([width, width], 1, max(8, 4096 // width))
+        batch = initialised([width, width], 1, max(8, 4096 // width)).to(report.device)
         scores = batch.weights[1] @ batch.weights[1].roll(1, 0).transpose(1, 2)
 
         def bare(scores: Tensor = scores) -> int:
             assign(scores)
             return len(scores)
 
-        alone = report.add(f"width {width}: one assignment alone", rate(bare, seconds / 2), "matrices/s")
+        alone = report.add(f"width {width}: one assignment alone", rate(bare, seconds / 2, report.device), "matrices/s")
         whole = batched_rate(batch, "auto", seconds / 2)
         report.add(f"width {width}: alignment of 2 hidden layers, all symmetries", whole, "pairs/s", alone)
     report.finish()

@@ -16,8 +16,8 @@ BATCH = 128
 def main() -> None:
     report = Report(__doc__ or "")
     seconds = 1.0 if report.quick else 3.0
-    batch = fitted("sine", BATCH).replace(targets=torch.arange(BATCH) % 10, num_classes=10)
-    model = DWS(batch.spec, 10, hidden=16, layers=3)
+    batch = fitted("sine", BATCH).replace(targets=torch.arange(BATCH) % 10, num_classes=10).to(report.device)
+    model = DWS(batch.spec, 10, hidden=16, layers=3).to(report.device)
     step = report.add("DWS training step, eager", 1e3 * BATCH / training_rate(model, batch, 3 * seconds), "ms")
     for name in list_augmentations():
         try:
@@ -30,7 +30,7 @@ def main() -> None:
         def work(chain: AugmentationChain = chain) -> int:
             return len(chain(batch))
 
-        report.add(name, 1e3 * BATCH / rate(work, seconds), "ms", step)
+        report.add(name, 1e3 * BATCH / rate(work, seconds, report.device), "ms", step)
     report.finish()
 
 

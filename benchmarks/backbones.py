@@ -1,18 +1,18 @@
 """Backbones: networks/s of forward passes and training steps, eager and compiled; peak memory; growth with networks.
 
-Memory is the growth of a new process's peak over its use before the backbone is built.
+Memory is the growth of a new process's peak over its use before the backbone is built; on another device than the
+CPU, that of the device's memory.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import Report, rate
+from common import Report, rate, timed
 from torch.nn import functional as F
 from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
 from weightspace.batch import WeightBatch
@@ -37,10 +37,10 @@ LARGE = (2, 128, 128, 128, 1)
 GROWTH = {"width 64": (2, 64, 64, 1), "width 128": (2, 128, 128, 1), "6 layers": (2, 32, 32, 32, 32, 32, 1)}
 
 
-def networks(widths: tuple[int, ...], count: int) -> WeightBatch:
+def networks(widths: tuple[int, ...], count: int, device: torch.device | str = "cpu") -> WeightBatch:
     spec = NetworkSpec(widths, "sine", 30.0, 0.5)
     params = 0.1 * torch.randn(count, spec.num_params)
-    return WeightBatch(params, spec, torch.arange(count) % 10, num_classes=10)
+    return WeightBatch(params, spec, torch.arange(count) % 10, num_classes=10).to(device)
 
 
 def training_step(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
@@ -56,6 +56,11 @@ def training_step(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
     return work
 
 
+def training_rate(model: Backbone, batch: WeightBatch, seconds: float) -> float:
+    """Networks/s of training steps."""
+    return rate(training_step(model, batch), seconds, batch.device)
+
+
 def forward_pass(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
     def work() -> int:
         with torch.no_grad():
@@ -65,24 +70,26 @@ def forward_pass(model: Backbone, batch: WeightBatch) -> Callable[[], int]:
     return work
 
 
-def peak_memory(name: str, widths: tuple[int, ...], count: int) -> float:
+def peak_memory(name: str, widths: tuple[int, ...], count: int, device: torch.device) -> float:
     """Peak memory in MB of two training steps."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_grown, (name, widths, count))
+        return pool.apply(_grown, (name, widths, count, device))
 
 
-def _grown(name: str, widths: tuple[int, ...], count: int) -> float:
-    batch = networks(widths, count)
-    training_step(MLP(batch.spec, 10), batch)()  # allocates what every training needs
-    before = _high_water()
-    work = training_step(CASES[name](batch.spec), batch)
+def _grown(name: str, widths: tuple[int, ...], count: int, device: torch.device) -> float:
+    batch = networks(widths, count, device)
+    training_step(MLP(batch.spec, 10).to(device), batch)()  # allocates what every training needs
+    before = _high_water(device)
+    work = training_step(CASES[name](batch.spec).to(device), batch)
     for _ in range(2):
         work()
-    return _high_water() - before
+    return _high_water(device) - before
 
 
-def _high_water() -> float:
+def _high_water(device: torch.device) -> float:
     """Peak memory of this process in MB. getrusage would start with the peak of the parent process."""
+    if device.type != "cpu":
+        return torch.accelerator.max_memory_allocated(device) / 1e6
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1e3
 
@@ -90,35 +97,34 @@ def _high_water() -> float:
 def usual_networks(report: Report, name: str, seconds: float) -> None:
     """Measures a backbone on networks 2-32-32-1 at batch sizes 64 and 256."""
     for count in (64,) if report.quick else (64, 256):
-        batch = networks(USUAL, count)
-        model = CASES[name](batch.spec)
+        batch = networks(USUAL, count, report.device)
+        model = CASES[name](batch.spec).to(report.device)
         size = sum(p.numel() for p in model.parameters())
         label = f"{name} ({size:,} parameters), batch {count}"
-        report.add(f"{label}, forward", rate(forward_pass(model, batch), seconds), "networks/s")
-        eager = report.add(f"{label}, training", rate(training_step(model, batch), seconds), "networks/s")
-        report.add(f"{label}, peak memory", peak_memory(name, USUAL, count), "MB")
+        report.add(f"{label}, forward", rate(forward_pass(model, batch), seconds, batch.device), "networks/s")
+        eager = report.add(f"{label}, training", training_rate(model, batch, seconds), "networks/s")
+        report.add(f"{label}, peak memory", peak_memory(name, USUAL, count, report.device), "MB")
         if count == 64 and not report.quick:
             model.compile()
-            start = time.perf_counter()
-            training_step(model, batch)()
-            compiling = time.perf_counter() - start
+            _, compiling = timed(training_step(model, batch), batch.device)
             compiled = f"{label}, training, compiled (in {compiling:.0f} s)"
-            report.add(compiled, rate(training_step(model, batch), seconds), "networks/s", eager)
+            report.add(compiled, training_rate(model, batch, seconds), "networks/s", eager)
 
 
 def growing_networks(report: Report, name: str, seconds: float) -> None:
     """Measures eager training at batch size 32 relative to 2-32-32-1, and the memory for the largest networks."""
-    batch = networks(USUAL, 32)
-    base = report.add(f"{name}, batch 32", rate(training_step(CASES[name](batch.spec), batch), seconds), "networks/s")
+
+    def speed(name: str, widths: tuple[int, ...], seconds: float) -> float:
+        batch = networks(widths, 32, report.device)
+        return training_rate(CASES[name](batch.spec).to(report.device), batch, seconds)
+
+    base = report.add(f"{name}, batch 32", speed(name, USUAL, seconds), "networks/s")
     for growth, widths in GROWTH.items():
-        batch = networks(widths, 32)
-        speed = rate(training_step(CASES[name](batch.spec), batch), seconds)
-        report.add(f"{name}, {growth}", speed, "networks/s", base)
-    batch = networks(LARGE, 32)
+        report.add(f"{name}, {growth}", speed(name, widths, seconds), "networks/s", base)
     name = ON_LARGE.get(name, name)
     label = f"{name}, 2-128-128-128-1"
-    report.add(label, rate(training_step(CASES[name](batch.spec), batch), 1.0), "networks/s", base)
-    report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32), "MB")
+    report.add(label, speed(name, LARGE, 1.0), "networks/s", base)
+    report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32, report.device), "MB")
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def fit_zoo(folder: str, quick: bool) -> Path:
 
 def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor, Tensor]) -> list[float]:
     """Mean PSNR (dB) at STEPS points of the line; infinite values do not occur on fitted networks."""
-    coordinates, value_range = source_of(zoo.path, zoo.header).coordinates(), zoo.value_range
+    coordinates, value_range = source_of(zoo.path, zoo.header).coordinates().to(first.device), zoo.value_range
     means = []
     for t in torch.linspace(0, 1, STEPS):
         between = first.replace(params=torch.lerp(first.params, second.params, t))
@@ -53,15 +53,15 @@ def curve(zoo: Zoo, first: WeightBatch, second: WeightBatch, ends: tuple[Tensor,
     return means
 
 
-def cases(zoo: Zoo) -> dict[str, tuple[WeightBatch, WeightBatch, Tensor, Tensor]]:
+def cases(zoo: Zoo, device: torch.device) -> dict[str, tuple[WeightBatch, WeightBatch, Tensor, Tensor]]:
     """Makes pairs of networks, with the images that they represent."""
     rows = zoo.rows("train")
     if zoo.spec.activation != "sine" or int(zoo.views[rows].max()) < 1:
         raise SystemExit(f"{zoo.path}: expected sine networks with two views or more, found {zoo.spec}")
     first, second = (rows[zoo.views[rows] == view][:PAIRS] for view in (0, 1))
     assert torch.equal(zoo.objects[first], zoo.objects[second])
-    values = source_of(zoo.path, zoo.header).values(zoo.objects[first])
-    one, two = zoo.batch(first), zoo.batch(second)
+    values = source_of(zoo.path, zoo.header).values(zoo.objects[first]).to(device)
+    one, two = zoo.batch(first).to(device), zoo.batch(second).to(device)
     other = two.replace(params=two.params.roll(1, 0))
     return {
         "two views of one object": (one, two, values, values),
@@ -86,7 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         zoo = Zoo(report.options.zoo or fit_zoo(folder, report.quick))
         curves: dict[str, dict[str, list[float]]] = {}
-        for case, (first, second, *ends) in cases(zoo).items():
+        for case, (first, second, *ends) in cases(zoo, report.device).items():
             print(f"{case}, {len(first)} pairs")
             start = squared_distance(first, second).mean()
             for name, group in GROUPS.items():

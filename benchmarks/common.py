@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+from weightspace.errors import ConfigError
+from weightspace.fitting.choose import choose_device
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,27 @@ class Row:
 class Report:
     """Prints measurements when they are added, and writes them as JSON at the end."""
 
-    def __init__(self, description: str, **further: str) -> None:
-        """Parses the options --quick and --json, and further ones given with their help texts."""
+    def __init__(self, description: str, *, host_only: str | None = None, **further: str) -> None:
+        """Parses the options --device, --quick and --json, and further ones given with their help texts.
+
+        ``host_only`` is the reason why another device than the CPU changes nothing; ``device`` then stays the CPU.
+        """
         parser = argparse.ArgumentParser(description=description)
         for name, text in further.items():
             parser.add_argument(f"--{name}", metavar=name.upper(), help=text)
+        parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu (default), cuda, cuda:1, mps ...")
         parser.add_argument("--quick", action="store_true", help="under a minute, less exact")
         parser.add_argument("--json", metavar="FILE", help="write the rows there")
         self.options = parser.parse_args()
         self.rows: list[Row] = []
-        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+        if host_only and self.options.device != "cpu":
+            print(f"--device {self.options.device} has no effect: {host_only}")
+            self.options.device = "cpu"
+        try:
+            self.device = torch.device(choose_device(self.options.device))
+        except ConfigError as error:
+            parser.error(f"--device: {error}")
+        print(f"torch {torch.__version__}, {device_name(self.device)}, {torch.get_num_threads()} threads")
 
     @property
     def quick(self) -> bool:
@@ -54,21 +68,38 @@ class Report:
                 json.dump([asdict(row) for row in self.rows], file, indent=1)
 
 
-def rate(work: Callable[[], int], seconds: float) -> float:
-    """Measures units of work per second: the median of five rounds after a warm-up round.
+def device_name(device: torch.device) -> str:
+    """Name of a device as its maker calls it, as far as torch knows it: "cuda:0, NVIDIA A100-SXM4-40GB"."""
+    if device.type == "cpu":
+        return f"cpu, {platform.machine()}"
+    return f"{device}, {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
 
-    Work that takes longer than the time for all rounds is timed once.
-    """
-    work()
+
+def synchronise(device: torch.device) -> None:
+    """Waits for the work of a device; that of the CPU is done when a call returns."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def timed(work: Callable[[], int], device: torch.device, calls: int = 1) -> tuple[int, float]:
+    """Work done by some calls in a row, and the seconds until the device has finished it."""
     start = time.perf_counter()
-    done = work()
-    taken = time.perf_counter() - start
+    done = sum(work() for _ in range(calls))
+    synchronise(device)
+    return done, time.perf_counter() - start
+
+
+def rate(work: Callable[[], int], seconds: float, device: torch.device | str = "cpu") -> float:
+    """Measures units of work per second on ``device``: the median of five rounds after a warm-up call.
+
+    Work that takes longer than the time for all rounds is timed once. A device is waited for once per round, since
+    training does not wait for it after each call either.
+    """
+    device = torch.device(device)
+    timed(work, device)
+    done, taken = timed(work, device)
     if taken > seconds:
         return done / taken
-    rounds = []
-    for _ in range(5):
-        start, done = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds / 5:
-            done += work()
-        rounds.append(done / (time.perf_counter() - start))
-    return sorted(rounds)[2]
+    calls = max(1, round(seconds / 5 / min(taken, timed(work, device)[1])))
+    rounds = [timed(work, device, calls) for _ in range(5)]
+    return sorted(done / taken for done, taken in rounds)[2]

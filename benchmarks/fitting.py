@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from common import Report, Row, rate
+from common import Report, Row, rate, synchronise
 from torch import Tensor, nn
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
@@ -39,11 +39,11 @@ def random_images(side: int, channels: int) -> ImageSource:
 
 
 def naive(widths: tuple[int, ...], coordinates: Tensor, values: Tensor, points: int, steps: int) -> int:
-    """Fits one network at a time with autograd and torch.optim.Adam; returns the number of steps."""
+    """Fits one network at a time with autograd and torch.optim.Adam, where the values are; returns the steps."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths[:-1]):
         layers += [nn.Linear(inputs, outputs), Sine()]
-    network = nn.Sequential(*layers, nn.Linear(*widths[-2:]))
+    network = nn.Sequential(*layers, nn.Linear(*widths[-2:])).to(values.device)
     adam = torch.optim.Adam(network.parameters(), lr=5e-4)
     for step in range(steps):
         first = step * points % len(coordinates)
@@ -58,14 +58,16 @@ def compare(report: Report, title: str, source: Source, changes: dict, seconds: 
     recipe = load_recipe("dwsnets", {"steps": 100, "stop_psnr": None, **changes})
     spec = recipe.spec(source.in_dim, source.out_dim)
     points, values = source.points(torch.arange(1)), source.values(torch.arange(1))[0]
-    coordinates = points[0] if points.ndim == 3 else points
+    coordinates = (points[0] if points.ndim == 3 else points).to(report.device)
+    values = values.to(report.device)
     per_step = recipe.points_per_step or len(coordinates)
     work: Callable[[], int] = lambda: naive(spec.widths, coordinates, values, per_step, 20)  # noqa: E731
-    base: Row = report.add(f"{title}: naive loop", rate(work, seconds), "INR-steps/s")
+    base: Row = report.add(f"{title}: naive loop", rate(work, seconds, report.device), "INR-steps/s")
     for mode in ("eager", "compiled"):
-        fitter = BatchedFitter(recipe, spec, points, mode, uniform=source.uniform)
+        fitter = BatchedFitter(recipe, spec, points, mode, report.device, source.uniform)
         start = time.perf_counter()
         fitter.compile()
+        synchronise(report.device)
         taken = time.perf_counter() - start
         objects = torch.arange(fitter.block)
         own = source.points(objects)
@@ -76,7 +78,7 @@ def compare(report: Report, title: str, source: Source, changes: dict, seconds: 
             fitter.fit(*arguments)
             return fitter.block * recipe.steps
 
-        report.add(f"{title}: {mode}, {fitter.block} at once", rate(batch, seconds), "INR-steps/s", base)
+        report.add(f"{title}: {mode}, {fitter.block} at once", rate(batch, seconds, report.device), "INR-steps/s", base)
         if mode == "compiled":
             report.add(f"{title}: compiling (2 to 3 s from a disk cache)", taken, "s")
 

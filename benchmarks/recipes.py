@@ -31,7 +31,7 @@ def main() -> None:
     for name, changes in RECIPES:
         recipe = load_recipe(name, dict(changes))
         spec = recipe.spec(2, 1)
-        fitter = BatchedFitter(recipe, spec, source.coordinates(), "compiled")
+        fitter = BatchedFitter(recipe, spec, source.coordinates(), "compiled", report.device)
         fitter.compile()
         values = source.values(torch.arange(fitter.block))
         initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
@@ -40,7 +40,7 @@ def main() -> None:
             fitter.fit(initial, values)
             return fitter.block
 
-        row = report.add(recipe.name, rate(work, seconds), "INR/s", base)
+        row = report.add(recipe.name, rate(work, seconds, report.device), "INR/s", base)
         base = base or row
     report.finish()
 

@@ -81,7 +81,7 @@ class Starts:
 
 
 def main() -> None:
-    report = Report(__doc__ or "")
+    report = Report(__doc__ or "", host_only="starting a command is work of the host")
     with tempfile.TemporaryDirectory() as folder:
         starts, known = Starts(Path(folder)), commands(Path(folder))
         imported = {

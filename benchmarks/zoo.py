@@ -77,7 +77,7 @@ def main() -> None:
     if len(sys.argv) == 4 and sys.argv[1] == "--size":
         print(json.dumps(measure(int(sys.argv[2]), float(sys.argv[3]))))
         return
-    report = Report(__doc__ or "")
+    report = Report(__doc__ or "", host_only="files are read into the memory of the host")
     sizes = (1_000, 10_000) if report.quick else (1_000, 10_000, 100_000, 1_000_000)
     for rows in sizes:
         command = [sys.executable, __file__, "--size", str(rows), "2" if report.quick else "10"]
