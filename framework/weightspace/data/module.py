@@ -204,6 +204,17 @@ class ZooDataModule(pl.LightningDataModule):
         targets = self.zoo.targets[rows]
         return targets if self._numbers is None else self._numbers[targets]
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Copies a batch to the accelerator; from page-locked memory, without waiting for the copy.
+
+        Pairs are a tuple: torch's DataLoader makes a list of a tuple when it copies it to page-locked memory.
+        """
+        if isinstance(batch, (tuple, list)) and all(isinstance(part, WeightBatch) for part in batch):
+            return tuple(self.transfer_batch_to_device(part, device, dataloader_idx) for part in batch)
+        if not isinstance(batch, WeightBatch):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return batch.to(device, non_blocking=device.type == "cuda" and batch.params.is_pinned())
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augments training batches, on the accelerator, and the pairs of validation, with a fixed seed."""
         trainer = self.trainer
@@ -266,9 +277,13 @@ class ZooDataModule(pl.LightningDataModule):
             "collate_fn": _as_is,
             "worker_init_fn": quiet_hang_ups,
             "persistent_workers": self.num_workers > 0,
-            "pin_memory": torch.cuda.is_available(),
+            "pin_memory": self._on_gpu(),
         }
         return LateLoader(self._position, **options) if sampler.shuffle else DataLoader(**options)
+
+    def _on_gpu(self) -> bool:
+        """Whether batches go to a GPU: a trainer on the CPU of a machine that has one leaves it alone."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _position(self) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed."""

@@ -41,7 +41,7 @@ def share(count: int, loss: Tensor) -> Tensor:
 
 def total(count: int, device: torch.device | str = "cpu") -> Tensor:
     """Sum of ``count`` over all ranks, as a tensor on ``device``."""
-    result = torch.tensor(count, device=device)
+    result = torch.full((), count, device=device)  # a copy from the host would wait for the device
     if world_size() > 1:
         dist.all_reduce(result)
     return result
@@ -56,7 +56,7 @@ def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
     """
     if world_size() == 1:
         return fact
-    anywhere = torch.tensor(int(fact), device=device)
+    anywhere = torch.full((), int(fact), device=device)
     dist.all_reduce(anywhere, dist.ReduceOp.MAX)
     return bool(anywhere)
 
@@ -75,7 +75,7 @@ def gather(rows: Tensor) -> tuple[Tensor, int]:
     if world_size() == 1:
         return rows, 0
     counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
-    dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    dist.all_gather(counts, torch.full((1,), len(rows), device=rows.device))
     sizes = [int(count) for count in counts]
     return _Gather.apply(rows, sizes), sum(sizes[: dist.get_rank()])
 

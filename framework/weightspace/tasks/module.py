@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, Self, cast
 
 import lightning.pytorch as pl
+import torch
 
 from weightspace.backbones.base import Backbone, check_initialised
 from weightspace.checks import check_path
@@ -138,8 +139,11 @@ class ZooModule(pl.LightningModule, ABC):
         return self
 
     def _make(self, data: ZooDataModule) -> None:
-        self.make_modules(data.spec, data.target)
-        self.prepare(data)
+        # Lightning makes the accelerator the default device here, and moves the model there afterwards. On the CPU, a
+        # seed draws the same weights for every accelerator, and what is read from the zoo has its index beside it.
+        with torch.device("cpu"):
+            self.make_modules(data.spec, data.target)
+            self.prepare(data)
 
     def make_modules(self, spec: NetworkSpec, target: Target | None) -> None:
         """Builds modules and metrics for an architecture and a target, without any data."""

@@ -88,6 +88,15 @@ def test_views_labels_and_splits(digits_zoo) -> None:
     assert len(kept) == 3 * len(set(kept))
 
 
+def test_pairs_stay_pairs_after_torch_has_made_a_list_of_them(digits_zoo) -> None:
+    # as its DataLoader does when it copies a tuple to page-locked memory, for a GPU
+    module = data(digits_zoo, positives="views", batch_size=8)
+    pair = next(iter(module.train_dataloader()))
+    moved = module.transfer_batch_to_device(list(pair), torch.device("cpu"), 0)
+    assert isinstance(moved, tuple)
+    assert all(torch.equal(a.params, b.params) for a, b in zip(moved, pair, strict=True))
+
+
 def test_mixup_partners_come_from_the_chosen_views(digits_zoo, zoo) -> None:
     module = data(digits_zoo, n_views=1, batch_size=60, augmentations=["mixup"])
     (batch,) = module.train_dataloader()

@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch.optim import SGD
 from torch.utils.data import DataLoader
-from weightspace.backbones import DWS, MLP, Canonical, embed, load_backbone
+from weightspace.backbones import DWS, MLP, Canonical, Probe, embed, load_backbone
 from weightspace.callbacks import EncoderFile, standard_callbacks
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError, SpecError, ZooError
 from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
+from weightspace.testing.small_zoo import small_zoo
 from weightspace.zoo import Zoo
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging")
@@ -188,3 +189,20 @@ def test_what_trains_is_checked_when_it_is_given(digits_zoo: Path) -> None:
     for call, said in refused:
         with pytest.raises((ConfigError, ZooError), match=said):
             call()
+
+
+@pytest.mark.parametrize("name", [*MAKE, "probe"])
+def test_a_task_is_built_from_its_zoo_whatever_the_default_device(name: str) -> None:
+    # Lightning builds it with the accelerator as the default device; "meta" is one that every machine has
+    make = {**MAKE, "probe": lambda: SupervisedTask(Probe)}[name]
+    zoo = small_zoo("value" if name == "regression" else "class")
+    module = ZooDataModule(zoo, positives="views" if name == "contrastive" else None)
+
+    def built() -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        return make().build_for(module).state_dict()
+
+    expected = built()
+    with torch.device("meta"):
+        found = built()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
