@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError
-from weightspace.fitting.choose import choose_device
 
 
 @dataclass(frozen=True)

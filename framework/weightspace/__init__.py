@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
     from weightspace.testing import check_augmentation, check_backbone, check_source, check_task
-    from weightspace.zoo import Zoo, write_zoo
+    from weightspace.zoo import Zoo, align_zoo, write_zoo
 
 __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than ruff's order by kind
     "Augmentation",
@@ -65,6 +65,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "ZooDataModule",
     "__version__",
     "align",
+    "align_zoo",
     "augmentation",
     "canonicalise",
     "check_augmentation",
@@ -98,7 +99,7 @@ _HOMES = {
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask FineTuneTask RegressionTask SupervisedTask Task predict",
     "testing": "check_augmentation check_backbone check_source check_task",
-    "zoo": "Zoo write_zoo",
+    "zoo": "Zoo align_zoo write_zoo",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -28,13 +28,15 @@ class WeightBatch:
         index: number of this batch in its epoch; the augmentation chain seeds itself from it.
         paired: whether two draws of these networks are pairs of contrastive training, in which a network must remain
             mostly itself; the augmentation chain says so.
+        frame: (B, F) int32, the stored element that brings each network into the frame of the zoo's reference (see
+            ``weightspace.symmetry.unpack_element``), or None. Whatever moves neurons leaves it out.
 
     >>> batch = WeightBatch(torch.zeros(4, 1185), NetworkSpec((2, 32, 32, 1), "sine", 30.0))
     >>> [tuple(w.shape) for w in batch.weights]
     [(4, 32, 2), (4, 32, 32), (4, 1, 32)]
     """
 
-    _TENSORS = ("params", "targets", "objects", "views")
+    _TENSORS = ("params", "targets", "objects", "views", "frame")
     _METADATA = ("spec", "num_classes", "index", "paired")
 
     params: Tensor
@@ -45,6 +47,7 @@ class WeightBatch:
     num_classes: int | None
     index: int
     paired: bool
+    frame: Tensor | None
 
     def __init__(
         self,
@@ -56,13 +59,15 @@ class WeightBatch:
         num_classes: int | None = None,
         index: int = 0,
         paired: bool = False,
+        frame: Tensor | None = None,
     ) -> None:
         if not isinstance(params, Tensor) or not isinstance(spec, NetworkSpec):
             found = f"{type(params).__name__} and {type(spec).__name__}"
             raise SpecError(f"a WeightBatch takes a tensor of parameters (B, P) and their NetworkSpec, found {found}")
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
-        for name, value in (("targets", targets), ("objects", objects), ("views", views)):
+        rows = {"targets": targets, "objects": objects, "views": views, "frame": frame}
+        for name, value in rows.items():
             if value is not None and value.shape[0] != params.shape[0]:
                 raise SpecError(f"{name} must have one row for each of {len(params)} networks, found {len(value)}")
         put = object.__setattr__
@@ -74,6 +79,7 @@ class WeightBatch:
         put(self, "num_classes", num_classes)
         put(self, "index", index)
         put(self, "paired", paired)
+        put(self, "frame", frame)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a WeightBatch is read-only: use batch.replace({name}=...) for a changed copy")

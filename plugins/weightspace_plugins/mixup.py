@@ -15,7 +15,10 @@ from weightspace.batch import WeightBatch, soft_targets
 from weightspace.checks import check_choice, require
 from weightspace.errors import AugmentationError, SpecError
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import GROUPS, align, permute_neurons, resolve_group
+from weightspace.symmetry import GROUPS, align, permute_neurons, resolve_group, unpack_element
+
+#: Symmetries and sweeps of an alignment by default.
+AUTO, SWEEPS = "auto", 2
 
 
 class Mix(NamedTuple):
@@ -36,12 +39,27 @@ class _MixUp(Augmentation):
     mixes = True
     family = "MixUp"
     permutes: ClassVar[bool] = False
+    moves_neurons = True
 
-    def __init__(self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1) -> None:
+    def __init__(
+        self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1, stored: bool | str = False
+    ) -> None:
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
         self.group = check_choice(f"{self.name}: group", group, ("auto", *GROUPS), AugmentationError)
         self.sweeps = self.whole("sweeps", sweeps, 1, 100)
+        holds = isinstance(stored, bool) or (isinstance(stored, str) and stored != "")
+        require(f"{self.name}: stored", stored, holds, "true, false or the name of an alignment", AugmentationError)
+        self.stored = stored
+        if stored and (group, sweeps) != (AUTO, SWEEPS):
+            raise AugmentationError(
+                f"{self.name}: group and sweeps have no effect with stored, whose alignment has its own: leave them out"
+            )
+
+    @property
+    def stored_alignment(self) -> bool | str:
+        """The stored alignment that partners are moved with."""
+        return self.stored
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError unless the activation has the group."""
@@ -52,8 +70,22 @@ class _MixUp(Augmentation):
             raise AugmentationError(f"{self.name}: {error}") from error
 
     def aligned(self, batch: WeightBatch, partner: WeightBatch) -> WeightBatch:
-        """The partner, aligned with the batch."""
-        return align(batch, partner, self.group, self.sweeps).apply(partner)
+        """The partner, aligned with the batch: pair by pair, or by way of the reference of a stored alignment.
+
+        The elements g bring both into the frame of the reference, and ``g_batch^-1 g_partner`` the partner into that of
+        the network. As the symmetries are affine maps, mixing there is mixing in the frame of the reference and moving
+        the result back: networks that are mixed keep the coordinates of networks that are not.
+        """
+        if not self.stored:
+            return align(batch, partner, self.group, self.sweeps).apply(partner)
+        if batch.frame is None or partner.frame is None:
+            raise AugmentationError(
+                f"{self.name}: the batch carries no stored alignment (batch.frame): a ZooDataModule serves it, "
+                "batch.replace(frame=zoo.alignment().frames(rows)) adds it, and whatever moves neurons drops it"
+            )
+        kind = batch.spec, batch.params.dtype
+        own, other = unpack_element(batch.frame, *kind), unpack_element(partner.frame, *kind)
+        return own.inverse().after(other).apply(partner)
 
     @abstractmethod
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
@@ -126,10 +158,16 @@ class MixUpAligned(_MixUp):
             "permutation+sign+phase" or "permutation+scale".
         sweeps: number of sweeps of the alignment over the layers, in 1..100.
         p: probability that a network is mixed; the others keep their label.
+        stored: use the alignment that ``weightspace zoo align`` has stored in the zoo, or that of this name, instead of
+            aligning at every step; group and sweeps are then its own.
     """
 
-    def __init__(self, alpha: float = 1.0, group: str = "auto", sweeps: int = 2, p: float = 1.0) -> None:
-        super().__init__(alpha, p, group, sweeps)
+    moves_neurons = False  # what is mixed is aligned
+
+    def __init__(
+        self, alpha: float = 1.0, group: str = AUTO, sweeps: int = SWEEPS, p: float = 1.0, stored: bool | str = False
+    ) -> None:
+        super().__init__(alpha, p, group, sweeps, stored)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
         """The network and its aligned partner."""
@@ -145,12 +183,16 @@ class MixUpAlignedPermuted(_MixUp):
             "permutation+sign+phase" or "permutation+scale".
         sweeps: number of sweeps of the alignment over the layers, in 1..100.
         p: probability that a network is mixed; the others keep their label.
+        stored: use the alignment that ``weightspace zoo align`` has stored in the zoo, or that of this name, instead of
+            aligning at every step; group and sweeps are then its own.
     """
 
     permutes = True
 
-    def __init__(self, alpha: float = 1.0, group: str = "auto", sweeps: int = 2, p: float = 1.0) -> None:
-        super().__init__(alpha, p, group, sweeps)
+    def __init__(
+        self, alpha: float = 1.0, group: str = AUTO, sweeps: int = SWEEPS, p: float = 1.0, stored: bool | str = False
+    ) -> None:
+        super().__init__(alpha, p, group, sweeps, stored)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
         """The network and its aligned partner, both permuted alike."""
@@ -183,6 +225,16 @@ class SelfMixUp(Augmentation):
                     "SelfMixUp: augmentations must leave targets and other networks alone, "
                     f"{augmentation.name} does not"
                 )
+
+    @property
+    def moves_neurons(self) -> bool:
+        """Whether the neurons of the copy are moved, so that those of the network are mixed with others."""
+        return any(augmentation.moves_neurons for augmentation in self.copying)
+
+    @property
+    def stored_alignment(self) -> bool | str:
+        """The stored alignment that an augmentation of the copy uses."""
+        return next((a.stored_alignment for a in self.copying if a.stored_alignment), False)
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError unless each augmentation of the copy is valid."""

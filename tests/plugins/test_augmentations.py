@@ -11,7 +11,7 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import GroupElement, align, squared_distance
+from weightspace.symmetry import GroupElement, align, pack_element, squared_distance, unpack_element
 from weightspace.testing import parametrize_checks
 from weightspace_plugins.geometry import Rotate, Scale, Translate, rotations_3d
 from weightspace_plugins.labels import LabelSmoothing
@@ -24,6 +24,7 @@ EVERY = [
     GaussianNoise, GaussianNoise(ramp_epochs=5), Dropout, Dropout(rescale=True), QuantileMask,
     Permute, SignFlip, PhaseShift, PhaseShift(multiples=4), PositiveScale, LabelSmoothing,
     MixUp, MixUpPermuted, MixUpAligned, MixUpAligned(group="permutation", alpha=0.3), MixUpAlignedPermuted,
+    MixUpAligned(stored=True, p=0.5), MixUpAlignedPermuted(stored="mean"),
     SelfMixUp, SelfMixUp(augmentations=[{"gaussian_noise": {"ramp_epochs": 5}}]),
     SelfMixUp(augmentations=[{"gaussian_noise": {"scale": 0.3}}, "permute"]),
 ]  # fmt: skip
@@ -295,3 +296,56 @@ def test_what_cannot_work_is_refused(random_batch, augmentation, widths, activat
     (built,) = build_augmentations([augmentation])
     with pytest.raises(AugmentationError, match=message):
         built.check(random_batch(widths, activation).spec, "class")
+
+
+@pytest.mark.parametrize("activation", ["sine", "tanh", "relu"])
+def test_stored_mixup_is_mixing_in_the_frame_of_the_reference(random_batch, activation: str) -> None:
+    """For elements g of any kind: g(mixed) = lam g v1 + (1 - lam) g' v2, and what is mixed keeps its coordinates."""
+    batch = random_batch((2, 7, 5, 2), activation, count=20)
+    element = GroupElement.random(batch, batch.spec.symmetries, generator(5), max_phase=4)
+    element = unpack_element(pack_element(element), batch.spec, torch.float64)  # scales become float32
+    framed = batch.replace(frame=pack_element(element))
+    mix = MixUpAligned().sample(batch, generator())
+    mixed = MixUpAligned(stored=True).apply(framed, mix)
+    moved = element.apply(batch).params
+    expected = torch.lerp(moved[mix.partners], moved, mix.lam[:, None])
+    assert (element.apply(mixed).params - expected).abs().max() < 1e-9
+    assert torch.equal(mixed.frame, framed.frame), "it is still aligned"
+    x = torch.rand(9, 2, dtype=torch.float64)
+    alone = MixUpAligned(stored=True).apply(framed, mix._replace(lam=torch.zeros_like(mix.lam)))
+    assert (evaluate(alone, x) - evaluate(batch, x)[mix.partners]).abs().max() < 1e-9
+    kept = MixUpAligned(stored=True).apply(framed, mix._replace(lam=torch.ones_like(mix.lam)))
+    assert torch.equal(kept.params, batch.params)
+    orders = MixUpAlignedPermuted().sample(batch, generator(1)).orders
+    permuted = MixUpAlignedPermuted(stored=True).apply(framed, mix._replace(orders=orders))
+    assert torch.equal(permuted.params, GroupElement(tuple(orders)).apply(mixed).params)
+
+
+@pytest.mark.parametrize("activation", ["sine", "tanh"])
+def test_stored_mixup_is_pairwise_mixup_where_the_pairs_agree_on_a_frame(fitted, activation: str) -> None:
+    """Copies of one network, hidden by random symmetries and noise: both alignments are the same to rounding."""
+    one = fitted((2, 32, 32, 1), activation)[0]
+    copies = one.replace(
+        params=one.params.expand(20, -1) + 1e-3 * one.params.std() * torch.randn(20, one.params.shape[1])
+    )
+    hidden = GroupElement.random(copies, one.spec.symmetries, generator(3)).apply(copies)
+    batch = hidden.replace(targets=torch.arange(20) % 10, num_classes=10)
+    frame = pack_element(align(batch.replace(params=one.params.expand(20, -1)), batch))
+    mix = MixUpAligned().sample(batch, generator())
+    stored = MixUpAligned(stored=True).apply(batch.replace(frame=frame), mix)
+    assert (stored.params - MixUpAligned().apply(batch, mix).params).abs().max() < 1e-9
+
+
+def test_stored_mixup_says_what_it_lacks(random_batch) -> None:
+    batch = random_batch()
+    with pytest.raises(AugmentationError, match="MixUpAligned: the batch carries no stored alignment"):
+        MixUpAligned(stored=True)(batch, seed=0)
+    framed = batch.replace(frame=pack_element(GroupElement.random(batch, batch.spec.symmetries, generator())))
+    with pytest.raises(AugmentationError, match="whatever moves neurons drops it"):
+        MixUpAligned(stored=True)(Permute()(framed, seed=0), seed=0)
+    for options in ({"group": "permutation"}, {"sweeps": 3}):
+        with pytest.raises(AugmentationError, match="group and sweeps have no effect with stored"):
+            MixUpAligned(stored=True, **options)
+    for stored in (1, "", None):
+        with pytest.raises(AugmentationError, match="stored must be true, false or the name of an alignment, found"):
+            MixUpAligned(stored=stored)

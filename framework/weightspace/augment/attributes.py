@@ -23,6 +23,10 @@ def faults(subject: Augmentation | type[Augmentation]) -> list[str]:
         value = getattr(subject, name)
         if not isinstance(value, kind):
             found.append(f"{name} must be a {kind.__name__}, found {value!r}")
+    for name, kinds in (("moves_neurons", (bool,)), ("stored_alignment", (bool, str))):
+        value = getattr(subject, name)
+        if not isinstance(value, (*kinds, property)):  # a class may leave them to its instances
+            found.append(f"{name} must be a {' or a '.join(k.__name__ for k in kinds)}, found {value!r}")
     return found
 
 

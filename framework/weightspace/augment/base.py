@@ -30,6 +30,10 @@ class Augmentation(Callback, ABC):
         uses_labels: whether it needs, and changes, the targets.
         family: heading under which it is listed.
         mixes: whether the result of a network depends on the other networks of its batch.
+        moves_neurons: whether a stored alignment of the networks no longer holds for the result, since its neurons have
+            another order, or other signs, phases or scales, or are mixed with those of networks that are not aligned.
+            By default: whether ``exact`` is "function".
+        stored_alignment: whether it uses the stored alignment of the zoo (``batch.frame``): False, True, or its name.
 
     Every constructor parameter is kept as an attribute of the same name, so that an equal instance can be built.
 
@@ -157,6 +161,16 @@ class Augmentation(Callback, ABC):
         return call_text(self)
 
     @property
+    def moves_neurons(self) -> bool:
+        """Whether a stored alignment of the networks no longer holds for the result; subclasses may set a value."""
+        return self.exact == "function"
+
+    @property
+    def stored_alignment(self) -> bool | str:
+        """Whether it uses the stored alignment of the zoo, or which one; subclasses may set a value."""
+        return False
+
+    @property
     def changes_networks(self) -> bool:
         """Whether it may change a network's parameters: not with p = 0, nor where it is of targets alone."""
         return self.p > 0 and self.family != "label"
@@ -203,5 +217,5 @@ def _target_kind(batch: WeightBatch) -> str | None:
 
 def versions(batch: WeightBatch) -> list[int]:
     """Version counters of tensors, which in-place writes increase; those of inference mode are left out."""
-    tensors = (batch.params, batch.targets, batch.objects, batch.views)
+    tensors = (batch.params, batch.targets, batch.objects, batch.views, batch.frame)
     return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]

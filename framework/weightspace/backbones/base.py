@@ -29,6 +29,8 @@ class Backbone(nn.Module, ABC):
 
         invariant_to: names of the symmetries that do not change the result ("permutation", "sign", "phase", "scale").
         equivariant_to: names of the symmetries that transform a result of the shape of the networks like the networks.
+        stored_alignment: whether ``set_reference`` is given the reference of a stored alignment of the zoo before
+            training: False, True (of the only one), or the name of the alignment.
         free_arguments: constructor arguments that affect neither the shapes of weights nor the result in evaluation
             mode; saved weights can be loaded whatever their values.
 
@@ -51,6 +53,7 @@ class Backbone(nn.Module, ABC):
     invariant_to: frozenset[str] = frozenset()
     equivariant_to: frozenset[str] = frozenset()
     free_arguments: frozenset[str] = frozenset({"dropout"})
+    stored_alignment: bool | str = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keeps the arguments for the description that is saved with the weights."""
@@ -107,6 +110,14 @@ class Backbone(nn.Module, ABC):
         """Sets the normaliser's statistics from training networks."""
         self.normaliser.fit(batch.params)
 
+    def set_reference(self, reference: WeightBatch) -> None:
+        """Sets the reference of a stored alignment, for backbones with ``stored_alignment``.
+
+        Args:
+            reference: a batch of one network.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares stored_alignment, and has no set_reference")
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles each of ``blocks`` in place, with the arguments of ``torch.compile``."""
         for block in self.blocks():
@@ -143,10 +154,17 @@ class Backbone(nn.Module, ABC):
         if saved["class"] != own["class"]:
             raise SpecError(f"this backbone is a {own['class']}, the saved one a {saved['class']}")
         own, saved = ({"out_dim": side["out_dim"], **side["arguments"]} for side in (own, saved))
+        saved = {**_defaults(type(self)), **saved}  # weights of an earlier version do not name arguments added since
         for argument in sorted({*own, *saved} - self.free_arguments):
             here, there = (side.get(argument, "missing") for side in (own, saved))
             if here != there:
                 raise SpecError(f"{type(self).__name__}: {argument} is {here} here, and {there} in the saved weights")
+
+
+def _defaults(cls: type[Backbone]) -> dict[str, Any]:
+    """The arguments that have a default."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
 
 
 def _class_and_arguments(backbone: Backbone) -> dict[str, Any]:

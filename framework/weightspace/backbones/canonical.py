@@ -10,27 +10,44 @@ from torch import Tensor, nn
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.factory import BackboneFactory, build_backbone
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_choice
+from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import canonicalise, resolve_group
+from weightspace.symmetry import align, canonicalise, resolve_group, scale_neurons
+from weightspace.symmetry.scales import unit_scales
+
+FORMS = ("sorted", "reference")
 
 
 class Canonical(Backbone):
-    """Brings networks to their canonical form (``weightspace.symmetry.canonicalise``), then applies a backbone.
+    """Brings networks to one form, whatever their symmetries, then applies a backbone.
 
-    Invariant to the group, but not continuous: close networks can have canonical forms that are far apart, where two
-    neurons are about to change their order. ``canonicalise`` names the exceptions, such as neurons without incoming
-    weights and bias. Gradients do not go back to the weights of the networks.
+    With ``form: sorted`` that is the canonical form of each network by itself (``weightspace.symmetry.canonicalise``).
+    With ``form: reference`` each network is aligned with the reference of the zoo's stored alignment
+    (``weightspace zoo align``, ``weightspace.symmetry.align``), ReLU neurons at unit norm. The reference is saved with
+    the weights, so that these need no zoo, and other networks are brought into the same frame.
+
+    Invariant to the group, but not continuous: close networks can have forms that are far apart, where two neurons are
+    about to change their order, or their partners. ``canonicalise`` names the exceptions of the sorted form, such as
+    neurons without incoming weights and bias; of the other form these are ties between neurons. Gradients do not go
+    back to the weights of the networks.
 
     Args:
         spec: architecture of the networks.
         out_dim: length of the result.
         backbone: class of the inner backbone, with its arguments; for instance ``MLP``.
         group: "auto" (all symmetries of the activation) or one of ``weightspace.symmetry.GROUPS``.
+        form: "sorted" or "reference".
+        alignment: name of the stored alignment whose reference is used; None: the only one of the zoo.
 
     Raises:
         SpecError: a group that the activation does not have.
-        ConfigError: ``backbone`` makes something else.
+        ConfigError: ``backbone`` makes something else, or ``alignment`` is given with the sorted form.
     """
+
+    free_arguments = frozenset({"dropout", "alignment"})  # the reference itself is saved
+
+    reference: Tensor
 
     def __init__(
         self,
@@ -38,16 +55,42 @@ class Canonical(Backbone):
         out_dim: int,
         backbone: BackboneFactory,
         group: str = "auto",
+        form: str = "sorted",
+        alignment: str | None = None,
     ) -> None:
         super().__init__(spec, out_dim, None)  # the backbone within has its own
-        self.group = group
+        self.group, self.form = group, check_choice("Canonical: form", form, FORMS)
+        if alignment is not None and form != "reference":
+            raise ConfigError("Canonical: alignment has no effect without form: reference: leave it out")
         self.backbone = build_backbone(backbone, spec, out_dim)
         # a symmetry outside of the group may change the canonical order of the neurons
         kept = self.backbone.invariant_to if "permutation" in self.backbone.invariant_to else frozenset()
         self.invariant_to = resolve_group(group, spec) | kept
+        if form == "reference":
+            self.stored_alignment = alignment or True
+            self.register_buffer("reference", torch.zeros(1, spec.num_params))
+
+    def set_reference(self, reference: WeightBatch) -> None:
+        """Sets the network that others are aligned with.
+
+        Args:
+            reference: a batch of one network.
+
+        Raises:
+            SpecError: not one network, or of another architecture.
+        """
+        if reference.spec != self.spec or len(reference) != 1:
+            raise SpecError(
+                f"the reference should be one network {self.spec}, found {len(reference)} of {reference.spec}"
+            )
+        self.reference.copy_(reference.params)
 
     def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
+        """Maps (B, P) parameters to (B, out_dim).
+
+        Raises:
+            ConfigError: there is no reference yet.
+        """
         result: Tensor = self.backbone(self._canonical(WeightBatch(params, self.spec)))
         return result
 
@@ -61,4 +104,16 @@ class Canonical(Backbone):
 
     @torch.no_grad()
     def _canonical(self, batch: WeightBatch) -> WeightBatch:
-        return canonicalise(batch, self.group)
+        if self.form == "sorted":
+            return canonicalise(batch, self.group)
+        if not self.reference.any():
+            raise ConfigError(
+                "Canonical(form: reference) has no reference yet: a task takes it from the zoo, set_reference sets "
+                "it, or it comes with saved weights"
+            )
+        reference = batch.replace(params=self.reference.to(batch.params).expand(len(batch), -1))
+        group = self.group
+        if "scale" in resolve_group(group, self.spec):  # the closest scale is known to half of the digits only
+            reference, batch = (scale_neurons(part, unit_scales(part)) for part in (reference, batch))
+            group = "permutation"
+        return align(reference, batch, group).apply(batch)

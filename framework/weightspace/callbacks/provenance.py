@@ -45,7 +45,7 @@ class Provenance(Callback):
         if ended or not trainer.is_global_zero:
             return
         data = cast(Any, trainer).datamodule
-        zoo = {"path": str(data.zoo.path), "digest": data.zoo.digest} if isinstance(data, ZooDataModule) else None
+        zoo = _zoo(data) if isinstance(data, ZooDataModule) else None
         content = {
             "seed": self.seed,
             "processes": trainer.world_size,
@@ -78,6 +78,13 @@ class Provenance(Callback):
         found = measured(trainer)  # a collective operation of all processes
         if trainer.is_global_zero:
             self.folder.add_metrics(command, found)
+
+
+def _zoo(data: ZooDataModule) -> dict[str, Any]:
+    """The zoo of a run, and the stored alignment that its augmentations use."""
+    zoo: dict[str, Any] = {"path": str(data.zoo.path), "digest": data.zoo.digest}
+    used = data.alignment
+    return zoo if used is None else {**zoo, "alignment": {"name": used.name, "digest": used.digest}}
 
 
 def _git_revision() -> str | None:

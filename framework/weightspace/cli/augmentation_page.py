@@ -85,7 +85,10 @@ def _figure(options: Namespace) -> Figure | None:
     if not len(rows):
         raise ConfigError(f"{zoo.path} has no training networks")
     augmentation.check(zoo.spec, "class" if zoo.class_names else "value")
-    batch = zoo.batch(rows[evenly_spaced(len(rows), options.count)])
+    shown_rows = rows[evenly_spaced(len(rows), options.count)]
+    batch = zoo.batch(shown_rows)
+    if used := augmentation.stored_alignment:
+        batch = batch.replace(frame=zoo.alignment(None if used is True else str(used)).frames(shown_rows))
     return augmentation_figure(
         augmentation, batch, zoo.class_names, zoo.value_range, options.draws, options.side, options.seed
     )

@@ -1,4 +1,4 @@
-"""The commands ``weightspace zoo fit|import|export|info|verify|repair|show``."""
+"""The commands ``weightspace zoo fit|import|export|align|info|verify|repair|show``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weightspace.fitting.origin import check_origin, describe_arguments, source_
 from weightspace.fitting.repair import repair_zoo
 from weightspace.fitting.verify import verify
 from weightspace.importing import export_zoo, import_zoo
-from weightspace.zoo import Zoo
+from weightspace.zoo import Zoo, align_zoo
 
 console = make_console()
 
@@ -71,6 +71,19 @@ def _import_parser() -> Parser:
     return parser
 
 
+def _align_parser() -> Parser:
+    parser = _parser(align_zoo, "zoo", "to", "progress")
+    parser.add_argument("zoo", type=str, help="folder of the zoo")
+    parser.add_argument(
+        "--to",
+        type=str,
+        default="mean",
+        help="the reference: mean (of the training networks), untrained, OBJECT or OBJECT/VIEW of the zoo, or "
+        "ZOO:OBJECT/VIEW or ZOO:ALIGNMENT of another zoo",
+    )
+    return parser
+
+
 def info(zoo: str, out: str | None = None) -> None:
     """Describes the contents of a zoo: counts, quality, weights per layer, nearest pairs.
 
@@ -89,7 +102,7 @@ def info(zoo: str, out: str | None = None) -> None:
 
 
 def check(zoo: str, sample: int = 64, path: str | None = None, source: str | None = None) -> None:
-    """Verifies checksums, shapes and finiteness of all networks, and the PSNR of some against their source.
+    """Verifies checksums, shapes and finiteness of all networks, stored alignments, and the PSNR of some.
 
     Args:
         zoo: folder of the zoo.
@@ -139,6 +152,7 @@ COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[..., object]]] = {
     "fit": (_fit_parser, fit),
     "import": (_import_parser, partial(import_zoo, progress=True)),
     "export": (_of_zoo(export_zoo), partial(export_zoo, progress=True)),
+    "align": (_align_parser, partial(align_zoo, progress=True)),
     "info": (_of_zoo(info), info),
     "verify": (_of_zoo(check), check),
     "repair": (_of_zoo(repair_zoo), repair),

@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
+from weightspace.errors import ZooError
 from weightspace.text import shown
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.overview import made_from
@@ -17,7 +18,9 @@ from weightspace.zoo.summary import layer_weights, nearest_pairs, text_histogram
 
 def zoo_table(zoo: Zoo) -> Group:
     """Builds tables of architecture, provenance, counts and quality per split, weights per layer and nearest pairs."""
-    tables = (_properties(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _pairs(zoo))
+    tables = (
+        _properties(zoo), _splits(zoo), _classes(zoo), _weights(zoo), _qualities(zoo), _alignments(zoo), _pairs(zoo),
+    )  # fmt: skip
     return Group(*(table for table in tables if table.row_count))
 
 
@@ -95,6 +98,19 @@ def _qualities(zoo: Zoo) -> Table:
     for name, column in zip(zoo.header.quality, zoo.quality.T, strict=True):
         numbers = (f"{float(value):.2f}" for value in (column.min(), column.median(), column.max()))
         table.add_row(Text(shown(name)), *numbers, text_histogram(column))
+    return table
+
+
+def _alignments(zoo: Zoo) -> Table:
+    table = Table("alignment", "to", "symmetries", "squared distance", "unaligned")
+    for name in zoo.alignments:
+        try:
+            header = zoo.alignment(name).header
+        except ZooError as error:
+            table.add_row(Text(shown(name)), Text(shown(error)), "", "", "")
+            continue
+        numbers = (f"{header.distance[when]:.4g}" for when in ("after", "before"))
+        table.add_row(Text(shown(name)), Text(shown(header.reference["to"])), "+".join(header.group), *numbers)
     return table
 
 

@@ -88,9 +88,13 @@ class ZooDataModule(pl.LightningDataModule):
             check_choice("data.positives", positives, POSITIVES)
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
         self.chain.check(self.spec, target="class" if self.class_names else "value")
+        used = self.chain.stored_alignment
+        #: the stored alignment that the augmentations use
+        self.alignment = self.zoo.alignment(None if used is True else str(used)) if used else None
         self._train, self._internal = training_rows(self.zoo, n_views, label_fraction, internal_test, seed)
         self._length: int | None = None
         self._saved_length: int | None = None
+        self._saved_alignment: str | None = None
         if positives not in (None, "augment") and not self._views(self._train).min() > 1:
             raise ConfigError(
                 f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
@@ -142,12 +146,17 @@ class ZooDataModule(pl.LightningDataModule):
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` evenly spaced training networks without augmentation, for normalisers and pictures."""
-        return self._numbered(self.zoo.batch(self._train[evenly_spaced(len(self._train), limit)]))
+        rows = self._train[evenly_spaced(len(self._train), limit)]
+        return self._numbered(self.zoo.batch(rows).replace(frame=self._frames(rows)))
 
     def validation_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` validation networks, the first view of each object; none if the zoo has none."""
         rows = self.zoo.rows("val", first_view_only=True)
         return self._numbered(self.zoo.batch(rows[evenly_spaced(len(rows), limit)] if len(rows) else rows))
+
+    def _frames(self, rows: Tensor) -> Tensor | None:
+        """Stored elements of these rows, if the augmentations use them."""
+        return None if self.alignment is None else self.alignment.frames(rows)
 
     def _numbered(self, batch: WeightBatch) -> WeightBatch:
         """Converts the class numbers of a batch of the zoo to the numbering set by ``serve``."""
@@ -160,7 +169,7 @@ class ZooDataModule(pl.LightningDataModule):
         """Shuffled batches of the training objects; pairs of batches if ``positives`` is set."""
         shuffle = not getattr(self.trainer, "overfit_batches", 0)  # overfitting uses the same few batches in all epochs
         if self.positives is None:
-            loader = self._loader(self._train, self.batch_size, shuffle)
+            loader = self._load(self._train, self._sampler(self._train, self.batch_size, shuffle), augmented=True)
         else:
             loader = self._pair_loader(self._train, shuffle)
         self._length = len(loader)
@@ -229,15 +238,19 @@ class ZooDataModule(pl.LightningDataModule):
         """Counts the rows of each object."""
         return self.zoo.objects[rows].unique(return_counts=True)[1]
 
-    def _loader(self, rows: Tensor, batch_size: int, shuffle: bool = False) -> DataLoader[WeightBatch]:
-        return self._load(rows, BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows))))
+    def _loader(self, rows: Tensor, batch_size: int) -> DataLoader[WeightBatch]:
+        return self._load(rows, self._sampler(rows, batch_size, shuffle=False), augmented=False)
+
+    def _sampler(self, rows: Tensor, batch_size: int, shuffle: bool) -> BatchSampler:
+        return BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows)))
 
     def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
         rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # the views of an object side by side
         views = self._views(rows)
         assert self.positives is not None
         place = self._place(len(views))
-        return self._load(rows, PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place))
+        sampler = PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place)
+        return self._load(rows, sampler, augmented=True)
 
     def check_processes(self, count: int) -> None:
         """Raises ConfigError if there are more processes than training or validation objects."""
@@ -262,7 +275,7 @@ class ZooDataModule(pl.LightningDataModule):
         self._check_share(objects, world)
         return rank, world
 
-    def _load(self, rows: Tensor, sampler: BatchSampler) -> DataLoader[WeightBatch]:
+    def _load(self, rows: Tensor, sampler: BatchSampler, augmented: bool) -> DataLoader[WeightBatch]:
         options: dict[str, Any] = {
             "dataset": ZooDataset(
                 self.zoo,
@@ -270,6 +283,7 @@ class ZooDataModule(pl.LightningDataModule):
                 4e-9 * len(rows) * self.spec.num_params <= self.memory_gb,
                 self._numbers,
                 None if self.class_names is None else len(self.class_names),
+                self._frames(rows) if augmented else None,
             ),
             "batch_size": None,  # the sampler yields complete batches
             "sampler": sampler,
@@ -288,6 +302,11 @@ class ZooDataModule(pl.LightningDataModule):
     def _position(self) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed."""
         done = 0 if self.trainer is None else batches_before(self.trainer)
+        if self._saved_alignment and self.alignment and self._saved_alignment != self.alignment.digest:
+            raise ConfigError(
+                f"the checkpoint is of a run with another alignment {self.alignment.name!r} of {self.zoo.path}: make "
+                "that one again, or begin the run again (overwrite: true)"
+            )
         if done and self._saved_length != self._length:
             raise ConfigError(
                 f"the checkpoint was saved after batch {done} of {self._saved_length} of an epoch, which now has "
@@ -297,12 +316,13 @@ class ZooDataModule(pl.LightningDataModule):
         return done
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the number of batches per epoch, without which a position within an epoch has no meaning."""
-        return {"length": self._length}
+        """Returns the batches per epoch, without which a position in one has no meaning, and the alignment."""
+        used = {} if self.alignment is None else {"alignment": self.alignment.digest}
+        return {"length": self._length, **used}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Reads the number of batches per epoch from a checkpoint, for comparison with that of this run."""
-        self._saved_length = state_dict["length"]
+        """Reads the same from a checkpoint, for comparison with this run."""
+        self._saved_length, self._saved_alignment = state_dict["length"], state_dict.get("alignment")
 
 
 def _as_is(batch: Any) -> Any:

@@ -29,6 +29,7 @@ class ZooDataset(Dataset[Any]):
             operating system keeps as long as there is room, once for all processes.
         numbers: (K,) int64 number in batches of each of the zoo's classes; None: the numbers of the zoo.
         num_classes: number of classes that are numbered so; None: that of the zoo.
+        frames: (n, F) int32 ``WeightBatch.frame`` of these rows; None: batches have none.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class ZooDataset(Dataset[Any]):
         in_memory: bool = True,
         numbers: Tensor | None = None,
         num_classes: int | None = None,
+        frames: Tensor | None = None,
     ) -> None:
         self.spec, self.num_classes = zoo.spec, num_classes or (len(zoo.class_names) if zoo.class_names else None)
-        self.zoo, self.rows = zoo, rows
+        self.zoo, self.rows, self.frames = zoo, rows, frames
         self.params = zoo.params(rows) if in_memory else None
         self.targets = zoo.targets[rows] if numbers is None else numbers[zoo.targets[rows]]
         self.identities = torch.stack([zoo.objects[rows], zoo.views[rows]], dim=1)
@@ -59,7 +61,8 @@ class ZooDataset(Dataset[Any]):
         objects, views = self.identities.index_select(0, rows).unbind(1)
         targets = self.targets.index_select(0, rows)
         params = self.zoo.params(self.rows[rows]) if self.params is None else self.params.index_select(0, rows)
-        return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number)
+        frame = None if self.frames is None else self.frames.index_select(0, rows)
+        return WeightBatch(params, self.spec, targets, objects, views, self.num_classes, number, frame=frame)
 
 
 class BatchSampler(DistributedSampler[Any], SequentialSampler):

@@ -8,7 +8,7 @@ import torch
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import check_choice
-from weightspace.distributed import in_any_process, rank, world_size
+from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting.base import Fitter
 from weightspace.fitting.classifier_fitter import ClassifierFitter
@@ -21,21 +21,6 @@ from weightspace.spec import NetworkSpec
 MODES = ("auto", "compiled", "eager")
 #: Compiling costs 8 to 30 s; it pays from this many multiply-adds of forward passes (see benchmarks/README.md).
 COMPILE_PAYS = 1e11
-
-
-def choose_device(device: str) -> str:
-    """The device of this process; for "cuda" with several processes, each gets a GPU of its own.
-
-    Raises:
-        ConfigError: the device cannot be used on this machine.
-    """
-    if device == "cuda" and world_size() > 1:
-        device = f"cuda:{rank() % max(1, torch.cuda.device_count())}"
-    try:
-        torch.zeros(1, device=device).cpu()  # "meta", which has no storage, fails here
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ConfigError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    return device
 
 
 def choose_mode(recipe: Recipe, spec: NetworkSpec, networks: int, points: int) -> str:

@@ -7,9 +7,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from weightspace.distributed.device import choose_device
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
-from weightspace.fitting.choose import choose_device, choose_fitter, description
+from weightspace.fitting.choose import choose_fitter, description
 from weightspace.fitting.job import ZooFit, ZooPlan
 from weightspace.fitting.origin import describe_arguments, recipe_of, refuse_origin, source_of
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader

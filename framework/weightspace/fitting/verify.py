@@ -15,6 +15,7 @@ from weightspace.network import decode
 from weightspace.sources import Source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.zoo import Zoo
+from weightspace.zoo.alignment.verify import verify_alignments
 from weightspace.zoo.header import FILE, FORMAT
 from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_shard
@@ -49,6 +50,7 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
         check_shard(zoo.path, entry, zoo.header)
     yield f"shards ({len(zoo.header.shards)}): sizes, shapes and sha256 as in zoo.json"
     yield f"{len(zoo)} networks: all finite, with labels and splits that exist"
+    yield from verify_alignments(zoo)
     if sample > 0 and "source" not in zoo.header.provenance:
         yield "PSNR not checked: the zoo was not fitted here, and does not say to which objects"
     elif sample > 0:

@@ -10,9 +10,10 @@ from typing import Any
 from weightspace.checks import check_path
 from weightspace.constructed import check_constructed
 from weightspace.distributed import first_then_all, joined, world_size
+from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError, RecipeError, SourceError, closest
 from weightspace.fitting import job
-from weightspace.fitting.choose import choose_device, choose_fitter, description
+from weightspace.fitting.choose import choose_fitter, description
 from weightspace.fitting.job import ZooFit, ZooPlan
 from weightspace.fitting.recipes import FIELDS, Recipe, load_recipe
 from weightspace.progress import Display

@@ -3,6 +3,7 @@
 from weightspace.symmetry.alignment import align, squared_distance
 from weightspace.symmetry.canonical import canonical_element, canonicalise
 from weightspace.symmetry.element import GROUPS, GroupElement, resolve_group
+from weightspace.symmetry.packed import pack_element, unpack_element
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "align",
     "canonical_element",
     "canonicalise",
+    "pack_element",
     "permute_neurons",
     "resolve_group",
     "scale_neurons",
     "shift_phases",
     "sign_neurons",
     "squared_distance",
+    "unpack_element",
 ]

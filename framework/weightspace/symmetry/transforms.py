@@ -1,7 +1,8 @@
 """Neuron symmetries as pure functions on batches (paper 2402.04081, section 4; definitions in the docs).
 
 Each takes one tensor per hidden layer, so that every network of the batch has its own group element.
-Input and output neurons are never touched.
+Input and output neurons are never touched. A stored alignment (``batch.frame``) is left out of the result, since it is
+of other neurons.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def permute_neurons(batch: WeightBatch, orders: Sequence[Tensor]) -> WeightBatch
         weights[layer] = weights[layer].take_along_dim(order.unsqueeze(2), 1)
         biases[layer] = biases[layer].take_along_dim(order, 1)
         weights[layer + 1] = weights[layer + 1].take_along_dim(order.unsqueeze(1), 2)
-    return batch.replace(params=pack_layers(weights, biases))
+    return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 
 def sign_neurons(batch: WeightBatch, signs: Sequence[Tensor]) -> WeightBatch:
@@ -76,7 +77,7 @@ def shift_phases(batch: WeightBatch, multiples: Sequence[Tensor]) -> WeightBatch
         k = k.to(batch.params.dtype)
         biases[layer] = biases[layer] + k * (math.pi / batch.spec.omegas[layer])
         weights[layer + 1] = weights[layer + 1] * (1 - 2 * torch.remainder(k, 2)).unsqueeze(1)
-    return batch.replace(params=pack_layers(weights, biases))
+    return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 
 def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Tensor]) -> WeightBatch:
@@ -85,7 +86,7 @@ def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Ten
         weights[layer] = weights[layer] * gain_in.unsqueeze(2)
         biases[layer] = biases[layer] * gain_in
         weights[layer + 1] = weights[layer + 1] * gain_out.unsqueeze(1)
-    return batch.replace(params=pack_layers(weights, biases))
+    return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 
 def _layers(batch: WeightBatch, elements: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

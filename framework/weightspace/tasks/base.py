@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric
 
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.factory import BackboneFactory, backbone_factory, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
@@ -90,7 +91,10 @@ class Task(ZooModule):
         self.backbone = build_backbone(self.make_backbone, spec, self.out_dim)
 
     def prepare(self, data: ZooDataModule) -> None:
-        """Sets statistics of the training networks in the modules. Default: those of the backbone's normaliser."""
+        """Sets in the modules what depends on the zoo. Default: the backbone's normaliser, and stored references."""
+        for module in self.backbone.modules():
+            if isinstance(module, Backbone) and (used := module.stored_alignment):
+                module.set_reference(data.zoo.alignment(None if used is True else str(used)).reference)
         self.backbone.fit_normaliser(data.training_batch())
 
     def _make(self, data: ZooDataModule) -> None:

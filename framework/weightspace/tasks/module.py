@@ -143,7 +143,11 @@ class ZooModule(pl.LightningModule, ABC):
         # seed draws the same weights for every accelerator, and what is read from the zoo has its index beside it.
         with torch.device("cpu"):
             self.make_modules(data.spec, data.target)
-            self.prepare(data)
+            try:
+                self.prepare(data)
+            except BaseException:
+                self._made = False  # so that another fit prepares it
+                raise
 
     def make_modules(self, spec: NetworkSpec, target: Target | None) -> None:
         """Builds modules and metrics for an architecture and a target, without any data."""

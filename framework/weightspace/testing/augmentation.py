@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+import torch
+
 from weightspace.activations import ACTIVATIONS
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
 from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
+from weightspace.symmetry import GroupElement, pack_element
 from weightspace.testing.augmentation_rules import BASIC, OTHERS
 from weightspace.testing.check import Check, contract, run_checks
 from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
@@ -60,7 +63,11 @@ def batches(augmentation: Augmentation) -> Iterator[WeightBatch]:
             continue
         except Exception as error:
             raise AssertionError(f"{augmentation.name}: check() raised {type(error).__name__}: {error}") from error
-        yield random_networks(spec)
+        networks = random_networks(spec)
+        if augmentation.stored_alignment:
+            elements = GroupElement.random(networks, spec.symmetries, torch.Generator().manual_seed(0))
+            networks = networks.replace(frame=pack_element(elements))
+        yield networks
 
 
 def _instance(subject: Augmentation | type[Augmentation]) -> Augmentation:

@@ -18,6 +18,7 @@ from weightspace.checks import check_path
 from weightspace.errors import ZooError, closest
 from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
+from weightspace.zoo.alignment.store import ZooAlignment, choose_name, names
 from weightspace.zoo.examples import Example, Examples
 from weightspace.zoo.header import FILE, SPLITS, ZooHeader
 from weightspace.zoo.overview import overview
@@ -192,6 +193,23 @@ class Zoo:
         num_classes = len(self.class_names) if self.class_names else None
         columns = (self.targets[rows], self.objects[rows], self.views[rows])
         return WeightBatch(self.params(rows), self.spec, *columns, num_classes=num_classes)
+
+    @property
+    def alignments(self) -> list[str]:
+        """Names of the stored alignments, see ``align_zoo``."""
+        return names(self.path)
+
+    def alignment(self, name: str | None = None) -> ZooAlignment:
+        """A stored alignment.
+
+        Args:
+            name: None: the only one.
+
+        Raises:
+            ZooError: there is none, it is damaged, or the zoo has changed since it was made; or there are several, and
+                no name is given.
+        """
+        return ZooAlignment(self.path, self.header, self.digest, choose_name(self.path, name))
 
     def to_dataset(self, split: str, first_view_only: bool = False) -> Dataset[Example]:
         """A split as a plain torch Dataset of (parameters (P,), target), for training loops of one's own.

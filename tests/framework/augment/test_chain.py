@@ -279,3 +279,71 @@ def test_a_class_that_does_not_set_up_its_base_is_named() -> None:
         AugmentationError, match=r"Hasty: its constructor must call super\(\).__init__\(sample, apply, p\)"
     ):
         AugmentationChain([Hasty()], seed=0)
+
+
+STORED = {"mixup_aligned": {"stored": True}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "moving"),
+    [
+        (["permute", STORED], "permute"),
+        (["gaussian_noise", "sign_flip", "permute", STORED], "sign_flip"),
+        (["phase_shift", STORED], "phase_shift"),
+        (["mixup", STORED], "mixup"),
+        ([{"mixup_aligned_permuted": {"stored": True}}, STORED], "mixup_aligned_permuted"),
+        (["self_mixup", STORED], "self_mixup"),
+        ([{"self_mixup": {"augmentations": ["gaussian_noise", "sign_flip"]}}, STORED], "self_mixup"),
+    ],
+)
+def test_a_stored_alignment_is_refused_after_what_moves_neurons(random_batch, entries, moving: str) -> None:
+    chain = AugmentationChain(build_augmentations(entries), seed=0)
+    with pytest.raises(
+        AugmentationError, match=f"'mixup_aligned' .*: a stored alignment .*'{moving}' .* before it, moves"
+    ):
+        chain.check(random_batch().spec, "class")
+
+
+def test_what_leaves_neurons_where_they_are_may_come_before_a_stored_alignment(random_batch) -> None:
+    self_mixup = {"self_mixup": {"augmentations": ["gaussian_noise"]}}
+    still = [
+        "rotate",
+        "translate",
+        "scale",
+        "gaussian_noise",
+        "dropout",
+        "quantile_mask",
+        "label_smoothing",
+        self_mixup,
+    ]
+    after = [STORED, "sign_flip", "permute", "phase_shift"]
+    chain = AugmentationChain(build_augmentations([{"permute": {"p": 0}}, *still, STORED, *after]), seed=0)
+    chain.check(random_batch((2, 5, 1)).spec, "class")
+    assert chain.stored_alignment is True
+    assert AugmentationChain(build_augmentations(still), seed=0).stored_alignment is False
+    other = {"mixup_aligned": {"stored": "mean"}}
+    with pytest.raises(AugmentationError, match="have one stored alignment, and True and 'mean' are asked for"):
+        AugmentationChain(build_augmentations([STORED, other]), seed=0).check(random_batch((2, 5, 1)).spec, "class")
+
+
+class Mirrored(Broken):
+    """A plugin that declares what it does."""
+
+    moves_neurons = True
+
+
+class Following(Broken):
+    stored_alignment = "mine"
+
+
+def test_plugins_declare_it_by_an_attribute(random_batch) -> None:
+    chain = AugmentationChain([Mirrored(lambda b: b), Following(lambda b: b)], seed=0)
+    with pytest.raises(AugmentationError, match="Following: a stored alignment .* Mirrored, before it, moves"):
+        chain.check(random_batch().spec, "class")
+    chain = AugmentationChain([Broken(lambda b: b), Following(lambda b: b)], seed=0)
+    chain.check(random_batch().spec, "class")
+    assert chain.stored_alignment == "mine"
+    for name, value in (("moves_neurons", 1), ("stored_alignment", None)):
+        wrong = type("Wrong", (Broken,), {name: value})
+        with pytest.raises(AugmentationError, match=f"Wrong: {name} must be a bool"):
+            AugmentationChain([wrong(lambda b: b)], seed=0)

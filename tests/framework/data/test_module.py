@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -181,6 +182,54 @@ def test_worker_processes_change_nothing(digits_zoo, tmp_path) -> None:
     here = train(data(digits_zoo, **options), tmp_path, epochs=1)
     workers = train(data(digits_zoo, num_workers=2, **options), tmp_path, epochs=1)
     assert all(torch.equal(a.params, b.params) for a, b in zip(here.seen, workers.seen, strict=True))
+
+
+@pytest.fixture(scope="module")
+def aligned_zoo(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = Path(shutil.copytree(digits_zoo, tmp_path_factory.mktemp("aligned") / "zoo"))
+    ws.align_zoo(copy, rounds=1)
+    return copy
+
+
+STORED = [{"mixup_aligned": {"stored": True}}]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where there is one core
+@pytest.mark.parametrize("memory_gb", [4.0, 0.0])
+def test_batches_carry_their_stored_elements_from_every_process(aligned_zoo: Path, tmp_path, memory_gb: float) -> None:
+    """Also from two loader processes; those of evaluation carry none."""
+    zoo, rows = Zoo(aligned_zoo), {}
+    for row, place in enumerate(zip(zoo.objects.tolist(), zoo.views.tolist(), strict=True)):
+        rows[place] = row
+    options = {"augmentations": STORED, "seed": 4, "memory_gb": memory_gb}
+    for workers in (0, 2):
+        seen = train(data(aligned_zoo, num_workers=workers, **options), tmp_path, epochs=1)
+        for batch in seen.seen:
+            where = [rows[place] for place in zip(batch.objects.tolist(), batch.views.tolist(), strict=True)]
+            assert torch.equal(batch.frame, zoo.alignment().frames(torch.tensor(where)))
+        assert all(batch.frame is None for batch in seen.validated)
+        if workers == 0:
+            here = seen
+    assert all(torch.equal(a.params, b.params) for a, b in zip(here.seen, seen.seen, strict=True))
+    pair = next(iter(data(aligned_zoo, positives="views", **options).train_dataloader()))
+    assert [part.frame.shape for part in pair] == [(60, 48)] * 2
+    assert data(aligned_zoo, **options).training_batch(7).frame.shape == (7, 48)
+    assert data(aligned_zoo).training_batch(7).frame is None
+
+
+def test_a_run_is_not_continued_with_another_alignment(aligned_zoo: Path, tmp_path) -> None:
+    copy = shutil.copytree(aligned_zoo, tmp_path / "zoo")
+    module = data(copy, augmentations=STORED)
+    train(module, tmp_path, epochs=1)
+    state = module.state_dict()
+    ws.align_zoo(copy, rounds=2, overwrite=True)
+    other = data(copy, augmentations=STORED)
+    other.load_state_dict(state)
+    with pytest.raises(ConfigError, match="is of a run with another alignment 'mean' of"):
+        next(iter(other.train_dataloader()))
+    same = data(copy, augmentations=["sign_flip"])
+    same.load_state_dict(state)
+    next(iter(same.train_dataloader()))
 
 
 @pytest.mark.parametrize("positives", ["augment", "views", "both"])
