@@ -77,6 +77,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/zoo.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/alignment.py
+	$(BIN)/python benchmarks/aligned_once.py
 	$(BIN)/python benchmarks/barrier.py
 	$(BIN)/python benchmarks/augmentations.py
 	$(BIN)/python benchmarks/backbones.py

@@ -9,6 +9,7 @@ from common import Report, rate
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
 from weightspace.backbones import DWS
 from weightspace.errors import AugmentationError
+from weightspace.symmetry import align, pack_element
 
 BATCH = 128
 
@@ -19,9 +20,13 @@ def main() -> None:
     batch = fitted("sine", BATCH).replace(targets=torch.arange(BATCH) % 10, num_classes=10).to(report.device)
     model = DWS(batch.spec, 10, hidden=16, layers=3).to(report.device)
     step = report.add("DWS training step, eager", 1e3 * BATCH / training_rate(model, batch, 3 * seconds), "ms")
-    for name in list_augmentations():
+    reference = batch.replace(params=batch.params[:1].expand(BATCH, -1))
+    batch = batch.replace(frame=pack_element(align(reference, batch)))
+    stored = {"mixup_aligned": {"stored": True}}
+    for entry in (*list_augmentations(), stored):
+        name = "mixup_aligned, stored" if entry is stored else str(entry)
         try:
-            (augmentation,) = build_augmentations([name])
+            (augmentation,) = build_augmentations([entry])
             augmentation.check(batch.spec, "class")
         except AugmentationError:
             continue
