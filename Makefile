@@ -81,6 +81,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/barrier.py
 	$(BIN)/python benchmarks/augmentations.py
 	$(BIN)/python benchmarks/backbones.py
+	$(BIN)/python benchmarks/compiling.py
 	$(BIN)/python benchmarks/scaling.py
 
 clean:

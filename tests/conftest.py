@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,8 @@ def pytest_configure() -> None:
     threads = max(1, min(2, len(os.sched_getaffinity(0)) // workers))
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    # kept between runs of the tests, each of which has a cache folder of its own
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(tempfile.gettempdir()) / "weightspace_tests"))
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,14 @@ import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from weightspace.backbones.compiling import compile_blocks
 from weightspace.backbones.naming import means, name_of
 from weightspace.backbones.partial import BackbonePartial
 from weightspace.backbones.plain import plain
@@ -33,6 +35,9 @@ class Backbone(nn.Module, ABC):
             training: False, True (of the only one), or the name of the alignment.
         free_arguments: constructor arguments that affect neither the shapes of weights nor the result in evaluation
             mode; saved weights can be loaded whatever their values.
+        compile_pays: multiply-adds of all training steps from which compiling is repaid at least twice, so that tasks
+            do it by themselves; infinity, the default: they do not.
+        chunk: networks that go through a block at a time; 0: the whole batch.
 
     Args:
         spec: architecture of the networks.
@@ -54,6 +59,8 @@ class Backbone(nn.Module, ABC):
     equivariant_to: frozenset[str] = frozenset()
     free_arguments: frozenset[str] = frozenset({"dropout"})
     stored_alignment: bool | str = False
+    compile_pays: float = inf
+    chunk: int = 0
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keeps the arguments for the description that is saved with the weights."""
@@ -118,13 +125,31 @@ class Backbone(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} declares stored_alignment, and has no set_reference")
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles each of ``blocks`` in place, with the arguments of ``torch.compile``."""
-        for block in self.blocks():
-            nn.Module.compile(block, *args, **kwargs)
+    def compile(self, batch_size: int | None = None, **options: Any) -> None:
+        """Compiles ``blocks`` in place for training: forward passes in training mode, with gradients.
+
+        All others are computed eagerly: their results do not depend on how the weights were trained.
+
+        Args:
+            batch_size: networks in a whole batch: of these, the blocks are compiled once, and batches of other sizes
+                are computed eagerly. None: each size is compiled when it comes.
+            options: of ``torch.compile``.
+        """
+        if batch_size is not None:
+            options = {"dynamic": False, **options}
+        blocks = self.blocks()
+        own = [block for block in blocks if block is self or not isinstance(block, Backbone)]
+        size = batch_size if batch_size is None or not self.chunk else min(batch_size, self.chunk)
+        compile_blocks(own, size, **options)
+        for block in blocks:
+            if isinstance(block, Backbone) and block is not self:
+                block.compile(batch_size, **options)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Modules that are compiled separately; equal ones are compiled once. Default: the complete backbone."""
+        """Modules that are compiled separately; equal ones are compiled once. Default: the complete backbone.
+
+        Their tensors have a dimension of networks first. A backbone among them compiles its own blocks.
+        """
         return [self]
 
     def description(self) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Canonical(Backbone):
         if alignment is not None and form != "reference":
             raise ConfigError("Canonical: alignment has no effect without form: reference: leave it out")
         self.backbone = build_backbone(backbone, spec, out_dim)
+        self.compile_pays = self.backbone.compile_pays
         # a symmetry outside of the group may change the canonical order of the neurons
         kept = self.backbone.invariant_to if "permutation" in self.backbone.invariant_to else frozenset()
         self.invariant_to = resolve_group(group, spec) | kept
@@ -99,8 +100,8 @@ class Canonical(Backbone):
         self.backbone.fit_normaliser(self._canonical(batch))
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Blocks of the inner backbone; sorting does not gain from being compiled."""
-        return self.backbone.blocks()
+        """The inner backbone; sorting does not gain from being compiled."""
+        return [self.backbone]
 
     @torch.no_grad()
     def _canonical(self, batch: WeightBatch) -> WeightBatch:

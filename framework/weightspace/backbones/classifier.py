@@ -41,7 +41,7 @@ class EncoderClassifier(Backbone):
         super().__init__(spec, out_dim, None)
         self.mode, self.still = mode, mode != "full"
         self.encoder = build_backbone(encoder, spec, embedding).requires_grad_(not self.still)
-        self.invariant_to = self.encoder.invariant_to
+        self.invariant_to, self.compile_pays = self.encoder.invariant_to, self.encoder.compile_pays
         layer = perceptron(embedding, embedding, 1, out_dim, 0.0) if mode == "frozen" else nn.Linear(embedding, out_dim)
         self.head = nn.Sequential(nn.LayerNorm(embedding), layer)
 
@@ -61,8 +61,8 @@ class EncoderClassifier(Backbone):
         self.encoder.fit_normaliser(batch)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """The blocks of the encoder, which are compiled separately."""
-        return self.encoder.blocks()
+        """The encoder."""
+        return [self.encoder]
 
     def train(self, mode: bool = True) -> EncoderClassifier:
         """Sets training mode; a frozen encoder stays in evaluation mode, without dropout."""

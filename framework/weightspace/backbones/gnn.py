@@ -69,6 +69,8 @@ class GNN(GraphBackbone):
         ConfigError: a value out of range.
     """
 
+    compile_pays = 1.5e12
+
     def __init__(
         self,
         spec: NetworkSpec,

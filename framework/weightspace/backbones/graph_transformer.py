@@ -146,6 +146,8 @@ class GraphTransformer(GraphBackbone):
         ConfigError: a value out of range.
     """
 
+    compile_pays = 2e13
+
     def __init__(
         self,
         spec: NetworkSpec,

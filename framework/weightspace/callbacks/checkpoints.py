@@ -9,12 +9,12 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
-from weightspace.callbacks.stopping import end_together
 from weightspace.checks import check_whole
 from weightspace.distributed import in_any_process
 from weightspace.errors import Terminated
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import epoch_ends, validation_follows
+from weightspace.runs.stopping import end_together
 from weightspace.text import call_text
 
 

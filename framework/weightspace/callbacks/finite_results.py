@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from weightspace.batch import WeightBatch
-from weightspace.callbacks.stopping import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.stopping import end_together
 from weightspace.tasks import Task
 from weightspace.text import call_text
 

@@ -11,12 +11,12 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
-from weightspace.callbacks.stopping import end_together
 from weightspace.checks import check_choice
 from weightspace.distributed import in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import skips_steps_itself
+from weightspace.runs.stopping import end_together
 from weightspace.text import call_text
 
 CHOICES = ("stop", "skip")

@@ -19,6 +19,7 @@ from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribu
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
+from weightspace.tasks import Task
 from weightspace.text import call_text
 from weightspace.version import __version__
 
@@ -41,6 +42,7 @@ class Provenance(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes ``provenance.json``, unless there is nothing left to train."""
+        mode = pl_module.settle_mode().name if isinstance(pl_module, Task) else None  # in all processes together
         ended = any(isinstance(callback, RunEnd) and callback.finished for callback in callbacks_of(trainer))
         if ended or not trainer.is_global_zero:
             return
@@ -50,6 +52,7 @@ class Provenance(Callback):
             "seed": self.seed,
             "processes": trainer.world_size,
             "zoo": zoo,
+            "mode": mode,
             "parameters": sum(p.numel() for p in pl_module.parameters()),
             "git_revision": _git_revision(),
             "versions": {

@@ -11,13 +11,13 @@ from lightning.pytorch import Callback
 from lightning.pytorch.plugins import AsyncCheckpointIO
 
 from weightspace.callbacks.best_checkpoint import check_names
-from weightspace.callbacks.stopping import end_together
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError
 from weightspace.files.lock import Lock
 from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of, is_trial
+from weightspace.runs.stopping import end_together
 from weightspace.text import call_text
 
 

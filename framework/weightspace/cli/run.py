@@ -23,7 +23,7 @@ from weightspace.cli.failures import explained_failures, is_first_process, lost_
 from weightspace.cli.lightning_cli import OpenCLI
 from weightspace.cli.run_options import add_command_options, add_run_options
 from weightspace.cli.run_parser import RunParser
-from weightspace.cli.saved_config import folder_of, save_config
+from weightspace.cli.saved_config import SavedConfig, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.constructed import check_constructed, constructing
 from weightspace.entry_points import BACKBONES, choices, load_plugin
@@ -33,6 +33,7 @@ from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.metric_text import metric_text
 from weightspace.runs.resume import find_checkpoint
 from weightspace.tasks import ContrastiveTask, Task
+from weightspace.tasks.mode import Mode
 from weightspace.tasks.prediction import joined
 from weightspace.tasks.prediction_table import write_predictions
 from weightspace.text import PlainConsole, shown
@@ -66,6 +67,7 @@ class RunCLI(OpenCLI):
         self._config_files = config_files(args)  # the parser loses them when it resolves interpolations
         self._lock: Lock | None = None
         self._end: RunEnd | None = None
+        self._new_part = False
         try:
             super().__init__(
                 args,
@@ -148,7 +150,12 @@ class RunCLI(OpenCLI):
                 **self.option("checkpoints").as_dict(),
             )
             self._end = next(callback for callback in keeping if isinstance(callback, RunEnd))
-            callbacks += [*keeping, Hyperparameters(self.folder), LearningRateMonitor("step")]
+            callbacks += [
+                SavedConfig(self.save_config),
+                *keeping,
+                Hyperparameters(self.folder),
+                LearningRateMonitor("step"),
+            ]
             if isinstance(self.model, ContrastiveTask):
                 callbacks.append(OnlineProbe(**self.option("probe").as_dict()))
         own_bar = any(isinstance(c, pl.callbacks.ProgressBar) for c in _listed(self.trainer_option("callbacks")))
@@ -210,7 +217,7 @@ class RunCLI(OpenCLI):
             yield
 
     def before_fit(self) -> None:
-        """Creates the run's folder, once everything has been built, and saves the resolved configuration."""
+        """Creates the run's folder, once everything has been built."""
         check_work(self.trainer)
         options = self.command_options
         if isinstance(self.model, Task):
@@ -220,9 +227,12 @@ class RunCLI(OpenCLI):
         if self._lock is None or self._end is None or self._over:
             return
         self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
-        if self._end.finished:  # only files of the run's end are still missing
-            return
-        save_config(self.command_parser, self.config["fit"], self.folder, self._config_files)
+        self._new_part = not self._end.finished  # else only files of the run's end are still missing
+
+    def save_config(self, mode: Mode | None) -> None:
+        """Saves the resolved configuration, with the mode of the run, if there is something left to train."""
+        if self._new_part:
+            save_config(self.command_parser, self.config["fit"], self.folder, self._config_files, mode)
 
     def fit(self, **arguments: Any) -> None:
         """Trains, unless the run has ended already; then it is not changed."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import yaml
+from lightning.pytorch import Callback
 
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
@@ -14,6 +17,9 @@ from weightspace.files import read_regular, write_whole
 from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.parts import describe_differences, part_name, part_of
+from weightspace.tasks import Task
+from weightspace.tasks.mode import Mode
+from weightspace.text import call_text
 
 NAME = "config.yaml"
 #: Default folder of all runs.
@@ -24,7 +30,28 @@ _OF_A_COMMAND = ("ckpt_path", "weights_only", "overwrite", "experiment", "runs")
 OF_SINGLE_COMMANDS = {"overwrite": False, "verbose": False, "return_predictions": None}
 
 
-def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) -> None:
+class SavedConfig(Callback):
+    """Saves the configuration when training starts, once it is known whether it is compiled, and prints that.
+
+    Args:
+        save: saves it in the first process, with the mode of the run; None: the model is no ``Task``.
+    """
+
+    __repr__ = call_text
+
+    def __init__(self, save: Callable[[Mode | None], None]) -> None:
+        self.save = save
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Settles the mode in all processes, and saves in the first."""
+        mode = pl_module.settle_mode() if isinstance(pl_module, Task) else None
+        if trainer.is_global_zero:
+            self.save(mode)
+            if mode is not None and mode.reason:
+                make_console().print(str(mode))
+
+
+def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path], mode: Mode | None) -> None:
     """Writes a run's resolved configuration to its folder; if a resumed run has another one, to a further file.
 
     Args:
@@ -32,8 +59,12 @@ def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path]) 
         config: its parsed options.
         folder: folder of the run.
         files: the given YAML files; if ``data.seed`` follows the seed of the run in one, this is kept.
+        mode: how the run trains, which replaces ``compile: auto``, so that a run from this file trains in the same way.
     """
     kept = config.clone()
+    arguments = kept["model"].get("init_args", {})
+    if mode is not None and "compile" in arguments:
+        arguments["compile"] = mode.compiled
     for key in _OF_A_COMMAND:
         kept.pop(key, None)
     if _seed_follows(files) and kept["data"]["seed"] == kept["seed_everything"]:

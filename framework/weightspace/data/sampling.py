@@ -96,6 +96,11 @@ class BatchSampler(DistributedSampler[Any], SequentialSampler):
         whole, rest = divmod(self.length, self.batch_size * self.world)
         return whole + (rest >= self.world or whole == 0)
 
+    @property
+    def whole(self) -> int:
+        """Rows in each of this process's batches but the last; in its only one, if there is one."""
+        return self.batch_size if len(self) > 1 else len(range(self.rank, self.length, self.world))
+
     def __iter__(self) -> Iterator[BatchIndex]:  # type: ignore[override]
         rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
         size, last = self.batch_size * self.world, len(self) - 1

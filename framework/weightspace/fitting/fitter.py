@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
+from weightspace.files.cache import keep_compiled_code
 from weightspace.fitting.base import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.quality import iou, psnr
@@ -82,6 +83,7 @@ class BatchedFitter(Fitter):
         if self.mode != "compiled" or self.compile_seconds is not None:
             return
         start = time.perf_counter()
+        keep_compiled_code()
         state = self._state(torch.zeros(1, self.spec.num_params))
         values = torch.zeros(self.block, self.spec.out_dim, self.points, device=self.device)
         x = self._inputs(self.coordinates)[0]

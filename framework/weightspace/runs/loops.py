@@ -95,6 +95,15 @@ def limit_of_epochs(trainer: pl.Trainer) -> int:
     return 1000 if trainer.max_steps == -1 and not timed else -1
 
 
+def training_loader(trainer: pl.Trainer) -> Any:
+    """The loader of the training batches, before the first epoch.
+
+    Uses ``fit_loop.setup_data``, which makes it once, as ``estimated_stepping_batches`` does where it needs it.
+    """
+    trainer.fit_loop.setup_data()
+    return trainer.train_dataloader
+
+
 def skips_steps_itself(trainer: pl.Trainer) -> bool:
     """Whether the precision plugin leaves out steps with gradients that are not finite.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from weightspace.errors import SourceError
-from weightspace.sources.cache import cache_folder
+from weightspace.files.cache import cache_folder
 from weightspace.sources.download import download
 from weightspace.sources.idx import FILES, idx
 from weightspace.sources.image_source import ImageSource

@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import Metric
 
 from weightspace.backbones.base import Backbone
+from weightspace.backbones.compiling import check_compiler
 from weightspace.backbones.factory import BackboneFactory, backbone_factory, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.distributed import share
 from weightspace.errors import ConfigError
+from weightspace.runs.loops import has_trainer
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.learned import compared
 from weightspace.tasks.means import WeightedMean
+from weightspace.tasks.mode import KEY as MODE
+from weightspace.tasks.mode import Compile, Mode, check_compile, saved_mode
 from weightspace.tasks.module import ZooModule
 from weightspace.tasks.optim import LRSchedulerCallable, Optimisation, OptimizerCallable, Role
+from weightspace.tasks.settling import settle
 
 #: Names of the test sets in metrics: unseen objects, and unseen views of training objects.
 TEST_NAMES = ("test", "internal_test")
@@ -40,7 +46,8 @@ class Task(ZooModule):
             learning_rate: peak learning rate of AdamW, > 0.
             weight_decay: weight decay of AdamW, for matrices only, >= 0.
             warmup: fraction of all steps with linear warm-up, before the cosine, in [0, 1).
-        compile: run the backbone through ``torch.compile``.
+        compile: whether training steps are compiled (``torch.compile``): "auto" compiles if the run is long enough to
+            repay it and a compiler works, see ``compile_pays`` of ``Backbone``. A resumed run keeps its mode.
         optimizer: makes an optimiser from the parameters, instead of AdamW.
         scheduler: makes a schedule from the optimiser, instead of warm-up and cosine.
         scheduler_interval: whether ``scheduler`` is stepped after each "epoch" or "step".
@@ -67,7 +74,7 @@ class Task(ZooModule):
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.1,
-        compile: bool = False,
+        compile: Compile = "auto",
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: str = "epoch",
@@ -75,7 +82,10 @@ class Task(ZooModule):
         super().__init__()
         self.make_backbone = backbone_factory(backbone, f"{type(self).__name__}: backbone")
         self.optimisation = Optimisation(learning_rate, weight_decay, warmup, optimizer, scheduler, scheduler_interval)
-        self.compile_backbone = compile
+        self.compile_backbone = check_compile(compile)
+        #: how this fit trains, once that is settled; None before
+        self.run_mode: Mode | None = None
+        self._began: str | None = None
         #: whether metrics leave out networks whose results are not finite; set by callbacks that report these networks
         self.leaves_out = False
         self._plateau_stepped = False
@@ -97,10 +107,9 @@ class Task(ZooModule):
                 module.set_reference(data.zoo.alignment(None if used is True else str(used)).reference)
         self.backbone.fit_normaliser(data.training_batch())
 
-    def _make(self, data: ZooDataModule) -> None:
-        super()._make(data)
-        if self.compile_backbone:
-            self.backbone.compile()
+    def networks_per_pass(self, batch_size: int) -> int:
+        """Networks that go through the backbone together in a training step. Default: those of the batch."""
+        return batch_size
 
     def metrics(self, stage: str) -> dict[str, Metric]:
         """Makes the metrics of a stage by name; they are updated with what ``compared`` returns.
@@ -128,6 +137,8 @@ class Task(ZooModule):
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError if the task cannot learn from the data, before anything is built or written."""
         super().check(data, trainer)
+        if self.compile_backbone is True:
+            check_compiler(trainer.strategy.root_device.type)
         if trainer.max_epochs == -1 and trainer.max_steps == -1 and self.optimisation.scheduler is None:
             raise ConfigError(
                 "trainer.max_epochs -1 trains without an end, but the learning rate schedule needs the number of "
@@ -198,6 +209,44 @@ class Task(ZooModule):
         """Builds the modules, see ``ZooModule``, and resets metrics that an interrupted epoch may have left."""
         self._means, self._plateau_stepped = nn.ModuleDict(), False
         super().configure_model()
+
+    def setup(self, stage: str) -> None:
+        """Forgets the mode of an earlier fit."""
+        super().setup(stage)
+        if stage == "fit":
+            self.run_mode = self._began = None
+
+    def on_fit_start(self) -> None:
+        """Settles the mode."""
+        super().on_fit_start()
+        self.settle_mode()
+
+    def settle_mode(self) -> Mode:
+        """Chooses once per fit, in all processes together, whether it is compiled; says so, and compiles.
+
+        Called when the checkpoint of a resumed run has been read.
+
+        Raises:
+            ConfigError: compiling was asked for, or the resumed run began compiled, and no compiler works.
+        """
+        if self.run_mode is None:
+            asked, began = self.compile_backbone, self._began
+            self.run_mode = settle(self.trainer, self.backbone, asked, began, self.networks_per_pass)
+            if self.run_mode.reason:
+                rank_zero_info(str(self.run_mode))
+        return self.run_mode
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the mode."""
+        super().on_save_checkpoint(checkpoint)
+        if self.run_mode is not None:
+            checkpoint[MODE] = self.run_mode.name
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Reads the mode, if a run is resumed."""
+        super().on_load_checkpoint(checkpoint)
+        if has_trainer(self) and self.trainer.state.fn == "fit":
+            self._began = saved_mode(checkpoint)
 
     def reset(self, *stages: str) -> None:
         """Resets the metrics of the given stages."""

@@ -74,6 +74,10 @@ class ContrastiveTask(Task):
         """Length of the embedding."""
         return self.embedding
 
+    def networks_per_pass(self, batch_size: int) -> int:
+        """Both networks of all pairs."""
+        return 2 * batch_size
+
     def build(self, spec: NetworkSpec) -> None:
         """Builds encoder and projector."""
         super().build(spec)

@@ -56,6 +56,11 @@ class FineTuneTask(SupervisedTask):
         check_choice("FineTuneTask: mode", mode, MODES)
         if mode != "full" and encoder is None:
             raise ConfigError(f"FineTuneTask: mode {mode} trains no encoder: give it a pretrained one (encoder: PATH)")
+        if mode != "full" and self.compile_backbone is True:
+            raise ConfigError(
+                f"FineTuneTask: compile true would be ignored, since only what is trained is compiled, and mode {mode} "
+                "trains no encoder. Leave one or the other out"
+            )
         check_number("FineTuneTask: encoder_rate", encoder_rate, above=0, high=1)
         self.make_encoder = backbone_factory(backbone, "FineTuneTask: backbone")
         if isinstance(self.make_encoder, BuiltBackbone):

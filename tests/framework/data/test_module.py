@@ -42,6 +42,9 @@ def test_processes_share_every_batch_and_every_row_is_in_one(length: int, world:
     shares = [list(BatchSampler(length, 16, shuffle, 5, rank, world)) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1, "a process would wait for the others forever"
     assert all(len(rows) for share in shares for _, rows in share)
+    for rank, share in enumerate(shares):
+        whole_batch = BatchSampler(length, 16, shuffle, 5, rank, world).whole
+        assert {len(rows) for _, rows in share[: max(1, len(share) - 1)]} == {whole_batch}
     joined = [sorted(torch.cat([share[k][1] for share in shares]).tolist()) for k in range(len(shares[0]))]
     assert sorted(row for batch in joined for row in batch) == list(range(length))
     if length % (16 * world) not in range(1, world):  # otherwise the last rows join the batch before

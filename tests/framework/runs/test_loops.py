@@ -340,6 +340,18 @@ def test_metrics_that_are_built_again_are_found() -> None:
     assert loops.has_trainer(module)
 
 
+def test_the_training_loader_is_made_once() -> None:
+    class Looks(Callback):
+        def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.loader = loops.training_loader(trainer)
+
+    looks = Looks()
+    fitted = trainer(looks, max_epochs=1)
+    fitted.fit(Line())
+    assert len(looks.loader) == BATCHES
+    assert fitted.train_dataloader is looks.loader
+
+
 def test_how_and_when_models_are_built() -> None:
     with loops.building(trainer(precision="64-true")):
         assert nn.Linear(1, 1).weight.dtype == torch.float64

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from weightspace.files import JSON_LIMIT, read_regular, write_whole
+from weightspace.files.cache import cache_folder
 from weightspace.progress import Display
-from weightspace.sources.cache import cache_folder
 from weightspace.sources.solids.mesh_file import leak, parse_mesh, read_file
 from weightspace.text import PlainConsole
 
