@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import lightning.pytorch as pl
 import yaml
 from lightning.pytorch import Callback
 
+from weightspace.callbacks.epoch_lines import WIDTH
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
@@ -48,7 +50,7 @@ class SavedConfig(Callback):
         if trainer.is_global_zero:
             self.save(mode)
             if mode is not None and mode.reason:
-                make_console().print(str(mode))
+                make_console().print(textwrap.fill(str(mode), WIDTH, subsequent_indent="    "))
 
 
 def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path], mode: Mode | None) -> None:

@@ -230,8 +230,11 @@ class Task(ZooModule):
             ConfigError: compiling was asked for, or the resumed run began compiled, and no compiler works.
         """
         if self.run_mode is None:
-            asked, began = self.compile_backbone, self._began
-            self.run_mode = settle(self.trainer, self.backbone, asked, began, self.networks_per_pass)
+            backbone, asked = getattr(self, "backbone", None), self.compile_backbone
+            if isinstance(backbone, Backbone):
+                self.run_mode = settle(self.trainer, backbone, asked, self._began, self.networks_per_pass)
+            else:
+                self.run_mode = Mode(False)  # a task of one's own, with modules of its own
             if self.run_mode.reason:
                 rank_zero_info(str(self.run_mode))
         return self.run_mode

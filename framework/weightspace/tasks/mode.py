@@ -81,9 +81,9 @@ def decide(steps: float, work: int, pays: float, name: str) -> Mode:
     compiled: 12,000 steps of 9.0e+09 multiply-adds repay compiling DWS (from 1.0e+13)
     """
     if pays == inf:
-        return Mode(False, f"{name} does not say from how many multiply-adds compiling is repaid (compile_pays)")
+        return Mode(False, f"{name} has no compile_pays, which says when compiling is repaid")
     if steps == inf:
-        return Mode(False, "without max_epochs or max_steps it is not known whether the run repays compiling")
+        return Mode(False, "without max_epochs or max_steps it is not known whether compiling is repaid")
     compiled = steps * work >= pays
     answer = "repay" if compiled else "do not repay"
     return Mode(compiled, f"{steps:,} steps of {work:.1e} multiply-adds {answer} compiling {name} (from {pays:.1e})")

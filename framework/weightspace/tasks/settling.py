@@ -33,7 +33,10 @@ def settle(
         ConfigError: compiling was asked for, or the run began compiled, and it cannot be compiled here.
     """
     size = whole_batch(trainer)
-    mode = _wanted(trainer, backbone, asked, began, size if size is None else per_pass(size))
+    try:
+        mode = _wanted(trainer, backbone, asked, began, size if size is None else per_pass(size))
+    except ConfigError as error:  # in every process
+        end_together(trainer, error)
     failure: ConfigError | None = None
     try:
         if mode.compiled:
