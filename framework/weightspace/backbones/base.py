@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.compiling import compile_blocks
+from weightspace.backbones.heap import keep_freed_memory
 from weightspace.backbones.naming import means, name_of
 from weightspace.backbones.partial import BackbonePartial
 from weightspace.backbones.plain import plain
@@ -81,6 +82,7 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
         super().__init__()
+        keep_freed_memory()
         check_sizes(type(self).__name__, out_dim=out_dim)
         self.spec, self.out_dim = spec, int(out_dim)
         if normaliser is not None:

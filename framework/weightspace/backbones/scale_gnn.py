@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone, Normaliser, perceptron
+from weightspace.backbones.edge_messages import Ends, edges_and_messages
 from weightspace.backbones.features import Widths, features
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
@@ -81,16 +82,18 @@ class EdgeUpdate(nn.Module):
         self.row, self.column = (nn.Linear(hidden, hidden, bias=bias) for _ in range(2))
         self.gate_row, self.gate_column = (nn.Linear(hidden, hidden) for _ in range(2))
 
-    def forward(self, edge: Tensor, odd: tuple[Tensor, Tensor], even: tuple[Tensor, Tensor]) -> Tensor:
-        """Maps edge features to (B, n, m, C).
+    def forward(
+        self, edge: Tensor, odd: tuple[Tensor, Tensor], even: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """New edges (B, n, m, C), and messages to rows and columns, see ``edges_and_messages``.
 
         Args:
             edge: (B, n, m, C).
             odd, even: features of the column's neurons (B, m, C) and of the row's (B, n, C).
         """
-        product = self.row(odd[1]).unsqueeze(2) * self.column(odd[0]).unsqueeze(1)
-        gate = self.gate_row(even[1]).unsqueeze(2) + self.gate_column(even[0]).unsqueeze(1)
-        return torch.addcmul(edge, self.own(edge) + product, gate.sigmoid())
+        gates = self.gate_row(even[1]), self.gate_column(even[0])
+        ends = Ends(self.row(odd[1]), self.column(odd[0]), *gates, odd[1], odd[0])
+        return edges_and_messages(edge, self.own.weight, self.own.bias, ends)
 
 
 class NeuronUpdate(nn.Module):
@@ -112,8 +115,17 @@ class NeuronUpdate(nn.Module):
     def forward(self, odd: Tensor, even: Tensor, messages: list[Tensor], whole: Tensor) -> tuple[Tensor, Tensor]:
         """Odd and even features (B, n, C); ``whole`` (B, C) is added to the even ones."""
         seen = torch.cat([odd, *messages], dim=2)
-        update, gate = self.even(torch.cat([self.norm(even), self.products(seen)], dim=2)).chunk(2, dim=2)
-        return unit_norm(odd + self.odd(seen) * gate.tanh()), even + F.silu(update + whole.unsqueeze(1))
+        products, added = self._maps(seen)
+        update, gate = self.even(torch.cat([self.norm(even), products], dim=2)).chunk(2, dim=2)
+        return unit_norm(odd + added * gate.tanh()), even + F.silu(update + whole.unsqueeze(1))
+
+    def _maps(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Products and the linear map of odd features, as one matrix product."""
+        factors, odd = self.products.factors, self.odd
+        bias = None if odd.bias is None else torch.cat([factors.bias, odd.bias])
+        mapped = F.linear(seen, torch.cat([factors.weight, odd.weight]), bias)
+        first, second, added = mapped.chunk(3, dim=2)
+        return first * second, added
 
 
 class ScaleGNNLayer(nn.Module):
@@ -123,10 +135,12 @@ class ScaleGNNLayer(nn.Module):
         hidden: features of each kind.
         layers: number of hidden layers of the networks.
         bias: whether odd features may have a bias: where there are no signs.
+        edges: whether the new edges are returned (nobody reads those of the last layer).
     """
 
-    def __init__(self, hidden: int, layers: int, bias: bool) -> None:
+    def __init__(self, hidden: int, layers: int, bias: bool, edges: bool) -> None:
         super().__init__()
+        self.returns_edges = edges
         sides = [1 + (layer > 0) + (layer < layers - 1) for layer in range(layers)]
         self.edges = nn.ModuleList(EdgeUpdate(hidden, bias) for _ in range(layers - 1))
         self.neurons = nn.ModuleList(NeuronUpdate(hidden * count, hidden, bias) for count in sides)
@@ -137,17 +151,13 @@ class ScaleGNNLayer(nn.Module):
         pooled = torch.cat([*(even.mean(1) for even in x.even), x.whole], dim=1)
         *terms, whole = self.whole(pooled).chunk(len(x.even) + 1, dim=1)
         ends = zip(x.edges, pairwise(x.odd), pairwise(x.even), strict=True)
-        edges = [update(*parts) for update, parts in zip(self.edges, ends, strict=True)]
-        messages = self._messages(x.odd, edges)
+        new = [update(*parts) for update, parts in zip(self.edges, ends, strict=True)]
+        # messages of each layer: from the neurons before it, and from those after it, where there are any
+        before, after = [[rows] for _, rows, _ in new], [[columns] for _, _, columns in new]
+        messages = [a + b for a, b in zip([[], *before], [*after, []], strict=True)]
         neurons = [update(*parts) for update, *parts in zip(self.neurons, x.odd, x.even, messages, terms, strict=True)]
+        edges = [edge for edge, _, _ in new] if self.returns_edges else []
         return SignedGraph([odd for odd, _ in neurons], [even for _, even in neurons], edges, x.whole + F.silu(whole))
-
-    @staticmethod
-    def _messages(odd: list[Tensor], edges: list[Tensor]) -> list[list[Tensor]]:
-        """For each layer: sums (B, n, C) over the neurons before it, and over those after it, where there are any."""
-        before = [[(e * v.unsqueeze(1)).sum(2) * e.shape[2] ** -0.5] for e, v in zip(edges, odd, strict=False)]
-        after = [[(e * v.unsqueeze(2)).sum(1) * e.shape[1] ** -0.5] for e, v in zip(edges, odd[1:], strict=True)]
-        return [a + b for a, b in zip([[], *before], [*after, []], strict=True)]
 
 
 class ScaleGNN(Backbone):
@@ -197,7 +207,7 @@ class ScaleGNN(Backbone):
         self.edge = nn.ModuleList(nn.Linear(1, hidden, bias=bias) for _ in range(count - 1))
         self.outer = nn.Linear(raw.outer, hidden)
         self.probes = Probes(spec, probes) if probes else None
-        self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias) for _ in range(layers))
+        self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias, layer < layers - 1) for layer in range(layers))
         self.dropout = nn.Dropout(pool_dropout)
         self.readout = nn.ModuleList(Products(hidden, hidden, bias) for _ in range(count))
         width = hidden * (2 * count + 1) + probes * spec.out_dim
