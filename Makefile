@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-oldest coverage test-long lint docs bench clean
+.PHONY: quickstart ssl-demo test test-oldest coverage test-long lint docs bench gpu clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -83,6 +83,10 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/compiling.py
 	$(BIN)/python benchmarks/scaling.py
+
+# tests and rates on a GPU, as one table in gpu-report.md; DEVICE=cpu tries the same at small size without one
+gpu: .venv/installed
+	$(BIN)/python benchmarks/gpu.py $(if $(DEVICE),--device $(DEVICE))
 
 clean:
 	rm -rf .venv .venv-docs .venv-oldest .coverage build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -69,7 +69,7 @@ def compare(report: Report, title: str, source: Source, changes: dict, seconds: 
         fitter.compile()
         synchronise(report.device)
         taken = time.perf_counter() - start
-        objects = torch.arange(fitter.block)
+        objects = torch.arange(fitter.block) % len(source)
         own = source.points(objects)
         initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
         arguments = (initial, source.values(objects), own if own.ndim == 3 else None)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning.pytorch as pl
 import torch
 from common import Report, rate
 from weightspace.data import ZooDataModule
@@ -38,6 +39,9 @@ def synthetic_zoo(path: Path, rows: int) -> None:
 
 def epoch(data: ZooDataModule, device: torch.device) -> Callable[[], int]:
     """Makes a function that takes all training batches to a device and through the chain, as Lightning does."""
+    kind = {"cuda": "gpu"}.get(device.type, device.type)
+    where = {"accelerator": kind, "devices": 1 if device.index is None or kind == "cpu" else [device.index]}
+    data.trainer = pl.Trainer(**where, logger=False, enable_checkpointing=False, enable_progress_bar=False)
     loader = data.train_dataloader()
 
     def work() -> int:

@@ -33,7 +33,7 @@ def main() -> None:
         spec = recipe.spec(2, 1)
         fitter = BatchedFitter(recipe, spec, source.coordinates(), "compiled", report.device)
         fitter.compile()
-        values = source.values(torch.arange(fitter.block))
+        values = source.values(torch.arange(fitter.block) % len(source))
         initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
 
         def work(fitter: BatchedFitter = fitter, initial=initial, values=values) -> int:

@@ -26,6 +26,10 @@ from weightspace.zoo import Zoo
 DIGITS = ["--source", "digits", "--recipe", "siren", "--set", "steps=60", "hidden=[8, 8]"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", help="device of the tests marked gpu; without it a GPU, or they are skipped")
+
+
 def pytest_configure() -> None:
     # workers share the cores; the processes that tests start read the variable
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))

@@ -21,5 +21,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--backbone", type=str, help="dotted path of its class, if it is not an installed entry point")
     parser.add_argument("--zoo", type=str, required=True, help="folder of the zoo")
+    parser.add_argument("--device", type=str, default="cpu", help="device on which to embed, for instance cuda")
     parser.add_argument("--out", type=str, required=True, help="the safetensors file to write")
     return parser

@@ -11,6 +11,7 @@ from weightspace.backbones import Backbone
 from weightspace.backbones.artefact import describe_encoder, load_backbone
 from weightspace.backbones.embedding import embed, write_embeddings
 from weightspace.cli.console import make_console
+from weightspace.distributed.device import choose_device
 from weightspace.entry_points import BACKBONES, load_plugin
 from weightspace.errors import ConfigError
 from weightspace.progress import Display
@@ -27,7 +28,8 @@ def write(options: Namespace) -> None:
         options: options of ``weightspace embed``.
 
     Raises:
-        ConfigError: the encoder is not an artefact or for other networks, or the file cannot be written.
+        ConfigError: the encoder is not an artefact or for other networks, the device cannot be used, or the file cannot
+            be written.
         ZooError: the zoo is not complete.
     """
     encoder, zoo, out = load_backbone(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
@@ -35,7 +37,7 @@ def write(options: Namespace) -> None:
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.parent}")
-    console = make_console()
+    encoder, console = encoder.to(choose_device(options.device)), make_console()
     chunks = torch.arange(len(zoo)).split(CHUNK)
     parts = []
     with Display(console=console).bar("embedding") as report:

@@ -23,14 +23,20 @@ from weightspace.spec import NetworkSpec
 
 #: Largest size in bytes of a block's widest activation, so that it stays in the second-level cache.
 BLOCK_BYTES = 1_600_000
+#: The same for other devices, of whose memory a step needs about ten activations.
+DEVICE_BLOCK_BYTES = 128_000_000
 #: Number of steps after which it is checked whether all networks of a block have stopped.
 CHECK_EVERY = 50
 
 
-def block_size(spec: NetworkSpec, points: int) -> int:
-    """Number of networks that are fitted together: a power of two in 8..64 whose activations fit the cache."""
-    room = BLOCK_BYTES / (4 * points * max(spec.widths))
-    return 2 ** min(6, max(3, round(math.log2(room))))
+def block_size(spec: NetworkSpec, points: int, device: str = "cpu") -> int:
+    """Number of networks fitted together: a power of two, on a CPU in 8..64, so that activations fit the cache.
+
+    On other devices, where a small block takes as long as its kernels need to start, it is in 8..256.
+    """
+    size, most = (BLOCK_BYTES, 6) if device == "cpu" else (DEVICE_BLOCK_BYTES, 8)
+    room = size / (4 * points * max(spec.widths))
+    return 2 ** min(most, max(3, round(math.log2(room))))
 
 
 class BatchedFitter(Fitter):
@@ -71,7 +77,7 @@ class BatchedFitter(Fitter):
         self.points = recipe.points_per_step or total
         if total % self.points:
             raise RecipeError(f"recipe {recipe.name!r}: points_per_step {self.points} does not divide {total} points")
-        self.block = block_size(spec, self.points)
+        self.block = block_size(spec, self.points, self.device.type)
         self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
 
     def compile(self) -> None:
@@ -91,9 +97,10 @@ class BatchedFitter(Fitter):
             self._step(state, x, values, torch.ones(2, device=self.device))
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
+            needed = "a C++ compiler" if self.device.type == "cpu" else "triton, a C compiler"
             raise RecipeError(
                 f"there is no working compiler ({type(error).__name__}: {reason[0] if reason else ''}): "
-                "install a C++ compiler and Python's headers, or fit in mode 'eager'"
+                f"install {needed} and Python's headers, or fit in mode 'eager'"
             ) from error
         self.compile_seconds = time.perf_counter() - start
 

@@ -18,11 +18,12 @@ from weightspace.testing.check import Check, contract, run_checks
 from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
 
 
-def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Check]:
+def augmentation_checks(subject: Augmentation | type[Augmentation], device: str = "cpu") -> list[Check]:
     """One check for each rule of the contract.
 
     Args:
         subject: an instance, or a class whose parameters all have defaults.
+        device: where it is checked, for instance "cuda"; one with float64.
 
     Raises:
         AssertionError: the subject is neither, does not set its base class up, or is not valid for any network.
@@ -36,14 +37,17 @@ def augmentation_checks(subject: Augmentation | type[Augmentation]) -> list[Chec
         f"{augmentation.name}: its check() accepts no network: tried {', '.join(ACTIVATIONS)} with widths "
         f"{', '.join(str(w) for w in WIDTHS)}"
     )
-    return contract(augmentation.name, BASIC, OTHERS, lambda: network_cases(augmentation, batches(augmentation)))
+    return contract(
+        augmentation.name, BASIC, OTHERS, lambda: network_cases(augmentation, batches(augmentation, device))
+    )
 
 
-def check_augmentation(subject: Augmentation | type[Augmentation]) -> None:
+def check_augmentation(subject: Augmentation | type[Augmentation], device: str = "cpu") -> None:
     """Checks every rule of the contract.
 
     Args:
         subject: an instance, or a class whose parameters all have defaults.
+        device: where it is checked, for instance "cuda"; one with float64.
 
     Raises:
         AssertionError: lists all rules that are broken, with numbers.
@@ -51,10 +55,10 @@ def check_augmentation(subject: Augmentation | type[Augmentation]) -> None:
     >>> from weightspace_plugins.noise import GaussianNoise
     >>> check_augmentation(GaussianNoise(scale=0.3))
     """
-    run_checks(augmentation_checks(subject))
+    run_checks(augmentation_checks(subject, device))
 
 
-def batches(augmentation: Augmentation) -> Iterator[WeightBatch]:
+def batches(augmentation: Augmentation, device: str = "cpu") -> Iterator[WeightBatch]:
     """Random float64 networks with classes, of every kind that the augmentation accepts."""
     for spec in specs():
         try:
@@ -67,7 +71,7 @@ def batches(augmentation: Augmentation) -> Iterator[WeightBatch]:
         if augmentation.stored_alignment:
             elements = GroupElement.random(networks, spec.symmetries, torch.Generator().manual_seed(0))
             networks = networks.replace(frame=pack_element(elements))
-        yield networks
+        yield networks.to(device)
 
 
 def _instance(subject: Augmentation | type[Augmentation]) -> Augmentation:

@@ -141,7 +141,7 @@ def networks_are_independent(augmentation: Augmentation, batch: WeightBatch) -> 
         return
     always = copy.copy(augmentation)
     always.p = 1.0
-    kept = torch.arange(len(batch)) % 2 == 0
+    kept = torch.arange(len(batch), device=batch.device) % 2 == 0
     changed = batch.replace(params=torch.where(kept[:, None], batch.params, 3 * batch.params.flip(0)))
     difference = (run(always, batch).params - run(always, changed).params)[kept].abs().max()
     assert difference < EXACT, f"networks changed by up to {difference:.3g} when only others of the batch were changed"
@@ -181,7 +181,7 @@ def exactness_holds(augmentation: Augmentation, batch: WeightBatch) -> None:
     if augmentation.exact is None:
         return
     generator = torch.Generator().manual_seed(3)
-    x = 2 * torch.rand(40, batch.spec.in_dim, generator=generator, dtype=torch.float64) - 1
+    x = (2 * torch.rand(40, batch.spec.in_dim, generator=generator, dtype=torch.float64) - 1).to(batch.device)
     for seed in range(3):
         params = augmentation.sample(batch, torch.Generator(device=batch.device).manual_seed(seed))
         after = evaluate(augmentation.apply(batch, params), x)

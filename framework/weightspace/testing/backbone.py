@@ -13,11 +13,12 @@ from weightspace.testing.networks import WIDTHS, network_cases, random_networks,
 SPECS = tuple(specs((WIDTHS[0], WIDTHS[-1])))
 
 
-def backbone_checks(make: MakeBackbone) -> list[Check]:
+def backbone_checks(make: MakeBackbone, device: str = "cpu") -> list[Check]:
     """One check for each rule of the contract.
 
     Args:
         make: the class, or a function (spec, out_dim) -> backbone.
+        device: where it is checked, for instance "cuda"; one with float64.
 
     Raises:
         AssertionError: no networks are accepted.
@@ -28,14 +29,16 @@ def backbone_checks(make: MakeBackbone) -> list[Check]:
     refusals = {spec: _refusal(make, spec) for spec in SPECS}
     accepted = [spec for spec, reason in refusals.items() if reason is None]
     assert accepted, f"{name} accepts no networks; the last reason: {refusals[SPECS[-1]]}"
-    return contract(name, BASIC, OTHERS, lambda: network_cases(make, map(random_networks, accepted)))
+    networks = [random_networks(spec).to(device) for spec in accepted]
+    return contract(name, BASIC, OTHERS, lambda: network_cases(make, networks))
 
 
-def check_backbone(make: MakeBackbone) -> None:
+def check_backbone(make: MakeBackbone, device: str = "cpu") -> None:
     """Checks every rule of the contract, on networks of all activations and depths that the backbone accepts.
 
     Args:
         make: the class, or a function (spec, out_dim) -> backbone.
+        device: where it is checked, for instance "cuda"; one with float64.
 
     Raises:
         AssertionError: lists all rules that are broken, with numbers.
@@ -43,7 +46,7 @@ def check_backbone(make: MakeBackbone) -> None:
     >>> from weightspace.backbones import DWS
     >>> check_backbone(lambda spec, out_dim: DWS(spec, out_dim, hidden=3, layers=1))
     """
-    run_checks(backbone_checks(make))
+    run_checks(backbone_checks(make, device))
 
 
 def _name(make: MakeBackbone) -> str:

@@ -42,7 +42,7 @@ def build(make: MakeBackbone, batch: WeightBatch) -> Backbone:
     assert isinstance(backbone, Backbone), f"it is a {type(backbone).__name__}, not derived from Backbone"
     check_constructed(backbone, ConfigError)
     check_initialised(backbone, type(backbone).__name__)
-    backbone = backbone.double().eval()
+    backbone = backbone.to(batch.device, torch.float64).eval()
     backbone.fit_normaliser(batch)
     return backbone
 
@@ -140,7 +140,7 @@ def every_parameter_learns(make: MakeBackbone, batch: WeightBatch) -> None:
     backbone = build(make, batch).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        (backbone(batch) * torch.arange(1, backbone.out_dim + 1)).square().sum().backward()
+        (backbone(batch) * torch.arange(1, backbone.out_dim + 1, device=batch.device)).square().sum().backward()
     gradients = {name: p.grad for name, p in backbone.named_parameters() if p.requires_grad}
     assert gradients, "it has no parameters"
     dead = [name for name, gradient in gradients.items() if gradient is None or not bool(gradient.any())]
@@ -155,7 +155,7 @@ def weights_survive(make: MakeBackbone, batch: WeightBatch) -> None:
     file = io.BytesIO()
     torch.save(backbone.state_dict(), file)
     file.seek(0)
-    other = made(make, batch.spec).double().eval()
+    other = made(make, batch.spec).to(batch.device, torch.float64).eval()
     other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(other(batch), backbone(batch)), "it gives another result"
 
@@ -165,7 +165,7 @@ def other_networks_are_refused(make: MakeBackbone, batch: WeightBatch) -> None:
     backbone = build(make, batch)
     widths = batch.spec.widths
     other = replace(batch.spec, widths=(*widths[:-2], widths[-2] + 1, widths[-1]))
-    wrong = WeightBatch(torch.zeros(2, other.num_params, dtype=torch.float64), other)
+    wrong = WeightBatch(torch.zeros(2, other.num_params, dtype=torch.float64, device=batch.device), other)
     actions: dict[str, Callable[[], object]] = {"networks": lambda: backbone(wrong)}
     try:
         saved = made(make, other).double().state_dict()

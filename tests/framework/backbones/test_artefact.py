@@ -290,5 +290,7 @@ def test_embedding_by_a_class_of_the_user(module, zoo: Zoo, tmp_path: Path, caps
     embedding = ["embed", "--encoder", str(path), "--zoo", str(zoo.path), "--out", str(out)]
     assert main([*embedding, "--backbone", "os.getcwd"]) == 2
     assert "expected a class derived from Backbone" in capsys.readouterr().err
+    assert main([*embedding, "--backbone", "my_net.Net", "--device", "gpu"]) == 2
+    assert "device 'gpu' cannot be used here" in capsys.readouterr().err
     assert main([*embedding, "--backbone", "my_net.Net"]) == 0
     assert load_file(out)["embedding"].shape == (len(zoo), 6)

@@ -104,6 +104,7 @@ def test_mode_and_block_depend_on_the_work_alone() -> None:
     assert choose_mode(recipe, spec, 3300, 784) == "compiled"
     assert choose_mode(recipe, spec, 100, 64) == "eager"
     assert (block_size(spec, 784), block_size(spec, 64), block_size(spec, 10**6)) == (16, 64, 8)
+    assert (block_size(spec, 784, "cuda"), block_size(spec, 10**6, "cuda")) == (256, 8)
 
 
 def test_fused_sine_and_cosine() -> None:
