@@ -13,12 +13,15 @@ multiplied by a pointwise map of its input: functions of a network are sums of p
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
+from weightspace.backbones.linear import OPTIONS, Linear
 from weightspace.backbones.pooling import pooling
 from weightspace.checks import check_choice, check_rates, check_sizes
 from weightspace.errors import ConfigError
@@ -48,9 +51,9 @@ class EquivariantLinear(nn.Module):
             for layer, n in enumerate(widths_out.nodes)
         ]
         self.node = nn.ModuleList(
-            nn.Linear(width, sum(out), bias=False) for width, out in zip(seen, self._node_outputs, strict=True)
+            Linear(width, sum(out), bias=False) for width, out in zip(seen, self._node_outputs, strict=True)
         )
-        self.edge = nn.ModuleList(nn.Linear(edge, widths_out.edge, bias=False) for _ in range(layers - 1))
+        self.edge = nn.ModuleList(Linear(edge, widths_out.edge, bias=False) for _ in range(layers - 1))
         self._whole_outputs = widths_out.each()
         self.whole = nn.Linear(sum(widths_in.each()), sum(self._whole_outputs))
 
@@ -90,7 +93,7 @@ class EquivariantLayer(nn.Module):
         super().__init__()
         self.linear = EquivariantLinear(widths, widths, pool)
         self.norm = widths.modules(nn.LayerNorm if norm == "layer" else lambda _: nn.Identity())
-        self.gate = widths.modules(lambda width: nn.Linear(width, width)) if gate else None
+        self.gate = widths.modules(lambda width: Linear(width, width)) if gate else None
         self.residual = residual
 
     def forward(self, x: Features) -> Features:
@@ -162,6 +165,12 @@ class DWS(Backbone):
             self.pools = nn.ModuleList(pooling(pool, width) for width in widths.each()[:-1])
             self.head = perceptron(sum(widths.each()), head, 1, out_dim, dropout)
         self.output = output
+
+    def compile(self, batch_size: int | None = None, **options: Any) -> None:
+        """Compiles the backbone, see ``Backbone.compile``; without options for a backend with those of ``Linear``."""
+        if not options.keys() & {"backend", "mode", "options"}:
+            options["options"] = OPTIONS
+        super().compile(batch_size, **options)
 
     def encode(self, params: Tensor) -> Tensor:
         """Maps (B, P) parameters to (B, out_dim)."""
