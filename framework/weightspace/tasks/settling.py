@@ -84,8 +84,13 @@ def _wanted(trainer: pl.Trainer, backbone: Backbone, asked: Compile, began: str 
         return Mode(False, "the size of the training batches is not known")
     if not any(p.requires_grad for block in backbone.blocks() for p in block.parameters()):
         return Mode(False, "what would be compiled is not trained")
-    name = type(backbone).__name__
-    return decide(batches_ahead(trainer), step_work(backbone, networks), backbone.compile_pays, name)
+    return decide(batches_ahead(trainer), step_work(backbone, networks), backbone.compile_pays, _name(backbone))
+
+
+def _name(backbone: Backbone) -> str:
+    """Name of the class that is compiled: that of the backbone, or of the one within."""
+    first = backbone.blocks()[0]
+    return _name(first) if isinstance(first, Backbone) and first is not backbone else type(backbone).__name__
 
 
 def _refusal(failure: ConfigError, began: str | None) -> ConfigError:

@@ -253,7 +253,7 @@ SHORT = ["--trainer.max_time", "null", "--data.n_views", "3", "--checkpoints.eve
 @pytest.mark.long
 def test_a_compiled_run_that_is_killed_goes_on_to_the_bits_of_one_that_is_not(experiment: list[str]) -> None:
     """Planned for ever, it is compiled by itself; and it is resumed for three epochs, which do not repay that."""
-    options = [*SHORT, "--model.init_args.backbone.init_args.dropout", "0.3", "--model.init_args.warmup", "0"]
+    options = [*SHORT, "--model.init_args.backbone.init_args.dropout", "0.3"]
     options += ["--model.init_args.scheduler", "torch.optim.lr_scheduler.StepLR"]
     options += ["--model.init_args.scheduler.step_size", "1"]  # that does not depend on the end
     cut = RunFolder(Path("cut/long/0"))
