@@ -296,7 +296,7 @@ def test_the_same_command_again_has_nothing_to_do_and_another_one_is_refused(
 
 def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = NetworkSpec((2, 24, 24, 1), "sine", 30.0)
-    cut, whole = (sharded(tmp_path / name, spec, shards=10, rows=40) for name in ("cut", "whole"))
+    cut, whole = (sharded(tmp_path / name, spec, shards=10, rows=16) for name in ("cut", "whole"))
     align_zoo(whole)
     folder = cut.path / "alignments" / "mean"
     for waited in (folder / "rounds" / "1" / "00003.safetensors", folder / "00004.safetensors"):
