@@ -105,7 +105,8 @@ def serve(pipe: Connection) -> None:
         except Exception as error:  # a row says why
             traceback.print_exc()
             outcome = _failure(" ".join(f"{type(error).__name__}: {error}".split())[:200])
-        pipe.send(outcome)
+        with contextlib.suppress(BrokenPipeError):
+            pipe.send(outcome)
 
 
 def run_tests(device: str, limit: float) -> Outcome:
@@ -200,6 +201,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worker is ended, too
     try:
         main()
     except KeyboardInterrupt:

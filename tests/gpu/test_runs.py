@@ -16,9 +16,10 @@ from weightspace.tasks import ContrastiveTask, SupervisedTask
 from weightspace.tasks.prediction import predict
 from weightspace.zoo import Zoo
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*is smaller than the logging",
-                                        "ignore:.*`save_last`", "ignore:GPU available but not used",
-                                        "ignore:.*deterministic")  # fmt: skip
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers", "ignore:.*is smaller than the logging", "ignore:.*`save_last`",
+    "ignore:.*deterministic",
+)  # fmt: skip
 SMALL = ws.DWS.partial(hidden=4, layers=2)
 
 
@@ -101,7 +102,10 @@ def test_a_run_resumes_bit_for_bit_on_the_device(zoo: Zoo, device: torch.device,
         data = ZooDataModule(zoo, batch_size=50, augmentations=["gaussian_noise", "mixup_aligned"])
         pl.seed_everything(0, verbose=False)
         task = SupervisedTask(ws.DWS.partial(hidden=4, layers=2, dropout=0.3))
-        trainer(device, folder, deterministic=True).fit(task, data, ckpt_path=ckpt_path)
+        try:
+            trainer(device, folder, deterministic=True).fit(task, data, ckpt_path=ckpt_path)
+        finally:
+            torch.use_deterministic_algorithms(False)  # Lightning leaves it to the whole process
         return weights(task)
 
     whole = fitted(tmp_path / "whole")
@@ -135,11 +139,12 @@ def test_predictions_and_embeddings_are_those_of_the_cpu(zoo: Zoo, device: torch
     torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_a_zoo_is_fitted_verified_and_goes_on(device: torch.device, tmp_path: Path) -> None:
+def test_a_zoo_is_fitted_and_aligned_goes_on_and_is_verified(device: torch.device, tmp_path: Path) -> None:
     fit = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--set", "steps=20", "hidden=[8, 8]", "--train"]
     fit = [*fit, "10", "--val", "5", "--test", "5", "--device", str(device), "--out", str(tmp_path / "zoo")]
     assert main(fit) == 0
     before = (tmp_path / "zoo" / "zoo.json").read_bytes()
     assert main(fit) == 0
     assert (tmp_path / "zoo" / "zoo.json").read_bytes() == before
+    assert main(["zoo", "align", str(tmp_path / "zoo"), "--to", "mean", "--device", str(device)]) == 0
     assert main(["zoo", "verify", str(tmp_path / "zoo")]) == 0
