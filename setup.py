@@ -12,6 +12,7 @@ CORE = [
     "jsonargparse[omegaconf,signatures]~=4.53.0",  # cli/class_paths.py and others replace functions within it
     "numpy>=1.26",
     "scipy>=1.11.1",  # 1.11.0 is withdrawn
+    "lapx>=0.11",  # the first with lapjvr_batch
     "tensorboard>=2.16.2",  # earlier 2.16 install a nightly tensorflow
     "fsspec[http]>=2024.2",  # lightning has it too: checkpoints from addresses
     "safetensors>=0.5",

@@ -1,6 +1,7 @@
 """Symmetries of the weight space: maps of the weights that leave the function unchanged."""
 
 from weightspace.symmetry.alignment import align, squared_distance
+from weightspace.symmetry.assignment import solver, use_solver
 from weightspace.symmetry.canonical import canonical_element, canonicalise
 from weightspace.symmetry.element import GROUPS, GroupElement, resolve_group
 from weightspace.symmetry.packed import pack_element, unpack_element
@@ -18,6 +19,8 @@ __all__ = [
     "scale_neurons",
     "shift_phases",
     "sign_neurons",
+    "solver",
     "squared_distance",
     "unpack_element",
+    "use_solver",
 ]

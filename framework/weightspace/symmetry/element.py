@@ -120,6 +120,14 @@ class GroupElement:
             phases = tuple(-k for k in (_product(phases, signs) or phases))
         return GroupElement(back.orders, signs, phases, scales and tuple(1 / a for a in scales))
 
+    def __getitem__(self, rows: slice) -> GroupElement:
+        """The elements of some networks of the batch."""
+
+        def chosen(part: Parts | None) -> Parts | None:
+            return part and tuple(layer[rows] for layer in part)
+
+        return GroupElement(chosen(self.orders) or (), chosen(self.signs), chosen(self.phases), chosen(self.scales))
+
     def where(self, chosen: Tensor, other: GroupElement) -> GroupElement:
         """This element for the networks that are chosen (B,) bool, another of the same parts for the rest."""
 

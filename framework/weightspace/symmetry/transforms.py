@@ -26,10 +26,12 @@ def permute_neurons(batch: WeightBatch, orders: Sequence[Tensor]) -> WeightBatch
             The inverse is ``[o.argsort(1) for o in orders]``.
     """
     weights, biases = _layers(batch, orders)
+    networks = torch.arange(len(batch), device=batch.device).unsqueeze(1)
     for layer, order in enumerate(orders):
-        weights[layer] = weights[layer].take_along_dim(order.unsqueeze(2), 1)
-        biases[layer] = biases[layer].take_along_dim(order, 1)
-        weights[layer + 1] = weights[layer + 1].take_along_dim(order.unsqueeze(1), 2)
+        following = weights[layer + 1]
+        weights[layer] = weights[layer][networks, order]
+        biases[layer] = biases[layer].gather(1, order)
+        weights[layer + 1] = following.gather(2, order.unsqueeze(1).expand(-1, following.shape[1], -1))
     return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 

@@ -7,14 +7,13 @@ import math
 
 import pytest
 import torch
-from scipy.optimize import linear_sum_assignment
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GROUPS, GroupElement, align, canonicalise, resolve_group, squared_distance
-from weightspace.symmetry.alignment import _descend, _first_sweep, _Moving
-from weightspace.symmetry.matching import Overlaps, assign, best_score, best_sign_and_phase, cases
+from weightspace.symmetry.descent import Descent
+from weightspace.symmetry.matching import Overlaps, best_score, best_sign_and_phase, cases
 from weightspace.symmetry.scales import closest_scales, unit_scales
 
 ACTIVATIONS = ("sine", "tanh", "relu")
@@ -123,43 +122,19 @@ def test_cases_are_half_the_squared_distance(random_batch) -> None:
     assert differences == pytest.approx([differences[0]] * 4)
     signs, phases = best_sign_and_phase(overlaps.matched(torch.zeros(1, 1).long()), {"sign", "phase"}, omega)
     assert {float(signs.abs()), float(phases % 1)} == {1.0, 0.0}
-    assert best_score(overlaps, {"sign", "phase"}, omega) == max(
-        case.score for case in cases(overlaps, {"sign", "phase"}, omega)
+
+
+@pytest.mark.parametrize("group", [{"sign"}, {"sign", "phase"}, {"phase"}, set()])
+@pytest.mark.parametrize("outgoing", [True, False])
+def test_the_best_score_is_that_of_the_best_case(group: set[str], outgoing: bool) -> None:
+    """Up to a constant, for all pairs of neurons."""
+    bias1, bias2, inner, outer = (
+        torch.randn(2, *shape, generator=generator(), dtype=torch.float64) for shape in ((5, 1), (1, 5), (5, 5), (5, 5))
     )
-
-
-def test_assignments_have_the_largest_total() -> None:
-    scores = torch.randn(7, 4, 4, generator=generator())
-    for matrix, order in zip(scores, assign(scores), strict=True):
-        best = max(sum(matrix[i, p[i]] for i in range(4)) for p in itertools.permutations(range(4)))
-        assert float(matrix[torch.arange(4), order].sum()) == pytest.approx(float(best))
-    assert assign(torch.zeros(0, 4, 4)).shape == (0, 4)
-
-
-@pytest.mark.parametrize("width", [3, 33, 70])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_balancing_does_not_change_the_solution(width: int, dtype: torch.dtype) -> None:
-    """Against the bare solver, on matrices that are hard to balance too."""
-    normal = torch.randn(6, width, width, generator=generator(), dtype=dtype)
-    dominant = normal.clone()
-    dominant[:, :, 0] += 1e6
-    rank_one = normal[:, :, :1] * normal[:, :1]
-    matrices = [
-        normal,
-        normal.exp() ** 8,
-        dominant,
-        rank_one,
-        1e-30 * normal,
-        torch.zeros_like(normal),
-        -(normal.cosh() ** 9),
-    ]
-    for scores in matrices:
-        for matrix, order in zip(scores.double(), assign(scores), strict=True):
-            rows, columns = linear_sum_assignment(matrix.numpy(), maximize=True)
-            best, found = matrix[rows, columns].sum(), matrix[torch.arange(width), order].sum()
-            assert sorted(order.tolist()) == list(range(width))
-            slack = (1e-6 if dtype == torch.float32 else 1e-12) * matrix.abs().max() * width
-            assert found >= best - slack
+    overlaps = Overlaps(inner, outer if outgoing else None, bias1, bias2)
+    best = torch.stack([case.score for case in cases(overlaps, group, 7.0)]).amax(0)
+    difference = best_score(overlaps, group, 7.0) - best
+    assert (difference - difference.mean()).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize(("activation", "group"), CASES)
@@ -170,7 +145,25 @@ def test_blocks_of_pairs_change_nothing(
     second = first.replace(params=first.params.roll(1, 0))
     whole = align(first, second, group).apply(second)
     monkeypatch.setattr("weightspace.symmetry.alignment.BLOCK_ENTRIES", 4 * 7**2)
+    monkeypatch.setattr("weightspace.symmetry.alignment.FEWEST_ENTRIES", 1)
     assert (align(first, second, group).apply(second).params - whole.params).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("group", ["auto", "permutation"])
+def test_the_number_of_threads_changes_no_bit(fitted, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    monkeypatch.setattr("weightspace.symmetry.alignment.FEWEST_ENTRIES", 1)
+    first = fitted((2, 32, 32, 1), "sine").to(dtype=torch.float32)
+    second, before = first.replace(params=first.params.roll(1, 0)), torch.get_num_threads()
+    results: list[torch.Tensor] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found = align(first, second, group, restarts=1, generator=generator()).apply(second)
+            assert torch.get_num_threads() == threads, "as before the call"
+            results.append(found.params)
+            assert torch.equal(found.params, results[0])
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -193,7 +186,7 @@ def test_a_start_from_outputs_recovers_too(fitted, activation: str) -> None:
     hidden = GroupElement.random(noisy, noisy.spec.symmetries, generator(1))
     x = torch.cartesian_prod(*[torch.linspace(-1, 1, 12, dtype=torch.float64)] * 2)
     moved = hidden.apply(noisy)
-    start = _first_sweep(original, moved, frozenset(original.spec.symmetries), x).element()
+    start = align(original, moved, sweeps=1, coordinates=x)
     for order, outputs in zip(start.after(hidden).orders, hidden_outputs(original, x), strict=True):
         alive = outputs.std(1) > 1e-3  # a ReLU neuron that is silent at all points has no output to be known by
         assert torch.equal(order[alive], torch.arange(32).expand(20, 32)[alive])
@@ -208,9 +201,14 @@ def test_a_start_from_outputs_recovers_too(fitted, activation: str) -> None:
 def test_the_first_sweep_ends_closer_than_plain_descent(fitted) -> None:
     first = fitted((2, 32, 32, 1), "sine")
     second = first.replace(params=first.params.roll(1, 0))
-    plain = _descend(first, _Moving(second, None, first.spec.symmetries), 4)
+    plain = Descent(first, second, None, first.spec.symmetries)
+    for layer in [*plain.layers] * 4:
+        plain.match(layer, outgoing=True)
     found = align(first, second, sweeps=4)
-    assert squared_distance(first, found.apply(second)).mean() < squared_distance(first, plain.apply(second)).mean()
+    assert (
+        squared_distance(first, found.apply(second)).mean()
+        < squared_distance(first, plain.element.apply(second)).mean()
+    )
 
 
 def test_scales(random_batch) -> None:
