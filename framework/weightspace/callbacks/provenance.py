@@ -19,6 +19,7 @@ from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribu
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
+from weightspace.symmetry.assignment import describe_solver, solver, use_solver
 from weightspace.tasks import Task
 from weightspace.text import call_text
 from weightspace.version import __version__
@@ -26,9 +27,15 @@ from weightspace.version import __version__
 #: Groups of entry points through which a run may use third-party code.
 GROUPS = (AUGMENTATIONS, BACKBONES, SOURCES)
 
+#: Entry of a checkpoint: name of the solver of the assignment problems.
+SOLVER = "assignment_solver"
+
 
 class Provenance(Callback):
     """Writes ``provenance.json`` when training starts, and metrics of ``test`` and ``validate`` to ``metrics.json``.
+
+    Checkpoints name the solver of the assignment problems, and a resumed run keeps it until its training ends. Where
+    it cannot be imported, the first alignment raises a ConfigError; a run that aligns nothing goes on.
 
     Args:
         folder: folder of the run.
@@ -39,9 +46,31 @@ class Provenance(Callback):
 
     def __init__(self, folder: RunFolder, seed: int) -> None:
         self.folder, self.seed = folder, seed
+        self._solver: str | None = None
+        self._replaced: list[str | None] = []
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Forgets the solver of a previous fit."""
+        if stage == "fit":
+            self._solver = None
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Adds the name of the solver."""
+        checkpoint[SOLVER] = self._solver
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Reads the name of the solver; earlier versions, which wrote none, had scipy's."""
+        if trainer.state.fn == "fit":
+            self._solver = checkpoint.get(SOLVER, "scipy")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes ``provenance.json``, unless there is nothing left to train."""
+        """Sets the solver, and writes ``provenance.json``, unless there is nothing left to train."""
+        self._solver = self._solver or solver()
+        self._replaced.append(use_solver(self._solver))
         mode = pl_module.settle_mode().name if isinstance(pl_module, Task) else None  # in all processes together
         ended = any(isinstance(callback, RunEnd) and callback.finished for callback in callbacks_of(trainer))
         if ended or not trainer.is_global_zero:
@@ -61,12 +90,25 @@ class Provenance(Callback):
                 "lightning": pl.__version__,
                 "weightspace": __version__,
             },
+            "assignment_solver": describe_solver(self._solver),
             "plugins": sorted({distribution(point) for group in GROUPS for point in entry_points(group=group)}),
             "command": sys.argv,
         }
         name = part_name("provenance.json", max(1, part_of(self.folder)))
         if not (self.folder.path / name).exists():  # the previous part has the same provenance
             self.folder.write_json(name, content)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Gives the process back the solver that it had before the training."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """The same, after an error."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        while self._replaced:
+            use_solver(self._replaced.pop())
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the test metrics to ``metrics.json``."""

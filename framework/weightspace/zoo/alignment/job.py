@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy
 import torch
 from torch import Tensor
 
@@ -21,7 +21,7 @@ from weightspace.errors import SpecError, ZooError
 from weightspace.files import DiskFullError, write_whole
 from weightspace.files.sealed import seal
 from weightspace.progress import Display, Report
-from weightspace.symmetry import align, pack_element, resolve_group, squared_distance
+from weightspace.symmetry import align, pack_element, resolve_group, solver, squared_distance
 from weightspace.version import __version__
 from weightspace.zoo.alignment.elements import read_part, to_bytes
 from weightspace.zoo.alignment.header import FILE, FOLDER, REFERENCE, AlignmentHeader
@@ -88,9 +88,10 @@ class AlignmentJob:
 
     def job(self) -> dict[str, Any]:
         """All that decides the elements."""
-        versions = {"weightspace": __version__, "torch": torch.__version__, "scipy": scipy.__version__}
+        name = solver()
+        versions = {"weightspace": __version__, "torch": torch.__version__, name: version(name)}
         return {"zoo": self.zoo.digest, "reference": self.reference.description, "sweeps": self.sweeps,
-                "group": sorted(resolve_group(self.group, self.zoo.spec)), "solver": "scipy",
+                "group": sorted(resolve_group(self.group, self.zoo.spec)), "solver": name,
                 "device": str(self.device), "versions": versions}  # fmt: skip
 
     def _is_finished(self, overwrite: bool) -> bool:
