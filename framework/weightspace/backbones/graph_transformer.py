@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.backbones.relational import scores, weighted_sum
 from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -50,17 +51,14 @@ class EdgeAttention(nn.Module):
 
     def _attend(self, query: Tensor, edges: list[Tensor], others: list[tuple[Tensor, ...]]) -> Tensor:
         """(B, n, heads, size), from queries of this shape, and edges (B, n, m, edge) and keys of the next layers."""
-        scores, factors = [], []
-        for edge, (_, key, _) in zip(edges, others, strict=True):
-            q, k, factor = self.edge(edge).unflatten(3, (3, self.heads, self.size)).unbind(3)
-            scores.append(((query.unsqueeze(2) + q) * (key.unsqueeze(1) + k)).sum(-1))
-            factors.append(factor)
-        weights = (self.size**-0.5 * torch.cat(scores, dim=2)).softmax(2).split([s.shape[2] for s in scores], dim=2)
+        maps, factors = self.edge.weight.split([2 * self.heads * self.size, self.heads * self.size])
+        products = [scores(edge, maps, query, key) for edge, (_, key, _) in zip(edges, others, strict=True)]
+        weights = (self.size**-0.5 * torch.cat(products, dim=2)).softmax(2).split([p.shape[2] for p in products], dim=2)
         total = torch.zeros_like(query)
-        for weight, edge, factor, (_, _, value) in zip(weights, edges, factors, others, strict=True):
+        for weight, edge, (_, _, value) in zip(weights, edges, others, strict=True):
             mean_edge = weight.transpose(2, 3) @ edge  # (B, n, heads, edge)
             total = total + torch.einsum("bnhe,hes->bnhs", mean_edge, self.value)
-            total = total + (weight.unsqueeze(-1) * factor * value.unsqueeze(1)).sum(2)
+            total = total + weighted_sum(edge, factors, weight, value)
         return total
 
 
@@ -93,9 +91,9 @@ class EdgeUpdate(nn.Module):
         return Graph(graph.nodes, edges, back)
 
     def _update(self, edge: Tensor, reverse: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        ends = source.unsqueeze(1) + target.unsqueeze(2)
-        mixed = F.silu(self.own(edge) + self.reverse(reverse).transpose(1, 2) + ends)
-        edge = self.norm_first(edge + self.out(mixed))
+        seen = self.own(edge).add_(self.reverse(reverse).transpose(1, 2))
+        seen = seen.add_(source.unsqueeze(1)).add_(target.unsqueeze(2))
+        edge = self.norm_first(edge + self.out(F.silu(seen)))
         updated: Tensor = self.norm_second(edge + self.perceptron(edge))
         return updated
 
