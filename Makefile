@@ -73,6 +73,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/fitting.py
 	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/optimisers.py
 	$(BIN)/python benchmarks/loading.py
 	$(BIN)/python benchmarks/zoo.py
 	$(BIN)/python benchmarks/growth.py

@@ -17,6 +17,8 @@ RECIPES: tuple[tuple[str, dict[str, float]], ...] = (
     ("dwsnets", {"steps": 250, "learning_rate": 2e-3}),
     ("dwsnets", {"steps": 250, "init_scale": 0.3}),
     ("dwsnets", {"steps": 250, "init_scale": 0.1, "learning_rate": 1e-3}),
+    ("quick", {}),
+    ("quick", {"steps": 240}),
     ("fast", {}),
     ("fast", {"steps": 100}),
     ("siren", {}),

@@ -94,7 +94,7 @@ class BatchedFitter(Fitter):
         values = torch.zeros(self.block, self.spec.out_dim, self.points, device=self.device)
         x = self._inputs(self.coordinates)[0]
         try:
-            self._step(state, x, values, torch.ones(2, device=self.device))
+            self._step(state, x, values, torch.ones(self.spec.num_layers + 1, device=self.device))
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
             needed = "a C++ compiler" if self.device.type == "cpu" else "triton, a C compiler"
@@ -136,9 +136,14 @@ class BatchedFitter(Fitter):
         return replace(fits, targets=torch.from_numpy(source.targets[objects.numpy()]))
 
     def _rates(self) -> Tensor:
+        """(steps, layers + 1) numbers of each step, see ``Step``."""
         beta1, beta2 = self.recipe.betas
+        layers = range(self.spec.num_layers)
         rows = [
-            (self.recipe.rate(t) / (1 - beta1 ** (t + 1)), 1 / math.sqrt(1 - beta2 ** (t + 1)))
+            (
+                *(self.recipe.rate(t, layer) / (1 - beta1 ** (t + 1)) for layer in layers),
+                1 / math.sqrt(1 - beta2 ** (t + 1)),
+            )
             for t in range(self.recipe.steps)
         ]
         return torch.tensor(rows, device=self.device)

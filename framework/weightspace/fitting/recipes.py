@@ -54,10 +54,11 @@ class Recipe:
         init_scale: factor of all these bounds, > 0.
         init: "per_network", or "shared": one initialisation for the whole zoo (an easier problem).
         optimiser: "adam", the only one so far.
-        learning_rate: > 0.
+        learning_rate: > 0, one number or one per layer (weights and bias), from the first to the last.
         betas: Adam's decay rates, in [0, 1).
         epsilon: Adam's epsilon, > 0.
-        schedule: "constant" or "cosine" (to zero over ``steps``).
+        schedule: "constant"; "cosine" (to zero over ``steps``); or "trapezoid": up over the first eighth of ``steps``,
+            constant, and down to zero over the last half, all linearly.
         steps: 1 to 1,000,000.
         points_per_step: number of points of an object per step, used in turn; a divisor of their number. None: all.
         stop_psnr: a network whose PSNR (dB) reaches this stops; None: never.
@@ -79,7 +80,7 @@ class Recipe:
     init_scale: float = 1.0
     init: str = "per_network"
     optimiser: str = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float | tuple[float, ...] = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     schedule: str = "cosine"
@@ -102,12 +103,12 @@ class Recipe:
             self._require(name, three, f"three of {', '.join(sorted(BOUNDS))}")
         check_choice(*self._named("init"), ("per_network", "shared"), RecipeError)
         check_choice(*self._named("optimiser"), ("adam",), RecipeError)
-        check_choice(*self._named("schedule"), ("constant", "cosine"), RecipeError)
+        check_choice(*self._named("schedule"), ("constant", "cosine", "trapezoid"), RecipeError)
         self.spec(2, 1)
 
     def _check_numbers(self) -> None:
         check_number(*self._named("output_offset"), error=RecipeError)
-        for name in ("init_scale", "learning_rate", "epsilon"):
+        for name in ("init_scale", "epsilon"):
             check_number(*self._named(name), above=0, error=RecipeError)
         if self.stop_psnr is not None:
             check_number(*self._named("stop_psnr"), error=RecipeError)
@@ -116,6 +117,13 @@ class Recipe:
             check_whole(*self._named("points_per_step"), low=1, error=RecipeError)
         widths = self.hidden if isinstance(self.hidden, tuple) else ()
         self._require("hidden", bool(widths) and all(is_whole(w) and w >= 1 for w in widths), "whole numbers >= 1")
+        if isinstance(self.learning_rate, tuple):
+            right = len(self.learning_rate) == len(widths) + 1 and all(
+                is_number(r) and r > 0 for r in self.learning_rate
+            )
+            self._require("learning_rate", right, f"a number > 0, or one for each of the {len(widths) + 1} layers")
+        else:
+            check_number(*self._named("learning_rate"), above=0, error=RecipeError)
         omegas = self.omega if isinstance(self.omega, tuple) else (self.omega,)
         self._require("omega", all(map(is_number, omegas)), "a number, or one per hidden layer")
         self._require("betas", _is_pair(self.betas) and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
@@ -133,11 +141,14 @@ class Recipe:
         """Architecture of networks for objects with ``in_dim`` coordinates and ``out_dim`` channels."""
         return NetworkSpec((in_dim, *self.hidden, out_dim), self.activation, self.omega, self.output_offset)
 
-    def rate(self, step: int) -> float:
-        """Learning rate at a step, counted from 0."""
+    def rate(self, step: int, layer: int = 0) -> float:
+        """Learning rate of a layer at a step, both counted from 0."""
+        rate = self.learning_rate[layer] if isinstance(self.learning_rate, tuple) else self.learning_rate
         if self.schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            return rate
+        if self.schedule == "trapezoid":
+            return rate * min(1.0, 8 * (step + 1) / self.steps, 2 * (1 - step / self.steps))
+        return rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
     def to_json(self, fields: Collection[str] | None = None) -> dict[str, Any]:
         """Returns all fields, or the given ones, as JSON data; ``Recipe(**data)`` of all fields equals this recipe."""
@@ -171,6 +182,18 @@ RECIPES = {
             learning_rate=1e-3,
             schedule="constant",
             steps=200,
+            stop_psnr=40.0,
+        ),
+        # The PSNR of `dwsnets` in a fifth of its steps; experiments/README.md has what else was tried.
+        Recipe(
+            name="quick",
+            weight_init=("siren", "siren", "linear"),
+            bias_init=("zero", "zero", "linear"),
+            init_scale=0.3,
+            learning_rate=(8e-3, 4e-3, 4e-3),
+            betas=(0.9, 0.9),
+            schedule="trapezoid",
+            steps=180,
             stop_psnr=40.0,
         ),
         # The initialisation of SIREN (Sitzmann et al., arXiv 2006.09661), a short schedule.
@@ -261,7 +284,9 @@ def _build(data: dict[str, Any], given: set[str]) -> Recipe:
 
 
 def _number(value: Any) -> Any:
-    """Converts text that is a number, such as 1e-3, which YAML reads as text."""
+    """Converts text that is a number, such as 1e-3, which YAML reads as text; also within a list."""
+    if isinstance(value, (list, tuple)):
+        return [_number(entry) for entry in value]
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -14,7 +14,8 @@ from weightspace.fitting.recipes import Recipe
 from weightspace.fitting.sincos import sincos
 from weightspace.spec import NetworkSpec
 
-#: (state, coordinates (d, N), values (B, C, N), [rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)]) -> None, in place
+#: (state, coordinates (d, N), values (B, C, N), numbers of the step (layers + 1,)) -> None, in place.
+#: The numbers are rate / (1 - beta1^t) of each layer, and 1 / sqrt(1 - beta2^t).
 Step = Callable[["FitState", Tensor, Tensor, Tensor], None]
 #: Replacements for an activation's function with slope in compiled steps, which a compiler fuses better.
 FUSED = {"sine": sincos}
@@ -86,10 +87,10 @@ def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
         new_loss, grads = gradients(params, x, y)
         loss.copy_(new_loss)
         active.mul_((new_loss > stop_loss).to(active.dtype).reshape(-1, 1, 1))
-        for p, m1, m2, g in zip(params, m, v, grads, strict=True):
+        for i, (p, m1, m2, g) in enumerate(zip(params, m, v, grads, strict=True)):
             m1.mul_(beta1).add_(g, alpha=1 - beta1)
             m2.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            p.sub_(active * rates[0] * m1 / (m2.sqrt() * rates[1] + recipe.epsilon))
+            p.sub_(active * rates[i // 2] * m1 / (m2.sqrt() * rates[-1] + recipe.epsilon))
 
     if compiled:
         update = torch.compile(update, dynamic=False)

@@ -53,8 +53,8 @@ def fit_zoo(
         test: test objects, from the source's own test set if it has one, else from those for training.
         views: networks per training object.
         eval_views: networks per validation and test object.
-        recipe: dwsnets, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a recipe's fields;
-            in Python also a ``Recipe``.
+        recipe: dwsnets, quick, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a
+            recipe's fields; in Python also a ``Recipe``.
         seed: decides which objects are drawn, and all initial weights.
         mode: compiled, eager, or auto (compiled if it pays and there is a working compiler).
         device: device on which to fit, for instance cuda.

@@ -11,7 +11,7 @@ import pytest
 import torch
 from folders import contents
 from weightspace.cli.main import main
-from weightspace.errors import WeightspaceError
+from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting import fit_zoo, load_recipe
 from weightspace.fitting.recipes import FIELDS
 from weightspace.sources import load_source
@@ -40,6 +40,19 @@ def test_progress_counts_networks(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert first == "digits: 20 networks 2-4-4-1 sine, omega 30, output +0.5"
     assert re.fullmatch(r"20/20 networks, [\d.]+ networks/s, [\d.]+ dB", last)
     assert end == f"zoo of 20 networks at {tmp_path / 'z'}"
+
+
+def test_rates_of_each_layer_are_kept_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick: dict[str, Any] = {"recipe": "quick", "steps": 3, "hidden": [4, 4], "train": 20}
+    fit_zoo("digits", tmp_path / "z", **quick)
+    before = contents(tmp_path / "z")
+    fit_zoo("digits", tmp_path / "z", **quick)
+    with pytest.raises(ZooError, match=r"recipe field learning_rate: \[0.008, 0.004, 0.004\] there, 0.004 asked"):
+        fit_zoo("digits", tmp_path / "z", **quick, learning_rate=4e-3)
+    (tmp_path / "z/shards/00000.safetensors").unlink()
+    assert main(["zoo", "repair", str(tmp_path / "z")]) == 0
+    assert "20 networks fitted again" in capsys.readouterr().out
+    assert contents(tmp_path / "z") == before
 
 
 @pytest.mark.parametrize(

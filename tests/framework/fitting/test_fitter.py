@@ -17,20 +17,22 @@ from weightspace.sources import load_source
 
 def reference(recipe: Recipe, initial: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Fits one network with autograd and torch.optim.Adam."""
-    params = initial.clone().requires_grad_()
-    adam = torch.optim.Adam([params], recipe.learning_rate, recipe.betas, recipe.epsilon)
     spec = recipe.spec(x.shape[1], y.shape[1])
+    ends = zip(spec.weight_slices, spec.bias_slices, strict=True)
+    layers = [initial[weight.start : bias.stop].clone().requires_grad_() for weight, bias in ends]
+    adam = torch.optim.Adam([{"params": [layer]} for layer in layers], 1.0, recipe.betas, recipe.epsilon)
     low, high = recipe.value_range
     for step in range(recipe.steps):
-        adam.param_groups[0]["lr"] = recipe.rate(step)
+        for layer, group in enumerate(adam.param_groups):
+            group["lr"] = recipe.rate(step, layer)
         adam.zero_grad()
-        output = evaluate(WeightBatch(params[None], spec), x)[0]
+        output = evaluate(WeightBatch(torch.cat(layers)[None], spec), x)[0]
         loss = (output - (low + (high - low) * y)).square().mean()
         loss.backward()
         if recipe.stop_psnr and loss.item() <= (high - low) ** 2 * 10 ** (-recipe.stop_psnr / 10):
             break
         adam.step()
-    return params.detach()
+    return torch.cat(layers).detach()
 
 
 def problem(recipe: Recipe, count: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,6 +47,7 @@ def problem(recipe: Recipe, count: int) -> tuple[Tensor, Tensor, Tensor]:
     [
         ("dwsnets", {"steps": 12}),
         ("siren", {"steps": 12, "value_range": [-1, 1]}),
+        ("quick", {"steps": 12, "hidden": [7, 5, 6], "learning_rate": [8e-3, 4e-3, 2e-3, 1e-3]}),
         ("tanh", {"steps": 12, "hidden": [7, 5, 6]}),
         ("relu", {"steps": 12, "hidden": [9]}),
     ],
@@ -74,8 +77,9 @@ def test_stops_each_network_at_its_psnr() -> None:
     assert (BatchedFitter(endless, endless.spec(2, 1), x, "eager").fit(initial, y).first_quality > 20).all()
 
 
-def test_bits_do_not_depend_on_the_company() -> None:
-    recipe = load_recipe("dwsnets", {"steps": 30})
+@pytest.mark.parametrize("name", ["dwsnets", "quick"])
+def test_bits_do_not_depend_on_the_company(name: str) -> None:
+    recipe = load_recipe(name, {"steps": 30})
     initial, x, y = problem(recipe, 50)
     fitter = BatchedFitter(recipe, recipe.spec(2, 1), x, "eager")
     together = fitter.fit(initial, y)

@@ -38,6 +38,14 @@ def test_siren_is_the_published_recipe() -> None:
     assert recipe.rate(50) == pytest.approx(5e-4)
 
 
+def test_a_trapezoid_rises_stays_and_falls_linearly() -> None:
+    recipe = load_recipe("quick", {"steps": 16, "learning_rate": [8.0, 4.0, 1.0]})
+    heights = [0.5] + 8 * [1] + [1 - n / 8 for n in range(1, 8)]
+    for layer, rate in enumerate((8.0, 4.0, 1.0)):
+        assert [recipe.rate(step, layer) for step in range(16)] == pytest.approx([rate * height for height in heights])
+    assert max(load_recipe("quick", {"steps": 1}).rate(0, layer) for layer in range(3)) == 8e-3
+
+
 def test_initial_weights_are_uniform_and_belong_to_the_network() -> None:
     recipe = RECIPES["siren"]
     spec = recipe.spec(2, 1)
@@ -64,9 +72,10 @@ def test_json_round_trip() -> None:
 
 def test_a_recipe_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "slow.yaml"
-    path.write_text("hidden: [8, 8, 8]\nsteps: 7\n")
+    path.write_text("hidden: [8, 8]\nsteps: 7\nlearning_rate: [1e-3, 2e-3, 1]\n")  # YAML reads 1e-3 as text
     recipe = load_recipe(str(path), {"steps": 9})
-    assert (recipe.hidden, recipe.steps, recipe.name) == ((8, 8, 8), 9, "slow, steps=9")
+    assert (recipe.hidden, recipe.steps, recipe.name) == ((8, 8), 9, "slow, steps=9")
+    assert recipe.learning_rate == (1e-3, 2e-3, 1)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +90,8 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
         ({"bias_init": ["zero", "zero", "one"]}, "bias_init must be three of"),
         ({"steps": "many"}, "steps must be a whole number, in 1.* found 'many'"),
         ({"steps": 2.5}, "steps must be a whole number"),
+        ({"learning_rate": [1e-3, 1e-3]}, "learning_rate must be a number > 0, or one for each of the 3 layers"),
+        ({"learning_rate": [1e-3, 1e-3, 0]}, "learning_rate must be a number > 0, or one for each of the 3 layers"),
         ({"learning_rate": "fast"}, "learning_rate must be a finite number, > 0, found 'fast'"),
         ({"omega": float("nan")}, "omega must be a number"),
         ({"hidden": [8.5, 8]}, "hidden must be whole numbers"),
