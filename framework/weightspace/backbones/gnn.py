@@ -5,11 +5,15 @@ Kofinas et al., arXiv 2403.12143 (Neural Graphs); Corso et al., arXiv 2004.05718
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import Any
 
-from weightspace.backbones.aggregation import statistics
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from weightspace.backbones.gated_edges import gated_edges
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.backbones.linear import OPTIONS, Linear
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 
@@ -31,22 +35,26 @@ class GNNLayer(nn.Module):
         self.edge = nn.Linear(hidden, hidden)
         self.source = nn.Linear(hidden, hidden, bias=False)
         self.target = nn.Linear(hidden, hidden, bias=False)
-        self.node = nn.Sequential(nn.Linear(9 * hidden, 2 * hidden), nn.SiLU(), nn.Linear(2 * hidden, hidden))
+        self.node = nn.Sequential(Linear(9 * hidden, 2 * hidden), nn.SiLU(), Linear(2 * hidden, hidden))
 
     def forward(self, graph: Graph) -> Graph:
         """The graph with other features."""
-        nodes = [self.norm(node) for node in graph.nodes]
-        edges = [self._edge(*ends) for ends in zip(graph.edges, nodes, nodes[1:], strict=False)]
-        into, out_of = zip(*(statistics(edge) for edge in edges), strict=True)
+        sizes = [node.shape[1] for node in graph.nodes]
+        joined = torch.cat(graph.nodes, dim=1)
+        nodes = self.norm(joined)
+        # edges are many: the bias of their map is added at their rows
+        columns = self.source(nodes).split(sizes, dim=1)
+        rows = F.linear(nodes, self.target.weight, self.edge.bias).split(sizes, dim=1)
+        updated = [
+            gated_edges(edge, self.edge.weight, row, column)
+            for edge, row, column in zip(graph.edges, rows[1:], columns, strict=False)
+        ]
+        edges, into, out_of = zip(*updated, strict=True)
         # the inputs have no edges that come in, the outputs none that go out
-        into = (torch.zeros_like(out_of[0]), *into)
-        out_of = (*out_of, torch.zeros_like(into[-1]))
-        seen = [torch.cat(parts, dim=2) for parts in zip(nodes, into, out_of, strict=True)]
-        return Graph([a + self.node(b) for a, b in zip(graph.nodes, seen, strict=True)], edges, graph.back)
-
-    def _edge(self, edge: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        rows, columns = self.target(target).unsqueeze(2), self.source(source).unsqueeze(1)
-        return torch.addcmul(edge, torch.tanh(self.edge(edge) + rows + columns), edge)
+        before = torch.cat([torch.zeros_like(out_of[0]), *into], dim=1)
+        after = torch.cat([*out_of, torch.zeros_like(into[-1])], dim=1)
+        result = joined + self.node(torch.cat([nodes, before, after], dim=2))
+        return Graph(list(result.split(sizes, dim=1)), list(edges), graph.back)
 
 
 class GNN(GraphBackbone):
@@ -98,3 +106,9 @@ class GNN(GraphBackbone):
             chunk,
             recompute,
         )
+
+    def compile(self, batch_size: int | None = None, **options: Any) -> None:
+        """Compiles the layers, see ``Backbone.compile``; without options for a backend with those of ``Linear``."""
+        if not options.keys() & {"backend", "mode", "options"}:
+            options["options"] = OPTIONS
+        super().compile(batch_size, **options)
