@@ -140,7 +140,7 @@ def main() -> None:
     found = rate(lambda: batched(relu, "permutation+scale"), seconds, report.device)
     report.add("2-32-32-1 ReLU, permutation+scale", found, "pairs/s", base)
     against_plain(report, "2-128-128-128-3", initialised([128, 128, 128], 3, 64), groups[::2], seconds)
-    for width in (32, 128) if report.quick else (32, 64, 128, 256):
+    for width in (32, 64, 128, 256):
         for near in (False, True):
             side_by_side(report, width, near, seconds / 4)
     report.finish()
