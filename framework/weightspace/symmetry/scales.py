@@ -71,17 +71,22 @@ def _closest_layer(reference: WeightBatch, moved: WeightBatch, layer: int) -> Te
     w1, w2, c1, c2 = incoming(reference), incoming(moved), outgoing(reference), outgoing(moved)
     a, n, c, m = (w1 * w2).sum(2), w2.square().sum(2), (c1 * c2).sum(2), c2.square().sum(2)
 
-    def distance(t: Tensor) -> Tensor:
-        return -2 * a * t.exp() + n * (2 * t).exp() - 2 * c * (-t).exp() + m * (-2 * t).exp()
+    def distance(up: Tensor, down: Tensor) -> Tensor:
+        return up * (n * up - 2 * a) + down * (m * down - 2 * c)
 
-    t, damping = torch.zeros_like(n), torch.ones_like(n)
+    t, up, down, damping = torch.zeros_like(n), torch.ones_like(n), torch.ones_like(n), torch.ones_like(n)
+    least = distance(up, down)
     for _ in range(NEWTON_STEPS):
-        up, down = t.exp(), (-t).exp()
-        slope = -2 * a * up + 2 * n * up * up + 2 * c * down - 2 * m * down * down
-        bend = -2 * a * up + 4 * n * up * up - 2 * c * down + 4 * m * down * down
-        step = (slope / bend.abs().clamp(min=1e-12)).clamp(-1, 1)
-        trial = (t - damping * step).clamp(-LOG_LIMIT, LOG_LIMIT)
-        better = distance(trial) < distance(t)
-        t = torch.where(better, trial, t)
+        rising, falling = up * (n * up), down * (m * down)
+        slope = 2 * (rising - a * up + c * down - falling)
+        bend = 4 * (rising + falling) - 2 * (a * up + c * down)
+        step = (slope / bend.abs_().clamp_(min=1e-12)).clamp_(-1, 1)
+        trial = (t - damping * step).clamp_(-LOG_LIMIT, LOG_LIMIT)
+        trial_up = trial.exp()
+        trial_down = 1 / trial_up
+        found = distance(trial_up, trial_down)
+        better = found < least
+        t, least = torch.where(better, trial, t), torch.where(better, found, least)
+        up, down = torch.where(better, trial_up, up), torch.where(better, trial_down, down)
         damping = torch.where(better, 1.0, damping / 4)
     return torch.where(n > 0, t, 0).exp()
