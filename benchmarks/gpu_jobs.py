@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from alignment import batched_rate, initialised
+from alignment import batched, initialised
 from backbones import CASES, USUAL, networks, training_rate
 from common import rate
 from fitting import random_images
@@ -76,7 +76,8 @@ def load(device: torch.device, size: Size) -> float:
 
 def aligned(hidden: list[int], outputs: int, device: torch.device, size: Size) -> float:
     """Aligns pairs of networks under all symmetries."""
-    return batched_rate(initialised(hidden, outputs, size.batch).to(device), "auto", size.seconds)
+    batch = initialised(hidden, outputs, size.batch).to(device)
+    return rate(lambda: batched(batch, "auto"), size.seconds, device)
 
 
 def chain(device: torch.device, size: Size) -> float:
