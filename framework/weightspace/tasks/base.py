@@ -43,9 +43,9 @@ class Task(ZooModule):
         backbone: class of the network with its arguments (``DWS.partial(hidden=16)``); architecture and length of the
             result come from the zoo. Or a backbone that was built for this architecture and length: it is trained from
             its current weights, and its normaliser is fitted to the training networks.
-            learning_rate: peak learning rate of AdamW, > 0.
-            weight_decay: weight decay of AdamW, for matrices only, >= 0.
-            warmup: fraction of all steps with linear warm-up, before the cosine, in [0, 1).
+        learning_rate: peak learning rate of AdamW, > 0.
+        weight_decay: weight decay of AdamW, for matrices only, >= 0.
+        warmup: fraction of all steps with linear warm-up, before the cosine, in [0, 1).
         compile: whether training steps are compiled (``torch.compile``): "auto" compiles if the run is long enough to
             repay it and a compiler works, see ``compile_pays`` of ``Backbone``. A resumed run keeps its mode.
         optimizer: makes an optimiser from the parameters, instead of AdamW.
