@@ -1,8 +1,8 @@
 """Keeps freed memory in the process, so that the next training step does not ask the system for it again.
 
 A training step frees what it has kept for the backward pass, and glibc returns a free end of the heap above a few
-megabytes to the system. The next step gets the same pages back, zeroed, with a page fault for every 4 kB: a quarter of a
-compiled step of ScaleGNN or DWS (benchmarks/README.md).
+megabytes to the system. The next step gets the same pages back, zeroed, with a page fault for every 4 kB: a quarter of
+a compiled step of ScaleGNN or DWS (benchmarks/README.md).
 """
 
 from __future__ import annotations
