@@ -15,6 +15,9 @@ from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
 from weightspace.files.cache import keep_compiled_code
 
+#: Of torch's own compiler, which otherwise moves the channels of all tensors around the convolutions of ``Linear``.
+OPTIONS = {"layout_optimization": False}
+
 
 class Compiled:
     """Calls a module compiled where it is trained with whole batches, and eagerly otherwise.
@@ -52,6 +55,8 @@ def compile_blocks(blocks: Sequence[nn.Module], size: int | None, **options: Any
         options: of ``torch.compile``.
     """
     keep_compiled_code()
+    if not options.keys() & {"backend", "mode", "options"}:
+        options["options"] = OPTIONS
     run = torch.compile(own_code(_call), **options)
     for block in blocks:
         block._compiled_call_impl = Compiled(block, run, size)

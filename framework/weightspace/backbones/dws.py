@@ -13,15 +13,13 @@ multiplied by a pointwise map of its input: functions of a network are sums of p
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone, Normaliser, perceptron
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
-from weightspace.backbones.linear import OPTIONS, Linear
+from weightspace.backbones.linear import Linear
 from weightspace.backbones.pooling import pooling
 from weightspace.checks import check_choice, check_rates, check_sizes
 from weightspace.errors import ConfigError
@@ -165,12 +163,6 @@ class DWS(Backbone):
             self.pools = nn.ModuleList(pooling(pool, width) for width in widths.each()[:-1])
             self.head = perceptron(sum(widths.each()), head, 1, out_dim, dropout)
         self.output = output
-
-    def compile(self, batch_size: int | None = None, **options: Any) -> None:
-        """Compiles the backbone, see ``Backbone.compile``; without options for a backend with those of ``Linear``."""
-        if not options.keys() & {"backend", "mode", "options"}:
-            options["options"] = OPTIONS
-        super().compile(batch_size, **options)
 
     def encode(self, params: Tensor) -> Tensor:
         """Maps (B, P) parameters to (B, out_dim)."""

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-#: Numbers of one edge tensor that are computed at a time: half a megabyte of float32, so that the few tensors of a step
-#: stay in a core's cache.
-NUMBERS_AT_A_TIME = 131_072
+from weightspace.backbones.linear import linear, linear_gradients
+
+#: Numbers of one edge tensor that are computed at a time: two megabytes of float32, enough for threads to share.
+NUMBERS_AT_A_TIME = 2**19
 
 
 class Ends(NamedTuple):
@@ -116,7 +116,7 @@ def _joined(parts: tuple[Tensor, ...]) -> Tensor:
 def _update(
     edge: Tensor, weight: Tensor, bias: Tensor | None, ends: Ends, out: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    added = F.linear(edge, weight, bias).addcmul_(_rows(ends.row), _columns(ends.column))
+    added = linear(edge, weight, bias).addcmul_(_rows(ends.row), _columns(ends.column))
     new = torch.addcmul(edge, added, _gate(ends), out=out)
     _, n, m, _ = edge.shape
     to_rows = (new * _columns(ends.odd_column)).sum(2).mul_(m**-0.5)
@@ -151,10 +151,9 @@ def _gradients(
     of_row, of_column = (of_added * _columns(ends.column)).sum(2), (of_added * _rows(ends.row)).sum(1)
     # the derivative of the gate is gate (1 - gate), and gate * added is what the edge has grown by
     of_gate = (new - edge) * (of_new - of_added)
-    flat = of_added.flatten(0, 2)
-    of_weight = flat.t() @ edge.flatten(0, 2)
-    of_bias = flat.sum(0) if has_bias else None
-    of_edge = of_new.add_((flat @ weight).view_as(edge))  # as one addmm, compiled code would copy the first term
+    through, of_weight = linear_gradients(edge, weight, of_added)
+    of_bias = of_added.flatten(0, 2).sum(0) if has_bias else None
+    of_edge = of_new.add_(through)  # as one addmm, compiled code would copy the first term
     gates = of_gate.sum(2), of_gate.sum(1)
     return of_edge, of_weight, of_bias, Ends(of_row, of_column, *gates, of_odd_row, of_odd_column)
 

@@ -5,15 +5,13 @@ Kofinas et al., arXiv 2403.12143 (Neural Graphs); Corso et al., arXiv 2004.05718
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from weightspace.backbones.gated_edges import gated_edges
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
-from weightspace.backbones.linear import OPTIONS, Linear
+from weightspace.backbones.linear import Linear
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 
@@ -54,7 +52,8 @@ class GNNLayer(nn.Module):
         before = torch.cat([torch.zeros_like(out_of[0]), *into], dim=1)
         after = torch.cat([*out_of, torch.zeros_like(into[-1])], dim=1)
         result = joined + self.node(torch.cat([nodes, before, after], dim=2))
-        return Graph(list(result.split(sizes, dim=1)), list(edges), graph.back)
+        # laid out like those of the first layer, so that one compiled layer serves all
+        return Graph([node.contiguous() for node in result.split(sizes, dim=1)], list(edges), graph.back)
 
 
 class GNN(GraphBackbone):
@@ -106,9 +105,3 @@ class GNN(GraphBackbone):
             chunk,
             recompute,
         )
-
-    def compile(self, batch_size: int | None = None, **options: Any) -> None:
-        """Compiles the layers, see ``Backbone.compile``; without options for a backend with those of ``Linear``."""
-        if not options.keys() & {"backend", "mode", "options"}:
-            options["options"] = OPTIONS
-        super().compile(batch_size, **options)

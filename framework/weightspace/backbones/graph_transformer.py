@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.backbones.linear import Linear
 from weightspace.backbones.relational import scores, weighted_sum
 from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
@@ -34,10 +35,10 @@ class EdgeAttention(nn.Module):
     def __init__(self, node: int, edge: int, attention: int, heads: int) -> None:
         super().__init__()
         self.heads, self.size = heads, attention // heads
-        self.node = nn.Linear(node, 3 * attention, bias=False)
-        self.edge = nn.Linear(edge, 3 * attention, bias=False)
+        self.node = Linear(node, 3 * attention, bias=False)
+        self.edge = Linear(edge, 3 * attention, bias=False)
         self.value = nn.Parameter(torch.empty(heads, edge, self.size).uniform_(-(edge**-0.5), edge**-0.5))
-        self.out = nn.Linear(attention, node)
+        self.out = Linear(attention, node)
 
     def forward(self, graph: Graph) -> list[Tensor]:
         """Update of the nodes of each layer."""
@@ -72,12 +73,12 @@ class EdgeUpdate(nn.Module):
 
     def __init__(self, node: int, edge: int, hidden: int) -> None:
         super().__init__()
-        self.own = nn.Linear(edge, hidden)
-        self.reverse = nn.Linear(edge, hidden, bias=False)
-        self.source = nn.Linear(node, hidden, bias=False)
-        self.target = nn.Linear(node, hidden, bias=False)
-        self.out = nn.Linear(hidden, edge)
-        self.perceptron = nn.Sequential(nn.Linear(edge, hidden), nn.SiLU(), nn.Linear(hidden, edge))
+        self.own = Linear(edge, hidden)
+        self.reverse = Linear(edge, hidden, bias=False)
+        self.source = Linear(node, hidden, bias=False)
+        self.target = Linear(node, hidden, bias=False)
+        self.out = Linear(hidden, edge)
+        self.perceptron = nn.Sequential(Linear(edge, hidden), nn.SiLU(), Linear(hidden, edge))
         self.norm_first, self.norm_second = nn.LayerNorm(edge), nn.LayerNorm(edge)
 
     def forward(self, graph: Graph) -> Graph:
@@ -110,7 +111,7 @@ class GraphTransformerLayer(nn.Module):
     def __init__(self, node: int, edge: int, attention: int, heads: int, edges: bool) -> None:
         super().__init__()
         self.attention = EdgeAttention(node, edge, attention, heads)
-        self.perceptron = nn.Sequential(nn.Linear(node, 2 * node), nn.SiLU(), nn.Linear(2 * node, node))
+        self.perceptron = nn.Sequential(Linear(node, 2 * node), nn.SiLU(), Linear(2 * node, node))
         self.norm_first, self.norm_second = nn.LayerNorm(node), nn.LayerNorm(node)
         self.edges = EdgeUpdate(node, edge, 2 * edge) if edges else None
 

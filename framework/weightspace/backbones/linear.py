@@ -20,8 +20,6 @@ from torch.nn.grad import conv2d_weight
 IMAGES = 16
 #: A convolution has the higher fixed cost: fewer rows stay a product.
 ROWS = 1024
-#: For ``torch.compile``, which otherwise moves the channels of all tensors around a convolution.
-OPTIONS = {"layout_optimization": False}
 _ONEDNN = mkldnn.is_available()
 
 
@@ -46,13 +44,33 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if not _by_convolution(x):
         return F.linear(x, weight, bias)
-    images = x if x.ndim == 4 and len(x) >= IMAGES else x.flatten(0, -3).unsqueeze(1)
+    images = _images(x)
     if torch.compiler.is_compiling():
         result = _Compiled.apply(images.contiguous(), weight)
         result = result if bias is None else result + bias
     else:
         result = F.conv2d(images.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
     return result.reshape(*x.shape[:-1], len(weight))
+
+
+def linear_gradients(x: Tensor, weight: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of x and of weight, from that of ``linear(x, weight)``, for gradients that are written by hand.
+
+    Args:
+        x: (..., K).
+        weight: (N, K).
+        given: (..., N).
+    """
+    of_x = linear(given, weight.t())
+    if not _by_convolution(x):
+        return of_x, given.flatten(0, -2).t() @ x.flatten(0, -2)
+    images, of_result = (_channels_first(_images(tensor).contiguous()) for tensor in (x, given))
+    return of_x, conv2d_weight(images, (*weight.shape, 1, 1), of_result)[:, :, 0, 0]
+
+
+def _images(x: Tensor) -> Tensor:
+    """Views (..., K) as at least ``IMAGES`` images (B, n, m, K), if there are as many."""
+    return x if x.ndim == 4 and len(x) >= IMAGES else x.flatten(0, -3).unsqueeze(1)
 
 
 def _by_convolution(x: Tensor) -> bool:

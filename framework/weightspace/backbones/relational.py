@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-#: Numbers of all heads on the edges that are computed at a time: half a megabyte of float32 stays in a core's cache.
-NUMBERS_AT_A_TIME = 131_072
+from weightspace.backbones.linear import linear, linear_gradients
+
+#: Numbers of all heads on the edges that are computed at a time: four megabytes of float32, which threads can share.
+NUMBERS_AT_A_TIME = 2**20
 
 
 def scores(edge: Tensor, weight: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -32,8 +33,9 @@ def scores(edge: Tensor, weight: Tensor, query: Tensor, key: Tensor) -> Tensor:
     """
     arguments = _alike(edge, weight, query, key)
     if torch.compiler.is_compiling():
-        queries, keys = _queries_and_keys(*arguments).unbind(3)
-        return (queries * keys).sum(-1)
+        of_edge = linear(*arguments[:2]).unflatten(3, (2, *query.shape[2:]))
+        queries, keys = of_edge.unbind(3)  # not changed in place: torch forbids it for a gradient by hand
+        return ((queries + query.unsqueeze(2)) * (keys + key.unsqueeze(1))).sum(-1)
     result: Tensor = _Scores.apply(*arguments)
     return result
 
@@ -78,7 +80,7 @@ class _Scores(torch.autograd.Function):
         results = []
         for e, q, k, given in _split(query[0, 0].numel(), edge, query, key, gradient):
             both = _queries_and_keys(e, weight, q, k).mul_(given.unsqueeze(3).unsqueeze(-1))
-            of_edge, of_exchanged = _linear_gradients(e, exchanged, both.flatten(0, 2).flatten(1))
+            of_edge, of_exchanged = linear_gradients(e, exchanged, both.flatten(3))
             of_keys, of_queries = both.unbind(3)
             results.append((of_edge, of_exchanged, of_queries.sum(2), of_keys.sum(1)))
         of_edge, of_exchanged, of_query, of_key = _gathered(results)
@@ -103,16 +105,16 @@ class _WeightedSum(torch.autograd.Function):
         results = []
         for e, a, v, given in _split(value[0, 0].numel(), edge, attention, value, gradient):
             a, v, given = a.unsqueeze(-1), v.unsqueeze(1), given.unsqueeze(2)
-            factor = F.linear(e, weight).unflatten(3, v.shape[3:]).mul_(given)
+            factor = linear(e, weight).unflatten(3, v.shape[3:]).mul_(given)
             of_attention, of_value = (factor * v).sum(-1), (factor * a).sum(1)
-            of_edge, of_weight = _linear_gradients(e, weight, (a * given).mul_(v).flatten(0, 2).flatten(1))
+            of_edge, of_weight = linear_gradients(e, weight, (a * given).mul_(v).flatten(3))
             results.append((of_edge, of_weight, of_attention, of_value))
         return _gathered(results)
 
 
 def _queries_and_keys(edge: Tensor, weight: Tensor, query: Tensor, key: Tensor) -> Tensor:
     """(B, n, m, 2, H, S) queries and keys of each edge."""
-    both = F.linear(edge, weight).unflatten(3, (2, *query.shape[2:]))
+    both = linear(edge, weight).unflatten(3, (2, *query.shape[2:]))
     both.select(3, 0).add_(query.unsqueeze(2))
     both.select(3, 1).add_(key.unsqueeze(1))
     return both
@@ -120,12 +122,7 @@ def _queries_and_keys(edge: Tensor, weight: Tensor, query: Tensor, key: Tensor) 
 
 def _products(edge: Tensor, weight: Tensor, attention: Tensor, value: Tensor) -> Tensor:
     """(B, n, m, H, S) values of each edge, times attention."""
-    return F.linear(edge, weight).unflatten(3, value.shape[2:]) * value.unsqueeze(1) * attention.unsqueeze(-1)
-
-
-def _linear_gradients(edge: Tensor, weight: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of edges and weight, from that of their product (B n m, width)."""
-    return (given @ weight).view_as(edge), given.t() @ edge.flatten(0, 2)
+    return linear(edge, weight).unflatten(3, value.shape[2:]) * value.unsqueeze(1) * attention.unsqueeze(-1)
 
 
 def _alike(edge: Tensor, *others: Tensor) -> tuple[Tensor, ...]:

@@ -26,7 +26,7 @@ KINDS: list[tuple[Callable[..., Backbone], int]] = [
     (partial(MLP, hidden=4), 1),
     (partial(DWS, hidden=4, layers=2, head=8), 1),
     (partial(Probe, probes=4, hidden=8), 1),
-    (partial(ScaleGNN, hidden=4, layers=2, head=8), 1),
+    (partial(ScaleGNN, hidden=4, layers=2, head=8), 2),
     (partial(GRAPH, chunk=4), 1),
     (partial(GRAPH, chunk=4, recompute=True), 1),
     (partial(GraphTransformer, node=4, edge=2, attention=4, heads=2, layers=3, head=8, chunk=4), 2),
