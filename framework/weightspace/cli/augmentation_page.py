@@ -88,7 +88,7 @@ def _figure(options: Namespace) -> Figure | None:
     shown_rows = rows[evenly_spaced(len(rows), options.count)]
     batch = zoo.batch(shown_rows)
     if used := augmentation.stored_alignment:
-        batch = batch.replace(frame=zoo.alignment(None if used is True else str(used)).frames(shown_rows))
+        batch = batch.replace(frame=zoo.alignment(used).frames(shown_rows))
     return augmentation_figure(
         augmentation, batch, zoo.class_names, zoo.value_range, options.draws, options.side, options.seed
     )

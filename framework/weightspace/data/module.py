@@ -90,7 +90,7 @@ class ZooDataModule(pl.LightningDataModule):
         self.chain.check(self.spec, target="class" if self.class_names else "value")
         used = self.chain.stored_alignment
         #: the stored alignment that the augmentations use
-        self.alignment = self.zoo.alignment(None if used is True else str(used)) if used else None
+        self.alignment = self.zoo.alignment(used) if used else None
         self._train, self._internal = training_rows(self.zoo, n_views, label_fraction, internal_test, seed)
         self._length: int | None = None
         self._saved_length: int | None = None

@@ -44,14 +44,13 @@ def unpack_element(packed: Tensor, spec: NetworkSpec, dtype: torch.dtype = torch
         dtype: of signs, phases and scales.
 
     Raises:
-        SpecError: the number of columns is not that of an element of such networks.
+        SpecError: the shape is not that of elements of such networks.
     """
     widths = spec.widths[1:-1]
     possible = part_names(spec)
-    count = packed.shape[1] // sum(widths)
-    if packed.ndim != 2 or packed.shape[1] != count * sum(widths) or not 1 <= count <= len(possible):
+    if packed.ndim != 2 or packed.shape[1] not in [k * sum(widths) for k in range(1, len(possible) + 1)]:
         raise SpecError(
-            f"an element of {spec} has 1 to {len(possible)} x {sum(widths)} columns, found {packed.shape[1]}"
+            f"an element of {spec} has 1 to {len(possible)} x {sum(widths)} columns, found {tuple(packed.shape)}"
         )
     parts: dict[str, Parts] = {}
     for name, columns in zip(possible, packed.split(sum(widths), dim=1), strict=False):

@@ -104,7 +104,7 @@ class Task(ZooModule):
         """Sets in the modules what depends on the zoo. Default: the backbone's normaliser, and stored references."""
         for module in self.backbone.modules():
             if isinstance(module, Backbone) and (used := module.stored_alignment):
-                module.set_reference(data.zoo.alignment(None if used is True else str(used)).reference)
+                module.set_reference(data.zoo.alignment(used).reference)
         self.backbone.fit_normaliser(data.training_batch())
 
     def networks_per_pass(self, batch_size: int) -> int:

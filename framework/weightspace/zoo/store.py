@@ -199,17 +199,18 @@ class Zoo:
         """Names of the stored alignments, see ``align_zoo``."""
         return names(self.path)
 
-    def alignment(self, name: str | None = None) -> ZooAlignment:
+    def alignment(self, name: str | bool | None = None) -> ZooAlignment:
         """A stored alignment.
 
         Args:
-            name: None: the only one.
+            name: None or True: the only one.
 
         Raises:
             ZooError: there is none, it is damaged, or the zoo has changed since it was made; or there are several, and
                 no name is given.
         """
-        return ZooAlignment(self.path, self.header, self.digest, choose_name(self.path, name))
+        asked = name if isinstance(name, str) else None
+        return ZooAlignment(self.path, self.header, self.digest, choose_name(self.path, asked))
 
     def to_dataset(self, split: str, first_view_only: bool = False) -> Dataset[Example]:
         """A split as a plain torch Dataset of (parameters (P,), target), for training loops of one's own.

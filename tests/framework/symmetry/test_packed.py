@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from weightspace.errors import SpecError
@@ -36,9 +38,9 @@ def test_an_element_comes_back_as_it_was(random_batch, activation: str, group: s
 
 def test_what_is_no_element_is_refused(random_batch) -> None:
     batch = random_batch((2, 5, 4, 3))
-    for columns in (0, 8, 36, 45):
-        with pytest.raises(SpecError, match=f"has 1 to 3 x 9 columns, found {columns}"):
-            unpack_element(torch.zeros(6, columns, dtype=torch.int32), batch.spec)
+    for shape in ((6, 0), (6, 8), (6, 36), (6, 45), (9,), (1, 6, 9)):
+        with pytest.raises(SpecError, match=re.escape(f"has 1 to 3 x 9 columns, found {shape}")):
+            unpack_element(torch.zeros(shape, dtype=torch.int32), batch.spec)
     identity = GroupElement.identity(batch)
     phases = tuple(torch.full(order.shape, 2.0 * LARGEST_PHASE) for order in identity.orders)
     with pytest.raises(SpecError, match="a phase of 33554432 multiples"):
