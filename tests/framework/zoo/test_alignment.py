@@ -207,7 +207,8 @@ def test_the_alignment_of_a_zoo_that_has_changed_is_refused_and_made_again(
     assert main(["zoo", "verify", str(copy), "--sample", "0"]) == 2
     assert "made before the zoo changed" in " ".join(capsys.readouterr().err.split())
     assert main(["zoo", "info", str(copy)]) == 0
-    assert "made before" in capsys.readouterr().out
+    cells = capsys.readouterr().out.replace("│", " ")  # a long path folds the text of its cell
+    assert "made before the zoo changed" in " ".join(cells.split())
     assert main(["zoo", "align", str(copy), "--to", "untrained"]) == 0
     assert "it is replaced" in capsys.readouterr().out
     assert main(["zoo", "verify", str(copy), "--sample", "0"]) == 0
