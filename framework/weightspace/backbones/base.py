@@ -136,8 +136,12 @@ class Backbone(nn.Module, ABC):
             batch_size: networks in a whole batch: of these, the blocks are compiled once, and batches of other sizes
                 are computed eagerly. None: each size is compiled when it comes.
             options: of ``torch.compile``.
+
+        Raises:
+            ConfigError: a batch size below 1.
         """
         if batch_size is not None:
+            check_sizes(f"{type(self).__name__}.compile", batch_size=batch_size)
             options = {"dynamic": False, **options}
         blocks = self.blocks()
         own = [block for block in blocks if block is self or not isinstance(block, Backbone)]

@@ -108,9 +108,10 @@ def check_compiler(device: str) -> None:
             torch.compile(own_code(_line), dynamic=False)(torch.ones(8, device=device))
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             said = [line for line in str(error).splitlines() if line.strip()]
+            needed = "a C++ compiler" if device == "cpu" else "triton, a C compiler"
             raise ConfigError(
-                f"there is no working compiler ({type(error).__name__}: {said[0] if said else ''}): install a C++ "
-                "compiler and Python's headers"
+                f"there is no working compiler ({type(error).__name__}: {said[0] if said else ''}): install {needed} "
+                "and Python's headers"
             ) from error
 
 

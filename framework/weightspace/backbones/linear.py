@@ -46,7 +46,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, weight, bias)
     images = _images(x)
     if torch.compiler.is_compiling():
-        result = _Compiled.apply(images.contiguous(), weight)
+        result = _Convolution.apply(images.contiguous(), weight)
         result = result if bias is None else result + bias
     else:
         result = F.conv2d(images.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
@@ -82,7 +82,7 @@ def _by_convolution(x: Tensor) -> bool:
     return math.prod(x.shape[:-2]) >= IMAGES and math.prod(x.shape[:-1]) >= ROWS
 
 
-class _Compiled(torch.autograd.Function):
+class _Convolution(torch.autograd.Function):
     """The same in a compiled graph, where a permuted view of what is not in memory yet would be copied."""
 
     @staticmethod
