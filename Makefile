@@ -84,6 +84,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/backbones.py
 	$(BIN)/python benchmarks/compiling.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/scaling_fit.py
 
 # tests and rates on a GPU, as one table in gpu-report.md; DEVICE=cpu tries the same at small size without one
 gpu: .venv/installed

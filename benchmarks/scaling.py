@@ -38,8 +38,9 @@ class Talk:
     """What processes tell each other in a step besides gradients.
 
     ``buffers``: whether DDP sends those of the first process before each forward pass, as it does by default.
-    ``agreements``: how many times they exchange one number, one after the other. A run does it four times: Lightning
-    and ``Checkpoints`` ask for a SIGTERM, ``share`` for the size of the batch, ``FiniteSteps`` for a bad number.
+    ``agreements``: how many times they exchange one number, one after the other, and wait for it. A run with a zoo
+    and the standard callbacks waits for none; with Lightning alone it waits for one, which asks for a SIGTERM, and a
+    loader of one's own needs another, ``share``, for the size of the batch.
     """
 
     buffers: bool = True

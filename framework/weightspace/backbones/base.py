@@ -38,6 +38,8 @@ class Backbone(nn.Module, ABC):
             mode; saved weights can be loaded whatever their values.
         compile_pays: multiply-adds of all training steps from which compiling is repaid at least twice, so that tasks
             do it by themselves; infinity, the default: they do not.
+        constant_buffers: names of its own buffers that training does not change, so that several processes need not
+            send them to each other in every step. Modules within may declare it too; buffers not named are sent.
         chunk: networks that go through a block at a time; 0: the whole batch.
 
     Args:
@@ -59,6 +61,7 @@ class Backbone(nn.Module, ABC):
     invariant_to: frozenset[str] = frozenset()
     equivariant_to: frozenset[str] = frozenset()
     free_arguments: frozenset[str] = frozenset({"dropout"})
+    constant_buffers: frozenset[str] = frozenset()
     stored_alignment: bool | str = False
     compile_pays: float = inf
     chunk: int = 0
@@ -254,6 +257,8 @@ class Normaliser(nn.Module):
         groups: slices whose entries share statistics; None: every entry has its own.
         center: subtract the mean; otherwise only divide by the root mean square (which keeps signs).
     """
+
+    constant_buffers = frozenset({"mean", "std"})
 
     mean: Tensor
     std: Tensor

@@ -46,6 +46,7 @@ class Canonical(Backbone):
     """
 
     free_arguments = frozenset({"dropout", "alignment"})  # the reference itself is saved
+    constant_buffers = frozenset({"reference"})
 
     reference: Tensor
 

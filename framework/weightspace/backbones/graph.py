@@ -44,6 +44,8 @@ class FourierFeatures(nn.Module):
         count: frequencies, standard normal, kept with the weights; 0 leaves x alone.
     """
 
+    constant_buffers = frozenset({"frequencies"})
+
     frequencies: Tensor
 
     def __init__(self, count: int) -> None:

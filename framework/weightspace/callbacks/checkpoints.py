@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from weightspace.checks import check_whole
-from weightspace.distributed import in_any_process
+from weightspace.distributed import ask, in_any_process
 from weightspace.errors import Terminated
 from weightspace.runs.folder import RunFolder
-from weightspace.runs.loops import epoch_ends, validation_follows
+from weightspace.runs.loops import epoch_ends, leave_signals, validation_follows
 from weightspace.runs.stopping import end_together
 from weightspace.text import call_text
 
@@ -43,6 +46,7 @@ class Checkpoints(Checkpoint):
         self.folder, self.every_n_steps, self.keep = folder, every_n_steps, keep
         self._step = 0
         self._due = self._signalled = self._ending = False
+        self._asked: Callable[[], bool] | None = None
 
     def _note(self, *_: Any) -> None:
         self._signalled = True
@@ -52,9 +56,10 @@ class Checkpoints(Checkpoint):
 
         Lightning restores the signal handler at the end.
         """
-        self._step, self._signalled = trainer.global_step, trainer.received_sigterm
+        self._step, self._signalled, self._asked = trainer.global_step, trainer.received_sigterm, None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._note)
+            leave_signals(trainer)
         if trainer.is_global_zero:
             self.folder.remove_leftovers()
             for path in self.folder.steps():
@@ -65,6 +70,10 @@ class Checkpoints(Checkpoint):
         """Ends the run if SIGTERM arrived since the last step."""
         self._end_if_asked(trainer)
 
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Begins to ask whether SIGTERM has arrived in any process, which is answered during the backward pass."""
+        self._asked = ask(torch.full((), self._signalled, device=pl_module.device))
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -72,7 +81,8 @@ class Checkpoints(Checkpoint):
         if trainer.global_step == self._step:  # gradients are being accumulated
             return
         self._step = trainer.global_step
-        self._ending = in_any_process(self._signalled, pl_module.device)
+        asked, self._asked = self._asked, None
+        self._ending = in_any_process(self._signalled, pl_module.device) if asked is None else asked()
         self._due |= self._ending or (self.every_n_steps is not None and self._step % self.every_n_steps == 0)
         if self._due and not epoch_ends(trainer) and not validation_follows(trainer, batch_idx):
             self._save(trainer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,10 +13,10 @@ from torch.optim import Optimizer
 
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice
-from weightspace.distributed import in_any_process
+from weightspace.distributed import ask, in_any_process
 from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
-from weightspace.runs.loops import skips_steps_itself
+from weightspace.runs.loops import shares_gradients, skips_steps_itself
 from weightspace.runs.stopping import end_together
 from weightspace.text import call_text
 
@@ -44,6 +45,7 @@ class FiniteSteps(Callback):
         self.folder, self.nonfinite, self.skipped = folder, nonfinite, 0
         self._batches: list[WeightBatch] = []
         self._losses: list[Tensor] = []
+        self._asked: list[Callable[[], bool]] = []
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -52,20 +54,27 @@ class FiniteSteps(Callback):
         self._batches.append(batch[0] if isinstance(batch, tuple) else batch)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Records the loss of the batch."""
+        """Records the loss of the batch, and begins to ask whether it is finite everywhere, meanwhile."""
         self._losses.append(loss.detach())
+        self._asked.append(ask(~loss.detach().isfinite().all()))
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Checks losses and gradients of all batches of this step."""
-        numbers = list(self._losses)
-        if not skips_steps_itself(trainer):
-            numbers += [p.grad for p in pl_module.parameters() if p.grad is not None]
-        largest = get_total_norm(numbers, float("inf"))  # a single number to synchronise; NaN if there is any
-        if in_any_process(not bool(largest.isfinite()), pl_module.device):
+        if self._is_bad(trainer, pl_module):
             self._answer(trainer, pl_module)
-        self._batches, self._losses = [], []
+        self._batches, self._losses, self._asked = [], [], []
+
+    def _is_bad(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
+        """Whether a loss or a gradient of this step is not finite in any process."""
+        losses = [asked() for asked in self._asked]  # all of them: every process hears every answer
+        if skips_steps_itself(trainer):
+            return any(losses)
+        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        largest = get_total_norm(gradients, float("inf"))  # a single number to synchronise; NaN if there is any
+        bad = any(losses) or not bool(largest.isfinite())
+        return bad if shares_gradients(trainer) else in_any_process(bad, pl_module.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the number of skipped steps."""

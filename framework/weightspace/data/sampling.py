@@ -101,6 +101,12 @@ class BatchSampler(DistributedSampler[Any], SequentialSampler):
         """Rows in each of this process's batches but the last; in its only one, if there is one."""
         return self.batch_size if len(self) > 1 else len(range(self.rank, self.length, self.world))
 
+    def sizes(self, number: int) -> list[int]:
+        """Rows of each process in the batch of this number, from 0, in an epoch."""
+        size = self.batch_size * self.world
+        rows = self.length - number * size if number == len(self) - 1 else size
+        return [len(range(rank, rows, self.world)) for rank in range(self.world)]
+
     def __iter__(self) -> Iterator[BatchIndex]:  # type: ignore[override]
         rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
         size, last = self.batch_size * self.world, len(self) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
-def share(count: int, loss: Tensor) -> Tensor:
+def share(count: int, loss: Tensor, everyones: int | None = None) -> Tensor:
     """Weight of this rank's mean loss, so that averaging over ranks gives the mean over all entries.
 
     DDP averages gradients over ranks. If ranks hold different numbers of entries, multiplying each mean loss by this
@@ -35,8 +36,10 @@ def share(count: int, loss: Tensor) -> Tensor:
     Args:
         count: entries in this rank's mean.
         loss: that mean; it gives device and dtype.
+        everyones: entries in the means of all ranks, if each of them knows it; None: they exchange it.
     """
-    return world_size() * count / total(count, loss.device).to(loss.dtype)
+    entries = total(count, loss.device) if everyones is None else torch.full((), everyones, device=loss.device)
+    return world_size() * count / entries.to(loss.dtype)
 
 
 def total(count: int, device: torch.device | str = "cpu") -> Tensor:
@@ -54,29 +57,49 @@ def in_any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
         fact: the local value.
         device: on which the ranks communicate (that of the model).
     """
+    return ask(torch.full((), fact, device=device))()
+
+
+def ask(fact: Tensor) -> Callable[[], bool]:
+    """Begins to ask all ranks whether a fact is true on at least one of them; computation goes on meanwhile.
+
+    Args:
+        fact: () bool, the local value, on the device on which the ranks communicate.
+
+    Returns:
+        A function that waits for the answer, the same on every rank.
+    """
     if world_size() == 1:
-        return fact
-    anywhere = torch.full((), int(fact), device=device)
-    dist.all_reduce(anywhere, dist.ReduceOp.MAX)
-    return bool(anywhere)
+        return lambda: bool(fact)
+    anywhere = fact.to(torch.int32)
+    work = dist.all_reduce(anywhere, dist.ReduceOp.MAX, async_op=True)
+
+    def answer() -> bool:
+        if work is not None:
+            work.wait()
+        return bool(anywhere)
+
+    return answer
 
 
-def gather(rows: Tensor) -> tuple[Tensor, int]:
+def gather(rows: Tensor, sizes: list[int] | None = None) -> tuple[Tensor, int]:
     """Concatenates the rows of all ranks, in rank order; gradients flow back to the rank that a row came from.
 
     Ranks may hold different numbers of rows: they are padded for the exchange, because collectives need equal shapes.
 
     Args:
         rows: (n, ...).
+        sizes: n of each rank, if each of them knows all; None: they exchange them.
 
     Returns:
         (N, ...) rows of all ranks, and the index of this rank's first row among them.
     """
     if world_size() == 1:
         return rows, 0
-    counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
-    dist.all_gather(counts, torch.full((1,), len(rows), device=rows.device))
-    sizes = [int(count) for count in counts]
+    if sizes is None:
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world_size())]
+        dist.all_gather(counts, torch.full((1,), len(rows), device=rows.device))
+        sizes = [int(count) for count in counts]
     return _Gather.apply(rows, sizes), sum(sizes[: dist.get_rank()])
 
 

@@ -24,6 +24,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher as ScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 # --- where training stands ---
 
@@ -301,6 +302,28 @@ class OpenLauncher(ScriptLauncher):
         _set_num_threads_if_needed(num_processes=self.num_processes)
         with self.watching(self.procs):
             return function(*args, **kwargs)
+
+
+def shares_gradients(trainer: pl.Trainer) -> bool:
+    """Whether all processes have the same gradients, to the bit, after the backward pass of a step.
+
+    DDP averages them, unless there are parameters that it ignores or a hook that does something else in its place, of
+    which it keeps a list, ``_comm_hooks``. With manual optimisation a model may step before they are averaged.
+    """
+    if trainer.world_size == 1:
+        return True
+    model = trainer.strategy.model
+    if not isinstance(model, DistributedDataParallel) or not trainer.lightning_module.automatic_optimization:
+        return False
+    return not model.parameters_to_ignore and not model._comm_hooks
+
+
+def leave_signals(trainer: pl.Trainer) -> None:
+    """Keeps the training loop from asking the first process before each batch whether SIGTERM has arrived.
+
+    Overrides ``_broadcast_sigterm_tensor`` of the loop: whoever handles the signal makes the processes agree on it.
+    """
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
 # --- models ---

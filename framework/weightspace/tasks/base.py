@@ -15,10 +15,12 @@ from weightspace.backbones.compiling import check_compiler
 from weightspace.backbones.factory import BackboneFactory, backbone_factory, build_backbone
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
-from weightspace.distributed import share
+from weightspace.data.sampling import BatchSampler
+from weightspace.distributed import share, world_size
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import has_trainer
 from weightspace.spec import NetworkSpec
+from weightspace.tasks.buffers import leave_constant_buffers
 from weightspace.tasks.learned import compared
 from weightspace.tasks.means import WeightedMean
 from weightspace.tasks.mode import KEY as MODE
@@ -156,7 +158,32 @@ class Task(ZooModule):
         loss = self.loss(results, batch)
         self.log_training_loss(loss, len(batch))
         self.measure("train", results, batch)
-        return loss * share(len(batch), loss)
+        sizes = self.sizes(batch_idx, len(batch))
+        return loss * share(len(batch), loss, None if sizes is None else sum(sizes))
+
+    def sizes(self, batch_idx: int, own: int) -> list[int] | None:
+        """Networks, or pairs, of each process in a training batch, as the zoo's sampler has divided it.
+
+        Args:
+            batch_idx: number of the batch in its epoch.
+            own: those of this process.
+
+        Returns:
+            None in a single process, and for other loaders, of which processes have to tell each other.
+
+        Raises:
+            ConfigError: this process's part has another size than in the sampler.
+        """
+        sampler = None if world_size() == 1 else getattr(self.trainer.train_dataloader, "sampler", None)
+        if not isinstance(sampler, BatchSampler):
+            return None
+        sizes = sampler.sizes(batch_idx)
+        if sizes[sampler.rank] != own:
+            raise ConfigError(
+                f"batch {batch_idx} has {own} networks, and {sizes[sampler.rank]} were loaded: with several processes, "
+                "augmentations must not change their number"
+            )
+        return sizes
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Logs loss and metrics of a validation batch."""
@@ -217,8 +244,9 @@ class Task(ZooModule):
             self.run_mode = self._began = None
 
     def on_fit_start(self) -> None:
-        """Settles the mode."""
+        """Settles the mode, and which buffers processes exchange."""
         super().on_fit_start()
+        leave_constant_buffers(self.trainer)
         self.settle_mode()
 
     def settle_mode(self) -> Mode:

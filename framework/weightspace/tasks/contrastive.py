@@ -114,7 +114,7 @@ class ContrastiveTask(Task):
 
     def training_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> Tensor:
         """Computes NT-Xent of a batch of pairs and logs the measures of its embeddings."""
-        loss, own, measures, count = self._measure(batch)
+        loss, own, measures, count = self._measure(batch, self.sizes(batch_idx, len(batch[0])))
         self.log_training_loss(own, count)
         self.log_means({f"train/{name}": value for name, value in measures.items()}, count)
         return loss
@@ -125,7 +125,9 @@ class ContrastiveTask(Task):
         self.log_means({"val/loss": own}, count, prog_bar=True)
         self.log_means({f"val/{name}": value for name, value in measures.items()}, count)
 
-    def _measure(self, batch: tuple[WeightBatch, WeightBatch]) -> tuple[Tensor, Tensor, dict[str, Tensor], int]:
+    def _measure(
+        self, batch: tuple[WeightBatch, WeightBatch], sizes: list[int] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor], int]:
         """Returns the loss, its mean over this process's networks, measures of embeddings, and the number of pairs."""
         embeddings = self(_joined(*batch))
         if self.leaves_out and not self.training:
@@ -133,7 +135,7 @@ class ContrastiveTask(Task):
             # without pairs there is no loss: if no pair is finite, the loss is not finite either
             embeddings = embeddings[finite.repeat(2)] if finite.any() else embeddings
         first, second = self.projector(embeddings).chunk(2)
-        loss, own = nt_xent_and_own(first, second, self.temperature)
+        loss, own = nt_xent_and_own(first, second, self.temperature, sizes)
         with torch.no_grad():
             measures = {
                 "positive_distance": positive_distance(first, second),

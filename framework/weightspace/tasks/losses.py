@@ -33,16 +33,19 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     return nt_xent_and_own(first, second, temperature)[0]
 
 
-def nt_xent_and_own(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def nt_xent_and_own(
+    first: Tensor, second: Tensor, temperature: float, sizes: list[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """Returns ``nt_xent`` and the mean of the loss over this process's own rows, which are equal in one process.
 
     Args:
         first, second, temperature: see ``nt_xent``.
+        sizes: n of each process, if all know them, see ``gather``.
     """
     require("temperature", temperature, temperature > 0, "> 0")
     count = len(first)
     own = F.normalize(torch.stack([first, second], dim=1), dim=2)  # (n, 2, D): the rows of a pair side by side
-    everyone, begin = gather(own)
+    everyone, begin = gather(own, sizes)
     rows, columns = own.flatten(0, 1), everyone.flatten(0, 1)
     logits = rows @ columns.T / temperature
     itself = torch.arange(2 * count, device=rows.device)

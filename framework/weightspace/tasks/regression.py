@@ -29,6 +29,8 @@ class RegressionTask(Task):
     head = "value"
     monitor = "val/r2"
 
+    constant_buffers = frozenset({"mean", "deviation"})
+
     mean: Tensor
     deviation: Tensor
 

@@ -394,3 +394,11 @@ def test_a_zoo_and_augmentations_may_be_objects(zoo: Zoo) -> None:
     assert "180 training networks 2-8-8-1 sine" in repr(data)
     with pytest.raises(AugmentationError, match=r"must be a list, found 'sign_flip': write \['sign_flip'\]"):
         ZooDataModule(zoo, augmentations="sign_flip")
+
+
+@pytest.mark.parametrize(("length", "size", "world"), [(61, 8, 3), (24, 8, 3), (25, 8, 3), (5, 8, 2), (17, 8, 1)])
+def test_every_process_knows_the_sizes_of_all(length: int, size: int, world: int) -> None:
+    samplers = [BatchSampler(length, size, True, 0, rank, world) for rank in range(world)]
+    for batches in zip(*samplers, strict=True):
+        (number,) = {number for number, _ in batches}
+        assert all(sampler.sizes(number) == [len(rows) for _, rows in batches] for sampler in samplers)

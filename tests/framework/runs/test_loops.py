@@ -11,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+import torch.distributed as dist
 from lightning.fabric.plugins import CheckpointIO, TorchCheckpointIO
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint, DeviceStatsMonitor, EarlyStopping, ModelCheckpoint, Timer
@@ -20,6 +21,8 @@ from lightning.pytorch.strategies import FSDPStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torchmetrics import MeanMetric
 from weightspace.callbacks import RunTrainer
@@ -287,6 +290,35 @@ def test_which_processes_lightning_starts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert loops.is_started_by_lightning(trainer(devices=2, strategy="ddp"))
     assert loops.early_rank() == 1
+
+
+def test_the_loop_asks_for_a_signal_by_the_method_that_is_left_out() -> None:
+    quiet = trainer()
+    loop = quiet.fit_loop.epoch_loop
+    names = type(loop).advance.__code__.co_names  # the loop calls it by this name, in several processes
+    assert "_broadcast_sigterm_tensor" in names
+    loops.leave_signals(quiet)
+    assert loop._broadcast_sigterm_tensor.__name__ == "<lambda>"
+    assert loop._broadcast_sigterm_tensor() is None
+
+
+def test_gradients_are_equal_unless_a_hook_replaces_their_mean(tmp_path: Path) -> None:
+    assert loops.shares_gradients(trainer())
+    several = trainer(devices=2, strategy="ddp")
+    several.strategy.connect(Line())
+    assert not loops.shares_gradients(several)  # not wrapped yet, as with other strategies
+    dist.init_process_group("gloo", f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        several.strategy._lightning_module = line = Line()
+        several.strategy.model = wrapped = DistributedDataParallel(line)
+        assert loops.shares_gradients(several)
+        line.automatic_optimization = False
+        assert not loops.shares_gradients(several)
+        line.automatic_optimization = True
+        wrapped.register_comm_hook(None, allreduce_hook)
+        assert not loops.shares_gradients(several)
+    finally:
+        dist.destroy_process_group()
 
 
 class Launcher(loops.OpenLauncher):
