@@ -105,3 +105,19 @@ def test_a_backbone_is_the_same_in_float32_and_float64() -> None:
         assert own.grad is not None
         assert other.grad is not None
         assert (own.grad - other.grad).abs().max() < 1e-4 * other.grad.abs().max()
+
+
+def test_a_really_compiled_dws_is_the_eager_one() -> None:
+    # with torch's own compiler, which decides by itself how the tensors between the products lie in memory
+    spec = NetworkSpec((2, 32, 32, 1), "sine", 30.0, 0.5)
+    torch.manual_seed(0)
+    model = DWS(spec, 4, hidden=8, layers=1)
+    batch = WeightBatch(0.1 * torch.randn(64, spec.num_params), spec)
+    found = []
+    for compiled in (False, True):
+        if compiled:
+            model.compile(len(batch))
+        result = model(batch)
+        found.append([result, *torch.autograd.grad(result.square().sum(), list(model.parameters()))])
+    for eager, own in zip(*found, strict=True):
+        assert (eager - own).abs().max() <= 1e-4 * eager.abs().max()
