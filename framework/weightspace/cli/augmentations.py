@@ -27,7 +27,9 @@ def _parser() -> Parser:
     show.add_argument("name", type=str, help="entry-point name")
     show.add_argument("--zoo", type=str, help="draw its effect on networks of this zoo")
     show.add_argument("--out", type=str, help="the PNG file to write")
-    show.add_argument("--set", nargs="+", metavar="PARAMETER=VALUE", help="its parameters, for instance alpha=0.4")
+    show.add_argument(
+        "--set", nargs="+", action="extend", metavar="PARAMETER=VALUE", help="its parameters, for instance alpha=0.4"
+    )
     show.add_argument("--count", type=int, default=8, help="number of networks to draw")
     show.add_argument("--draws", type=int, default=3, help="number of random draws of the augmentation")
     show.add_argument("--side", type=int, default=28, help="pixels per side of a decoded network")

@@ -16,7 +16,7 @@ from weightspace.version import __version__
 
 USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help shows its options
 
-  zoo fit|import|export|info|verify|show  make, import, describe, check and draw sets of fitted networks
+  zoo fit|import|export|align|info|verify|repair|show  make, align, describe, check and draw sets of fitted networks
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
   embed --encoder E --zoo Z --out F  write embeddings of a zoo by a pretrained encoder

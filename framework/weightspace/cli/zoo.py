@@ -54,8 +54,14 @@ def _fit_parser() -> Parser:
     add = parser.add_argument
     add("--source", type=str, required=True, help="name of the source, for instance digits, or its dotted path")
     add("--recipe", type=str, default="dwsnets", help=f"{', '.join(RECIPES)}, or a YAML file with a recipe's fields")
-    add("--set", nargs="+", metavar="FIELD=VALUE", help="changes of recipe fields: --set steps=300")
-    add("--source_set", nargs="+", metavar="NAME=VALUE", help="arguments of the source: --source_set size=32")
+    add("--set", nargs="+", action="extend", metavar="FIELD=VALUE", help="changes of recipe fields: --set steps=300")
+    add(
+        "--source_set",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="arguments of the source: --source_set size=32",
+    )
     return parser
 
 

@@ -99,6 +99,15 @@ def _double(part: tuple[torch.Tensor, ...] | None) -> tuple[torch.Tensor, ...] |
 def test_a_network_of_the_zoo_stays_where_it_is(small: Zoo) -> None:
     alignment = align_zoo(small, "7")
     assert torch.equal(alignment.reference.params, small.params(torch.tensor([7])))
+    for index in (7, [7], slice(7, 8), torch.arange(len(small)) == 7):
+        assert torch.equal(
+            alignment.element(index).apply(small[index]).params,
+            alignment.element(torch.tensor([7])).apply(small[7]).params,
+        )
+    with pytest.raises(IndexError, match="asked for 9999"):
+        alignment.element([9999])
+    with pytest.raises(TypeError, match="a slice, a list or tensor"):
+        alignment.element("train")  # type: ignore[arg-type]
     moved = alignment.element(torch.tensor([7])).apply(small[7])
     assert (moved.params - small[7].params).abs().max() < 1e-6  # of ReLU networks the scales are refined
 

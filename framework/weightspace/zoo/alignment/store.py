@@ -16,6 +16,7 @@ from weightspace.symmetry import GroupElement, unpack_element
 from weightspace.zoo.alignment.elements import LIMIT, check_content, from_tensors, read_part
 from weightspace.zoo.alignment.header import FILE, FOLDER, REFERENCE, AlignmentHeader, align_command
 from weightspace.zoo.header import ZooHeader, digest
+from weightspace.zoo.selection import Index, positions
 
 
 class ZooAlignment:
@@ -103,9 +104,19 @@ class ZooAlignment:
             found[torch.from_numpy(chosen)] = part[torch.from_numpy(wanted[chosen] - begins[number])]
         return torch.empty(0, sum(self.spec.widths[1:-1]), dtype=torch.int32) if found is None else found
 
-    def element(self, rows: Tensor) -> GroupElement:
-        """The elements of these rows: ``element.apply(zoo.batch(rows))`` are the networks in the reference's frame."""
-        return unpack_element(self.frames(rows), self.spec)
+    def element(self, index: Index) -> GroupElement:
+        """The elements of some networks: ``alignment.element(rows).apply(zoo[rows])`` is in the reference's frame.
+
+        Args:
+            index: a number, a slice, a list or tensor of numbers, or a mask, as a zoo takes it.
+
+        Raises:
+            IndexError: there is no such network.
+            TypeError: something that is no index.
+            ZooError: a file is missing or damaged.
+        """
+        count = sum(part.rows for part in self.header.parts)
+        return unpack_element(self.frames(positions(index, count, str(self.path))), self.spec)
 
     def part(self, number: int) -> Tensor:
         """(n, F) int32 packed elements of the networks of one shard, after all checks."""
