@@ -222,6 +222,7 @@ class _Tally:
         report(0, total)
 
     def add(self, count: int, note: str) -> None:
+        """Reports so many further networks, with a note on the pass."""
         self.done += count
         self.report(self.done, self.total, note)
 
