@@ -3,6 +3,7 @@
 Public is ``standard_callbacks``; all else may change in any release.
 """
 
+from weightspace.callbacks.assignment_solver import AssignmentSolver
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.class_tables import ClassTables
@@ -23,6 +24,7 @@ from weightspace.callbacks.step_seeds import StepSeeds
 from weightspace.callbacks.throughput import Throughput
 
 __all__ = [
+    "AssignmentSolver",
     "BestCheckpoint",
     "Checkpoints",
     "ClassTables",

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch import Callback
 
+from weightspace.callbacks.assignment_solver import AssignmentSolver
 from weightspace.callbacks.measured import measured
 from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
@@ -19,7 +20,7 @@ from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribu
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
 from weightspace.runs.parts import part_name, part_of
-from weightspace.symmetry.assignment import describe_solver, solver, use_solver
+from weightspace.symmetry.assignment import describe_solver
 from weightspace.tasks import Task
 from weightspace.text import call_text
 from weightspace.version import __version__
@@ -27,54 +28,28 @@ from weightspace.version import __version__
 #: Groups of entry points through which a run may use third-party code.
 GROUPS = (AUGMENTATIONS, BACKBONES, SOURCES)
 
-#: Entry of a checkpoint: name of the solver of the assignment problems.
-SOLVER = "assignment_solver"
-
 
 class Provenance(Callback):
     """Writes ``provenance.json`` when training starts, and metrics of ``test`` and ``validate`` to ``metrics.json``.
 
-    Checkpoints name the solver of the assignment problems, and a resumed run keeps it until its training ends. Where
-    it cannot be imported, the first alignment raises a ConfigError; a run that aligns nothing goes on.
-
     Args:
         folder: folder of the run.
         seed: seed of the run.
+        solver: the callback, before this one in the trainer, that knows the solver of the assignment problems.
     """
 
     __repr__ = call_text
 
-    def __init__(self, folder: RunFolder, seed: int) -> None:
-        self.folder, self.seed = folder, seed
-        self._solver: str | None = None
-        self._replaced: list[str | None] = []
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Forgets the solver of a previous fit."""
-        if stage == "fit":
-            self._solver = None
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Adds the name of the solver."""
-        checkpoint[SOLVER] = self._solver
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Reads the name of the solver; earlier versions, which wrote none, had scipy's."""
-        if trainer.state.fn == "fit":
-            self._solver = checkpoint.get(SOLVER, "scipy")
+    def __init__(self, folder: RunFolder, seed: int, solver: AssignmentSolver) -> None:
+        self.folder, self.seed, self.solver = folder, seed, solver
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Sets the solver, and writes ``provenance.json``, unless there is nothing left to train."""
-        self._solver = self._solver or solver()
-        self._replaced.append(use_solver(self._solver))
+        """Writes ``provenance.json``, unless there is nothing left to train."""
         mode = pl_module.settle_mode().name if isinstance(pl_module, Task) else None  # in all processes together
         ended = any(isinstance(callback, RunEnd) and callback.finished for callback in callbacks_of(trainer))
         if ended or not trainer.is_global_zero:
             return
+        assert self.solver.name is not None, "AssignmentSolver is before this callback"
         data = cast(Any, trainer).datamodule
         zoo = _zoo(data) if isinstance(data, ZooDataModule) else None
         content = {
@@ -90,25 +65,13 @@ class Provenance(Callback):
                 "lightning": pl.__version__,
                 "weightspace": __version__,
             },
-            "assignment_solver": describe_solver(self._solver),
+            "assignment_solver": describe_solver(self.solver.name),
             "plugins": sorted({distribution(point) for group in GROUPS for point in entry_points(group=group)}),
             "command": sys.argv,
         }
         name = part_name("provenance.json", max(1, part_of(self.folder)))
         if not (self.folder.path / name).exists():  # the previous part has the same provenance
             self.folder.write_json(name, content)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Gives the process back the solver that it had before the training."""
-        self._give_back()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """The same, after an error."""
-        self._give_back()
-
-    def _give_back(self) -> None:
-        while self._replaced:
-            use_solver(self._replaced.pop())
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the test metrics to ``metrics.json``."""

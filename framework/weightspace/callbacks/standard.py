@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from weightspace.callbacks.assignment_solver import AssignmentSolver
 from weightspace.callbacks.best_checkpoint import BestCheckpoint
 from weightspace.callbacks.checkpoints import Checkpoints
 from weightspace.callbacks.class_tables import ClassTables
@@ -121,8 +122,10 @@ def keeping_callbacks(
     Raises:
         ConfigError: a value out of range.
     """
+    solver = AssignmentSolver()
     reports: list[Callback] = [
-        Provenance(folder, seed),
+        solver,
+        Provenance(folder, seed, solver),
         RunEnd(folder, configured),
         Pictures(folder.pictures),
         ClassTables(folder.path, folder.pictures),

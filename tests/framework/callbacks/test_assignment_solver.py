@@ -14,7 +14,7 @@ from weightspace.callbacks import standard_callbacks
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.files import read_json
-from weightspace.runs.checkpoint_io import read_checkpoint
+from weightspace.runs.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from weightspace.symmetry.assignment import describe_solver, solver, use_solver
 from weightspace.tasks import SupervisedTask
 
@@ -46,10 +46,13 @@ def train(zoo: Path, folder: Path, epochs: int, augmentation: str = "mixup_align
     return seen.seen if isinstance(seen, SolversSeen) else set()
 
 
+def newest(folder: Path) -> Path:
+    return max((folder / "checkpoints").glob("step-*.ckpt"))
+
+
 def recorded(folder: Path) -> tuple[str, str]:
-    newest = sorted((folder / "checkpoints").glob("step-*.ckpt"))[-1]
     provenance = read_json(folder / "provenance.json", ConfigError, "the provenance of a run")
-    return provenance["assignment_solver"], read_checkpoint(str(newest))["assignment_solver"]
+    return provenance["assignment_solver"], read_checkpoint(str(newest(folder)))["assignment_solver"]
 
 
 def test_a_resumed_run_keeps_its_solver(digits_zoo: Path, tmp_path: Path) -> None:
@@ -74,3 +77,12 @@ def test_a_run_that_aligned_with_lapx_is_not_resumed_without_it(
         train(digits_zoo, tmp_path, 2)
     assert solver() == "scipy", "the error has ended what the run asked for"
     train(digits_zoo, tmp_path, 2, augmentation="mixup")  # aligns nothing
+
+
+def test_a_checkpoint_of_an_earlier_version_which_names_no_solver_had_scipys(digits_zoo: Path, tmp_path: Path) -> None:
+    assert train(digits_zoo, tmp_path, 1) == {"lapx"}
+    content = read_checkpoint(str(newest(tmp_path)))
+    del content["assignment_solver"]
+    AtomicCheckpointIO().save_checkpoint(content, newest(tmp_path))
+    assert train(digits_zoo, tmp_path, 2) == {"scipy"}
+    assert read_checkpoint(str(newest(tmp_path)))["assignment_solver"] == "scipy"
