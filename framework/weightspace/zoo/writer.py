@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from weightspace.errors import ZooError
-from weightspace.files import DiskFullError, write_whole
+from weightspace.files import write_whole
 from weightspace.zoo import journal
 from weightspace.zoo.differences import CIRCUMSTANCES, describe_differences, differing
+from weightspace.zoo.disk_errors import disk_errors
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_provenance, check_some, parse
@@ -86,7 +87,7 @@ class ZooWriter:
     def write(self, tensors: dict[str, Tensor], left_out: list[dict[str, Any]], number: int | None = None) -> None:
         """Writes a shard (by default the next one) and records the networks left out of it."""
         number = len(self.done) if number is None else number
-        with self._named("written"):
+        with self._disk_errors("written"):
             entry = write_shard(self.path, number, tensors)
             journal.append(self.path, self.rank, entry, left_out)
         self.done[number], self.left_out[number] = entry, left_out
@@ -111,14 +112,14 @@ class ZooWriter:
         if len(content) > TEXT_LIMIT:
             raise ZooError(f"{self.path / FILE} would be too large: {len(left_out)} networks were left out")
         ZooHeader.from_text(content, f"{self.path / FILE} would break the format, and was not written")
-        with self._named("finished"):
+        with self._disk_errors("finished"):
             write_whole(self.path / FILE, content)
             journal.remove(self.path)
         return header
 
     def _prepare(self) -> None:
         """Takes possession of the folder, and removes what an interrupted job has left incomplete."""
-        with self._named("written"):
+        with self._disk_errors("written"):
             foreign = [p for p in self.path.glob("*") if p.name != "shards" and not p.name.endswith(".tmp")]
             if foreign and not self.finished and not journal.journals(self.path):
                 raise ZooError(f"{self.path} is not empty and holds no zoo: choose another folder")
@@ -137,7 +138,7 @@ class ZooWriter:
         found = journal.read(self.path)
         if found is None:
             if self.rank == 0:
-                with self._named("written"):
+                with self._disk_errors("written"):
                     journal.begin(self.path, self.header.provenance)
             return
         self._same_job(found.job, "an unfinished zoo")
@@ -147,7 +148,7 @@ class ZooWriter:
         }  # zoo.json says what it would have said without the cut
         self.header = replace(self.header, provenance={**self.header.provenance, **begun})
         if self.rank == 0:  # the others read what it has left
-            with self._named("written"):
+            with self._disk_errors("written"):
                 found = journal.keep(found, self._is_whole)
         self.done, self.left_out = found.done, found.left_out
 
@@ -175,14 +176,8 @@ class ZooWriter:
             f"{self.path} holds {what} of another job:{lines}\nchoose another folder, or give the same arguments"
         )
 
-    @contextmanager
-    def _named(self, deed: str) -> Iterator[None]:
-        try:
-            yield
-        except DiskFullError as error:
-            raise ZooError(f"{error}; complete shards are kept: make room, then run it again to resume") from error
-        except OSError as error:
-            raise ZooError(f"the zoo at {self.path} cannot be {deed}: {error.strerror or error}") from error
+    def _disk_errors(self, deed: str) -> AbstractContextManager[None]:
+        return disk_errors(f"the zoo at {self.path} cannot be {deed}", "complete shards are kept")
 
 
 def _check(header: ZooHeader, where: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError, ZooError
-from weightspace.files import DiskFullError, write_whole
+from weightspace.files import write_whole
 from weightspace.files.sealed import seal
 from weightspace.progress import Display, Report
 from weightspace.symmetry import align, pack_element, resolve_group, solver, squared_distance
@@ -27,6 +25,7 @@ from weightspace.zoo.alignment.elements import read_part, to_bytes
 from weightspace.zoo.alignment.header import FILE, FOLDER, REFERENCE, AlignmentHeader
 from weightspace.zoo.alignment.reference import Reference
 from weightspace.zoo.alignment.store import ZooAlignment
+from weightspace.zoo.disk_errors import disk_errors
 from weightspace.zoo.header import SPLITS, ShardEntry
 from weightspace.zoo.lock import ZooLock
 from weightspace.zoo.schema import TEXT_LIMIT, parse
@@ -71,7 +70,7 @@ class AlignmentJob:
         """
         lock = ZooLock(self.zoo.path)
         try:
-            with self._named():
+            with disk_errors(f"{self.folder} cannot be written", "what is done is kept"):
                 lock.acquire()
                 if self._is_finished(overwrite):
                     self.display.say("aligned already: nothing to do")
@@ -203,15 +202,6 @@ class AlignmentJob:
         write_whole(self.folder / FILE, header.to_text().encode())
         (self.folder / JOB).unlink()
         shutil.rmtree(self.folder / ROUNDS, ignore_errors=True)
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except DiskFullError as error:
-            raise ZooError(f"{error}; what is done is kept: make room, then run it again to resume") from error
-        except OSError as error:
-            raise ZooError(f"{self.folder} cannot be written: {error.strerror or error}") from error
 
 
 class _Tally:
