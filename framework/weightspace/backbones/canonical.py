@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,7 @@ class Canonical(Backbone):
         if form == "reference":
             self.stored_alignment = alignment or True
             self.register_buffer("reference", torch.zeros(1, spec.num_params))
+        self._referenced = False
 
     def set_reference(self, reference: WeightBatch) -> None:
         """Sets the network that others are aligned with.
@@ -86,6 +88,7 @@ class Canonical(Backbone):
                 f"the reference should be one network {self.spec}, found {len(reference)} of {reference.spec}"
             )
         self.reference.copy_(reference.params)
+        self._referenced = False
 
     def encode(self, params: Tensor) -> Tensor:
         """Maps (B, P) parameters to (B, out_dim).
@@ -108,14 +111,24 @@ class Canonical(Backbone):
     def _canonical(self, batch: WeightBatch) -> WeightBatch:
         if self.form == "sorted":
             return canonicalise(batch, self.group)
-        if not self.reference.any():
-            raise ConfigError(
-                "Canonical(form: reference) has no reference yet: a task takes it from the zoo, set_reference sets "
-                "it, or it comes with saved weights"
-            )
+        self._check_reference()
         reference = batch.replace(params=self.reference.to(batch.params).expand(len(batch), -1))
         group = self.group
         if "scale" in resolve_group(group, self.spec):  # the closest scale is known to half of the digits only
             reference, batch = (scale_neurons(part, unit_scales(part)) for part in (reference, batch))
             group = "permutation"
         return align(reference, batch, group).apply(batch)
+
+    def _check_reference(self) -> None:
+        """Raises ConfigError without a reference; looks until there is one, since a GPU is waited for to look."""
+        self._referenced = self._referenced or bool(self.reference.any())
+        if not self._referenced:
+            raise ConfigError(
+                "Canonical(form: reference) has no reference yet: a task takes it from the zoo, set_reference sets "
+                "it, or it comes with saved weights"
+            )
+
+    def _load_from_state_dict(self, *state: Any) -> None:
+        """Loads weights, with a reference or without one."""
+        super()._load_from_state_dict(*state)
+        self._referenced = False

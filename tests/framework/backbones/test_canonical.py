@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 import weightspace as ws
+from torch import nn
 from weightspace.backbones import Canonical
 from weightspace.backbones.artefact import load_backbone, save_backbone
 from weightspace.errors import ConfigError, SpecError
@@ -64,6 +66,18 @@ def test_without_a_reference_it_says_so(random_batch) -> None:
         Canonical(batch.spec, 4, ws.MLP, form="other")
     with pytest.raises(ConfigError, match="alignment has no effect without form: reference"):
         Canonical(batch.spec, 4, ws.MLP, alignment="mean")
+
+
+def test_whether_there_is_a_reference_is_decided_again_when_weights_are_loaded(random_batch) -> None:
+    batch = random_batch().to(dtype=torch.float32)
+    without = Canonical(batch.spec, 4, ws.MLP.partial(hidden=8), form="reference").state_dict()
+    made = nn.Sequential(referenced(batch.spec))  # loading goes from a module to those within
+    before, kept = made(batch), copy.deepcopy(made.state_dict())
+    made.load_state_dict({f"0.{name}": value for name, value in without.items()})
+    with pytest.raises(ConfigError, match="has no reference yet"):
+        made(batch)
+    made.load_state_dict(kept)
+    assert torch.equal(made(batch), before)
 
 
 def test_a_task_takes_the_reference_of_the_zoo_and_saves_it(digits_zoo: Path, tmp_path: Path) -> None:
