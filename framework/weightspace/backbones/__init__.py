@@ -1,13 +1,14 @@
 """Backbones: networks whose input is the weights of other networks, WeightBatch -> (B, out_dim)."""
 
 from weightspace.backbones.artefact import load_backbone, save_backbone
-from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.canonical import Canonical
 from weightspace.backbones.dws import DWS
 from weightspace.backbones.embedding import embed
 from weightspace.backbones.gnn import GNN
 from weightspace.backbones.graph_transformer import GraphTransformer
 from weightspace.backbones.mlp import MLP
+from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.probe import Probe
 from weightspace.backbones.scale_gnn import ScaleGNN
 

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weightspace.backbones.base import Backbone, as_state, from_state, is_description
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.classifier import EncoderClassifier
+from weightspace.backbones.description import as_state, from_state, is_description
 from weightspace.backbones.factory import BackboneFactory
 from weightspace.backbones.naming import dotted, means, name_of
 from weightspace.checks import check_path

@@ -1,21 +1,20 @@
-"""The base class of backbones, and their common parts."""
+"""The base class of backbones."""
 
 from __future__ import annotations
 
 import inspect
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from weightspace.backbones.compiling import compile_blocks
+from weightspace.backbones.description import as_state, from_state, is_description
 from weightspace.backbones.heap import keep_freed_memory
 from weightspace.backbones.naming import means, name_of
+from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.partial import BackbonePartial
 from weightspace.backbones.plain import plain
 from weightspace.batch import WeightBatch, check_batch
@@ -208,23 +207,6 @@ def _class_and_arguments(backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def as_state(description: dict[str, Any]) -> Tensor:
-    """Converts a description to the tensor that is saved with the weights."""
-    return torch.frombuffer(bytearray(json.dumps(description).encode()), dtype=torch.uint8)
-
-
-def from_state(state: Tensor) -> dict[str, Any]:
-    """Converts a saved tensor to a description."""
-    description: dict[str, Any] = json.loads(bytes(state.tolist()))
-    return description
-
-
-def is_description(value: Any) -> bool:
-    """Whether an argument's value describes a nested backbone."""
-    found = value if isinstance(value, dict) else {}
-    return isinstance(found.get("class"), str) and isinstance(found.get("arguments"), dict)
-
-
 def _named_as_here(saved: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
     """Replaces names of classes in a saved description by current ones, if they mean those of the backbone."""
     arguments = dict(saved["arguments"])
@@ -247,106 +229,3 @@ def _plain(backbone: Backbone, argument: str, value: Any) -> Any:
             f"{type(backbone).__name__}: arguments must be numbers, text, or lists and dicts of them, so that they can "
             f"be saved, found {argument} = {value!r}"
         ) from error
-
-
-class Normaliser(nn.Module):
-    """Normalises vectors to (x - mean) / std, with statistics of the training networks.
-
-    Args:
-        size: length of the vectors.
-        groups: slices whose entries share statistics; None: every entry has its own.
-        center: subtract the mean; otherwise only divide by the root mean square (which keeps signs).
-    """
-
-    constant_buffers = frozenset({"mean", "std"})
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, size: int, groups: Sequence[slice] | None = None, center: bool = True) -> None:
-        super().__init__()
-        self.groups, self.center = groups, center
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.ones(size))
-
-    @classmethod
-    def per_tensor(cls, spec: NetworkSpec, center: bool = True) -> Normaliser:
-        """A normaliser of parameter vectors with one mean and std for each W_l and b_l, invariant to permutations."""
-        return cls(spec.num_params, (*spec.weight_slices, *spec.bias_slices), center)
-
-    def fit(self, values: Tensor) -> None:
-        """Computes the statistics of (n, size) values in float64; entries that are constant up to rounding get std 1.
-
-        Raises:
-            ConfigError: there are no values.
-        """
-        if not len(values):
-            raise ConfigError("a normaliser needs at least one training network, found none")
-        for group in [slice(None)] if self.groups is None else self.groups:
-            dims = 0 if self.groups is None else (0, 1)
-            part = values[:, group].detach().double()
-            mean = part.mean(dims) if self.center else part.new_zeros(())
-            std = (part - mean).square().mean(dims).sqrt()
-            size = part.square().mean(dims).sqrt()
-            self.mean[group] = mean.to(self.mean)
-            self.std[group] = torch.where(std > 1e-6 * size, std, 1.0).to(self.std)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Normalises (..., size) values, in the precision of the statistics."""
-        return (values.to(self.mean.dtype) - self.mean) / self.std
-
-
-class StandardisedInput(nn.Module):
-    """A layer norm that appends the mean and the standard deviation that it removes as two features.
-
-    Args:
-        width: number of inputs.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, width) to (B, width + 2) features."""
-        mean = x.mean(1, keepdim=True)
-        deviation = (x - mean).square().mean(1, keepdim=True).add(self.norm.eps).sqrt()
-        return torch.cat([self.norm(x), mean, deviation], dim=1)
-
-
-def perceptron(width: int, hidden: int, layers: int, out_dim: int, dropout: float, norm: bool = False) -> nn.Sequential:
-    """Builds a perceptron: linear layers with SiLU and dropout between them.
-
-    Args:
-        width: number of inputs.
-        hidden: width of the hidden layers.
-        layers: number of hidden layers.
-        out_dim: number of outputs.
-        dropout: in [0, 1), after each hidden layer.
-        norm: begin with a ``StandardisedInput``.
-    """
-    parts: list[nn.Module] = []
-    if norm:
-        parts, width = [StandardisedInput(width)], width + 2
-    for _ in range(layers):
-        parts += [nn.Linear(width, hidden), nn.SiLU(), nn.Dropout(dropout)]
-        width = hidden
-    return nn.Sequential(*parts, nn.Linear(width, out_dim))
-
-
-def check_initialised(module: nn.Module, title: str) -> None:
-    """Raises ConfigError if parameters or buffers have no shape yet, as those of ``nn.LazyLinear``.
-
-    Optimisers, checkpoints and distributed training need the shapes before the first batch.
-
-    Args:
-        module: with all its submodules.
-        title: name of the module in the message.
-    """
-    tensors = (*module.named_parameters(), *module.named_buffers())
-    if lazy := [name for name, tensor in tensors if is_lazy(tensor)]:
-        more = f" and {len(lazy) - 3} more" if len(lazy) > 3 else ""
-        raise ConfigError(
-            f"{title}: {', '.join(lazy[:3])}{more} have no shape before a first batch: lazy modules cannot be trained "
-            "here; spec and out_dim give the sizes, use for instance nn.Linear instead of nn.LazyLinear"
-        )

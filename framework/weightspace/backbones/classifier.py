@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, perceptron
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.factory import BackboneFactory, build_backbone
+from weightspace.backbones.perceptron import perceptron
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, perceptron
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
 from weightspace.backbones.linear import Linear
+from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.pooling import pooling
 from weightspace.checks import check_choice, check_rates, check_sizes
 from weightspace.errors import ConfigError

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from weightspace.backbones.base import Backbone, Normaliser, perceptron
+from weightspace.backbones.base import Backbone
+from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.checks import check_sizes

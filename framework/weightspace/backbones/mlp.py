@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser
+from weightspace.backbones.base import Backbone
+from weightspace.backbones.normaliser import Normaliser
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 

@@ -11,7 +11,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from weightspace.backbones.base import Backbone, Normaliser, perceptron
+from weightspace.backbones.base import Backbone
+from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.perceptron import perceptron
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_rates, check_sizes
 from weightspace.network import layer_outputs

@@ -24,9 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.base import Backbone, Normaliser, perceptron
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.edge_messages import Ends, edges_and_messages
 from weightspace.backbones.features import Widths, features
+from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.probe import Probes
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_rates, check_sizes

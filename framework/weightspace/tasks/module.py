@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Self, cast
 import lightning.pytorch as pl
 import torch
 
-from weightspace.backbones.base import Backbone, check_initialised
+from weightspace.backbones.base import Backbone
+from weightspace.backbones.initialised import check_initialised
 from weightspace.checks import check_path
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target

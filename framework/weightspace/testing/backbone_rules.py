@@ -11,7 +11,7 @@ from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.backbones import Backbone
-from weightspace.backbones.base import check_initialised
+from weightspace.backbones.initialised import check_initialised
 from weightspace.batch import WeightBatch
 from weightspace.constructed import check_constructed
 from weightspace.errors import ConfigError, SpecError, WeightspaceError

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from weightspace.activations import ACTIVATIONS
 from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, Probe, ScaleGNN
-from weightspace.backbones.base import Normaliser
+from weightspace.backbones.normaliser import Normaliser
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import ConfigError, SpecError
 from weightspace.fitting.recipes import load_recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from weightspace.backbones import Probe
-from weightspace.backbones.base import StandardisedInput
+from weightspace.backbones.perceptron import StandardisedInput
 from weightspace.backbones.probe import Probes
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from weightspace.backbones import DWS, GNN, Canonical
-from weightspace.backbones.base import Normaliser
+from weightspace.backbones.normaliser import Normaliser
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.buffers import has_changing_buffers, leave_constant_buffers
 
