@@ -1,4 +1,4 @@
-"""Keys of the states of augmentations in checkpoints."""
+"""The states of augmentations in checkpoints: their keys, and when they are saved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import Checkpoint
 
 from weightspace.augment.base import Augmentation
 
@@ -41,3 +42,19 @@ class PositionKeys(Callback):
             old = f"augmentation/{position}/{type(augmentation).__qualname__}"
             if old in states and augmentation.state_key not in states:
                 states[augmentation.state_key] = states.pop(old)
+
+
+def with_augmentations(callbacks: Sequence[Callback], augmentations: Sequence[Augmentation]) -> list[Callback]:
+    """Puts augmentations before all other callbacks, so that checkpoints have their state as it is then.
+
+    Args:
+        callbacks: of a trainer; augmentations among them, of a chain before, are left out.
+        augmentations: of the chain, in order.
+
+    Returns:
+        Augmentations, then the other callbacks, those that write checkpoints last.
+    """
+    others = [c for c in callbacks if not isinstance(c, (Augmentation, PositionKeys))]
+    plain = [c for c in others if not isinstance(c, Checkpoint)]
+    checkpoints = [c for c in others if isinstance(c, Checkpoint)]
+    return [PositionKeys(augmentations), *number_occurrences(augmentations), *plain, *checkpoints]

@@ -8,21 +8,21 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from weightspace.augment import Augmentation, AugmentationChain, build_augmentations
 from weightspace.augment.registry import Entry
-from weightspace.augment.states import PositionKeys, number_occurrences
+from weightspace.augment.states import with_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data.loading import LateLoader, quiet_hang_ups
+from weightspace.data.position import EpochPosition
 from weightspace.data.rows import training_rows
 from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
 from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
-from weightspace.runs.loops import batches_before, callbacks_of
+from weightspace.runs.loops import callbacks_of
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import SPLITS
@@ -92,9 +92,7 @@ class ZooDataModule(pl.LightningDataModule):
         #: the stored alignment that the augmentations use
         self.alignment = self.zoo.alignment(used) if used else None
         self._train, self._internal = training_rows(self.zoo, n_views, label_fraction, internal_test, seed)
-        self._length: int | None = None
-        self._saved_length: int | None = None
-        self._saved_alignment: str | None = None
+        self._position = EpochPosition(self.zoo, self.alignment)
         if positives not in (None, "augment") and not self._views(self._train).min() > 1:
             raise ConfigError(
                 f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
@@ -138,11 +136,7 @@ class ZooDataModule(pl.LightningDataModule):
         """Adds the augmentations to the trainer's callbacks, before the checkpoint callbacks that save their state."""
         if self.trainer is not None:
             callbacks = callbacks_of(self.trainer)
-            others = [c for c in callbacks if not isinstance(c, (Augmentation, PositionKeys))]
-            plain = [c for c in others if not isinstance(c, Checkpoint)]
-            checkpoints = [c for c in others if isinstance(c, Checkpoint)]
-            own = number_occurrences(self.chain.augmentations)
-            callbacks[:] = [PositionKeys(self.chain.augmentations), *own, *plain, *checkpoints]
+            callbacks[:] = with_augmentations(callbacks, self.chain.augmentations)
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` evenly spaced training networks without augmentation, for normalisers and pictures."""
@@ -172,7 +166,7 @@ class ZooDataModule(pl.LightningDataModule):
             loader = self._load(self._train, self._sampler(self._train, self.batch_size, shuffle), augmented=True)
         else:
             loader = self._pair_loader(self._train, shuffle)
-        self._length = len(loader)
+        self._position.length = len(loader)
         return loader
 
     def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
@@ -293,36 +287,22 @@ class ZooDataModule(pl.LightningDataModule):
             "persistent_workers": self.num_workers > 0,
             "pin_memory": self._on_gpu(),
         }
-        return LateLoader(self._position, **options) if sampler.shuffle else DataLoader(**options)
+        return LateLoader(self._first_batch, **options) if sampler.shuffle else DataLoader(**options)
 
     def _on_gpu(self) -> bool:
         """Whether batches go to a GPU: a trainer on the CPU of a machine that has one leaves it alone."""
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
-    def _position(self) -> int:
-        """Number of batches of this epoch that were trained on before the run was resumed."""
-        done = 0 if self.trainer is None else batches_before(self.trainer)
-        if self._saved_alignment and self.alignment and self._saved_alignment != self.alignment.digest:
-            raise ConfigError(
-                f"the checkpoint is of a run with another alignment {self.alignment.name!r} of {self.zoo.path}: make "
-                "that one again, or begin the run again (overwrite: true)"
-            )
-        if done and self._saved_length != self._length:
-            raise ConfigError(
-                f"the checkpoint was saved after batch {done} of {self._saved_length} of an epoch, which now has "
-                f"{self._length}: resume with the same data options and number of processes, or from a checkpoint "
-                "at the end of an epoch"
-            )
-        return done
+    def _first_batch(self) -> int:
+        return self._position.first_batch(self.trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the batches per epoch, without which a position in one has no meaning, and the alignment."""
-        used = {} if self.alignment is None else {"alignment": self.alignment.digest}
-        return {"length": self._length, **used}
+        """Returns what a position in an epoch depends on, see ``EpochPosition``."""
+        return self._position.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Reads the same from a checkpoint, for comparison with this run."""
-        self._saved_length, self._saved_alignment = state_dict["length"], state_dict.get("alignment")
+        self._position.load_state_dict(state_dict)
 
 
 def _as_is(batch: Any) -> Any:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from weightspace.augment import Augmentation, build_augmentations
-from weightspace.augment.states import PositionKeys, number_occurrences
+from weightspace.augment.states import PositionKeys, number_occurrences, with_augmentations
 from weightspace_plugins.noise import GaussianNoise
 
 
@@ -28,3 +29,13 @@ def test_states_of_earlier_versions_are_found() -> None:
         "augmentation/gaussian_noise/0": 1.0,
         "augmentation/gaussian_noise/1": 2.0,
     }
+
+
+def test_augmentations_come_first_and_checkpoints_last_also_with_another_chain() -> None:
+    chain, other = build_augmentations(["permute", "gaussian_noise"]), build_augmentations(["sign_flip"])
+    timer, checkpoint = Timer(), ModelCheckpoint()
+    once = with_augmentations([checkpoint, timer], chain)
+    assert once[1:] == [*chain, timer, checkpoint]
+    twice = with_augmentations(once, other)
+    assert twice[1:] == [*other, timer, checkpoint]
+    assert [type(callbacks[0]) for callbacks in (once, twice)] == [PositionKeys, PositionKeys]

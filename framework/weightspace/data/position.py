@@ -1,0 +1,62 @@
+"""The position of a resumed run in its epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+from weightspace.errors import ConfigError
+from weightspace.runs.loops import batches_before
+from weightspace.zoo import Zoo
+from weightspace.zoo.alignment.store import ZooAlignment
+
+
+class EpochPosition:
+    """Finds the batch that a resumed run begins with, and checks that batches are those of the checkpoint.
+
+    Args:
+        zoo: that the batches come from.
+        alignment: the stored alignment that the augmentations use; None: they use none.
+
+    Attributes:
+        length: training batches per epoch in this run; None before there is a loader.
+    """
+
+    def __init__(self, zoo: Zoo, alignment: ZooAlignment | None) -> None:
+        self.zoo, self.alignment = zoo, alignment
+        self.length: int | None = None
+        self._saved_length: int | None = None
+        self._saved_alignment: str | None = None
+
+    def first_batch(self, trainer: pl.Trainer | None) -> int:
+        """Number of batches of this epoch that were trained on before the run was resumed.
+
+        Args:
+            trainer: of this run; None: batches are loaded without one, from the first.
+
+        Raises:
+            ConfigError: the checkpoint is of a run with another alignment, or with other batches within an epoch.
+        """
+        done = 0 if trainer is None else batches_before(trainer)
+        if self._saved_alignment and self.alignment and self._saved_alignment != self.alignment.digest:
+            raise ConfigError(
+                f"the checkpoint is of a run with another alignment {self.alignment.name!r} of {self.zoo.path}: make "
+                "that one again, or begin the run again (overwrite: true)"
+            )
+        if done and self._saved_length != self.length:
+            raise ConfigError(
+                f"the checkpoint was saved after batch {done} of {self._saved_length} of an epoch, which now has "
+                f"{self.length}: resume with the same data options and number of processes, or from a checkpoint "
+                "at the end of an epoch"
+            )
+        return done
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the batches per epoch, without which a position in one has no meaning, and the alignment."""
+        used = {} if self.alignment is None else {"alignment": self.alignment.digest}
+        return {"length": self.length, **used}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Reads the same from a checkpoint, for comparison with this run."""
+        self._saved_length, self._saved_alignment = state_dict["length"], state_dict.get("alignment")
