@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -14,6 +14,7 @@ from lightning.pytorch import Callback
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
+from weightspace.callbacks.confusions import confusions
 from weightspace.files import write_whole
 from weightspace.text import call_text, cell
 
@@ -44,13 +45,8 @@ class ClassTables(Callback):
         self._write(trainer, pl_module, scores=True)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, scores: bool) -> None:
-        confusions = getattr(pl_module, "confusions", None)
-        names = getattr(cast(Any, trainer).datamodule, "class_names", None)
-        if confusions is None or names is None:
-            return
-        for split, matrix in confusions().items():  # computed by every process, written by one
-            if not trainer.is_global_zero:
-                continue
+        matrices, names = confusions(trainer, pl_module)
+        for split, matrix in matrices.items():
             _write_csv(self.pictures / f"confusion_{split}.csv", confusion_rows(matrix, names))
             if scores and split != "val":
                 _write_csv(self.folder / f"{split}_classes.csv", class_rows(matrix, names))

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
+from weightspace.callbacks.confusions import confusions
 from weightspace.data import ZooDataModule
 from weightspace.figures.augmentation import chain_figure
 from weightspace.figures.images import save_figure
@@ -55,13 +56,9 @@ class Pictures(Callback):
         self._confusions(trainer, pl_module)
 
     def _confusions(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        confusions = getattr(pl_module, "confusions", None)
-        names = getattr(cast(Any, trainer).datamodule, "class_names", None)
-        if confusions is None or names is None:
-            return
-        for name, matrix in confusions().items():  # computed by every process, drawn by one
-            if trainer.is_global_zero:
-                self._draw(trainer, f"confusion_{name}", confusion_figure(matrix, names))
+        matrices, names = confusions(trainer, pl_module)
+        for name, matrix in matrices.items():
+            self._draw(trainer, f"confusion_{name}", confusion_figure(matrix, names))
 
     def _draw(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         pixels = save_figure(figure, self.folder / f"{name}.png")
