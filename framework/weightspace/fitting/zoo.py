@@ -20,6 +20,7 @@ from weightspace.progress import Display
 from weightspace.sources.base import Objects, load_source
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
+from weightspace.zoo.resumable import resumable
 
 
 def fit_zoo(
@@ -110,11 +111,8 @@ def run_fit(fit: ZooFit, display: Display) -> ZooHeader:
             notes += [f"{state.left_out} left out"] if state.left_out else []
             report(state.done, state.total, ", ".join(notes))
 
-        try:
+        with resumable(f"complete shards in {fit.writer.path} are kept"):
             return fit.run(show)
-        except KeyboardInterrupt:
-            kept = f"stopped: complete shards in {fit.writer.path} are kept, run it again to resume"
-            raise KeyboardInterrupt(kept) from None
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from weightspace.progress import Display
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
+from weightspace.zoo.resumable import resumable
 
 
 def import_zoo(
@@ -150,8 +151,5 @@ def _run(run: ZooImport, display: Display) -> ZooHeader:
         def show(state: job.Progress) -> None:
             report(state.done, state.total, f"{state.left_out} left out" if state.left_out else "")
 
-        try:
+        with resumable(f"complete shards in {run.writer.path} are kept"):
             return run.run(show)
-        except KeyboardInterrupt:
-            kept = f"stopped: complete shards in {run.writer.path} are kept, run it again to resume"
-            raise KeyboardInterrupt(kept) from None

@@ -28,6 +28,7 @@ from weightspace.zoo.alignment.store import ZooAlignment
 from weightspace.zoo.disk_errors import disk_errors
 from weightspace.zoo.header import SPLITS, ShardEntry
 from weightspace.zoo.lock import ZooLock
+from weightspace.zoo.resumable import resumable
 from weightspace.zoo.schema import TEXT_LIMIT, parse
 from weightspace.zoo.store import Zoo
 
@@ -70,15 +71,16 @@ class AlignmentJob:
         """
         lock = ZooLock(self.zoo.path)
         try:
-            with disk_errors(f"{self.folder} cannot be written", "what is done is kept"):
+            with (
+                resumable(f"{self.folder} keeps what is done"),
+                disk_errors(f"{self.folder} cannot be written", "what is done is kept"),
+            ):
                 lock.acquire()
                 if self._is_finished(overwrite):
                     self.display.say("aligned already: nothing to do")
                 else:
                     self._begin(overwrite)
                     self._align()
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped: {self.folder} keeps what is done, run it again to resume") from None
         finally:
             lock.release()
         found = ZooAlignment(self.zoo.path, self.zoo.header, self.zoo.digest, self.name)
