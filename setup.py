@@ -27,6 +27,7 @@ DATA = [
 ]
 SHAPES = ["scikit-image>=0.22", "trimesh>=4.7"]  # earlier trimesh asks for chardet where an STL file was cut
 COMPLETION = ["argcomplete>=3.5"]
+CLUSTER = ["submitit>=1.5"]
 DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0", "ruff"]
 TEST = [
     "pytest>=8",
@@ -62,8 +63,9 @@ setup(
         "data": DATA,
         "shapes": SHAPES,
         "completion": COMPLETION,
+        "cluster": CLUSTER,
         "docs": DOCS,
-        "test": DATA + SHAPES + COMPLETION + TEST,
+        "test": DATA + SHAPES + COMPLETION + CLUSTER + TEST,
     },
     entry_points={
         "console_scripts": ["weightspace = weightspace.cli.main:main"],

@@ -15,7 +15,7 @@ WINGS = {
     "making": {"sources", "fitting", "importing"},
     "learning": {"augment", "data", "backbones", "runs", "tasks", "callbacks"},
     "zoo": {"zoo"},
-    "both": {"figures", "testing", "cli"},
+    "both": {"figures", "testing", "studies", "cli"},
 }
 #: What must not be reached from where, neither directly nor through what is imported, within functions included.
 NEVER = {

@@ -49,6 +49,10 @@ class WorkerEnded(Exception):  # noqa: N818 - it is not the input's
     """A loader worker has died; the command line exits with code 1."""
 
 
+class SomeFailed(Exception):  # noqa: N818 - the command itself has done all that it could
+    """Some runs of a study have failed; the command line exits with code 1."""
+
+
 class MissingExtraError(WeightspaceError, ImportError):
     """An optional dependency is not installed."""
 

@@ -21,6 +21,9 @@ class OpenCLI(LightningCLI):
         **options: arguments of LightningCLI.
     """
 
+    #: Whether the subcommand runs, or is parsed alone.
+    runs = True
+
     def __init__(self, args: list[str], **options: Any) -> None:
         self._asked = args[0]
         super().__init__(args=args, **options)
@@ -69,6 +72,8 @@ class OpenCLI(LightningCLI):
         """Does nothing, so that checkpoints do not override the configuration."""
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if not self.runs:
+            return
         with self.running():
             super()._run_subcommand(subcommand)
 

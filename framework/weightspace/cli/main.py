@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rich.text import Text
 
 from weightspace.cli.completion import ASKED, complete
-from weightspace.errors import Terminated, WeightspaceError, WorkerEnded, closest, interrupted
+from weightspace.errors import SomeFailed, Terminated, WeightspaceError, WorkerEnded, closest, interrupted
 from weightspace.text import PlainConsole, shown_lines
 from weightspace.version import __version__
 
@@ -20,6 +20,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help show
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
   embed --encoder E --zoo Z --out F  write embeddings of a zoo by a pretrained encoder
+  study FILE.yaml                run a table of experiments, with intervals, and show it
   report RUNS...                 compare runs in a table
   augmentations [show NAME]      list the installed augmentations, or describe one and draw its effect
   plugin new NAME [--kind K]     start a plugin of your own: augmentation, backbone, source or task
@@ -28,7 +29,10 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code (1: a process ended, 2: bad input, 130: interrupted, 143: terminated)."""
+    """Runs a command; returns its exit code.
+
+    1: a process ended, or runs failed. 2: bad input. 130: interrupted. 143: terminated.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
@@ -38,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Terminated as stop:
         _say(f"{stop}: the same command with --ckpt_path last resumes it")
         return 143
-    except WorkerEnded as stop:
-        _say(Text.assemble(("error:", "bold red"), f" {stop}"))
+    except (SomeFailed, WorkerEnded) as stop:
+        _say(Text.assemble(("error:", "bold red"), f" {shown_lines(stop)}"))
         return 1
     except Exception as error:
         if interrupted(error):
@@ -96,6 +100,11 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
         report_cli(rest)
 
+    def study(rest: list[str]) -> None:
+        from weightspace.cli.study import study_cli
+
+        study_cli(rest)
+
     def embed(rest: list[str]) -> None:
         from weightspace.cli.embed import embed_cli
 
@@ -107,7 +116,8 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
         plugin_cli(rest)
 
     runs = {name: run(name) for name in ("fit", "validate", "test", "predict")}
-    return {**runs, "zoo": zoo, "augmentations": augmentations, "plugin": plugin, "report": report, "embed": embed}
+    others = {"zoo": zoo, "study": study, "augmentations": augmentations, "plugin": plugin, "report": report}
+    return {**runs, **others, "embed": embed}
 
 
 def _say(text: str | Text) -> None:

@@ -1,4 +1,4 @@
-"""Formatting columns as terminal tables, Markdown, CSV or JSON."""
+"""Formatting columns as terminal tables, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -79,4 +79,25 @@ def objects(columns: list[Column]) -> str:
     return json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1) + "\n"
 
 
-FORMATS: dict[str, Callable[[list[Column]], str]] = {"csv": comma_separated, "json": objects, "md": markdown}
+def latex(columns: list[Column]) -> str:
+    """Formats columns as a LaTeX table, for the package booktabs."""
+    columns = [column for column in columns if column.texts]
+    head = [column.title for column in columns]
+    rows = zip(*(column.texts for column in columns), strict=True)
+    first, *others = [" & ".join(map(_escaped, line)) + r" \\" for line in (head, *rows)]
+    begin = rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}"
+    lines = [begin, r"\toprule", first, r"\midrule", *others, r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str) -> str:
+    """Text in which LaTeX sees nothing but text."""
+    special = {c: rf"\{c}" for c in "&%$#_{}"} | {
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    }  # fmt: skip
+    return "".join(special.get(c, c) for c in shown(text)).replace("+-", r"$\pm$")
+
+
+FORMATS: dict[str, Callable[[list[Column]], str]] = {
+    "csv": comma_separated, "json": objects, "md": markdown, "tex": latex,
+}  # fmt: skip

@@ -1,0 +1,92 @@
+"""Checks of a study before anything runs: its experiments can be read, differ as they say, and have their zoos."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from weightspace.augment import build_augmentations
+from weightspace.cli.resolving import Resolver
+from weightspace.errors import ConfigError, WeightspaceError
+from weightspace.studies.cells import Cell, write_changes
+from weightspace.studies.overrides import changed_keys, leaves
+from weightspace.studies.study import Study
+
+#: Keys that each run has for itself.
+_OWN = ("experiment", "config", "seed_everything")
+
+
+def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
+    """Resolves the configuration of each cell of the table; returns the paths of the zoos that they use.
+
+    Args:
+        study: the study.
+        cells: its runs.
+
+    Raises:
+        ConfigError: a key is unknown, a value is not what its key needs, or a variant changes what it does not state.
+    """
+    zoos = dict[str, None]()
+    shared = ["-c", str(study.base), "--experiment", study.name]
+    with _explained(f"the base {study.base}"):
+        resolver = Resolver(shared)
+        base = resolver.resolve(shared)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "changes.yaml"
+        for cell in {cell.experiment: cell for cell in cells}.values():
+            changes = study.changes(cell.variant, cell.column)
+            write_changes(path, changes)
+            with _explained(f"{study.path}: {cell.experiment}"):
+                config = resolver.resolve([*shared, "-c", str(path)])
+                build_augmentations(config["data"]["augmentations"] or [])
+            _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
+            zoos[str(config["data"]["zoo"])] = None
+    return list(zoos)
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except WeightspaceError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_stated(where: str, changes: dict[str, Any], base: dict[str, Any], config: dict[str, Any]) -> None:
+    stated = leaves(changes)
+    for key in changed_keys(base, config):
+        if key.split(".")[0] in _OWN:
+            continue
+        owner = key
+        while owner and owner not in stated:
+            # another class brings other arguments with it
+            if f"{owner}.class_path" in stated:
+                break
+            owner = owner.rpartition(".")[0]
+        if not owner:
+            raise ConfigError(f"{where}: it also changes {key}, which it does not state: state it")
+
+
+def missing_zoos(study: Study, zoos: Sequence[str]) -> list[str]:
+    """The zoos that are not there.
+
+    Raises:
+        ConfigError: the study does not say how to make one of them.
+    """
+    absent = [zoo for zoo in zoos if not (Path(zoo) / "zoo.json").is_file()]
+    unknown = [zoo for zoo in absent if zoo not in study.zoos]
+    if unknown:
+        raise ConfigError(
+            f"{study.path}: there is no zoo {unknown[0]}, and `zoos` does not say how to make it: make it, or add "
+            f"`zoos: {{{unknown[0]}: fit --source ...}}`"
+        )
+    return absent
+
+
+def zoo_command(study: Study, zoo: str) -> str:
+    """The command that makes a zoo."""
+    return f"weightspace zoo {study.zoos[zoo]} --out {shlex.quote(zoo)}"

@@ -1,0 +1,53 @@
+"""The tables and the figure of a study: on the terminal, and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from weightspace.cli.console import make_console
+from weightspace.cli.tables import FORMATS, terminal_tables
+from weightspace.errors import ConfigError
+from weightspace.figures.images import save_figure
+from weightspace.figures.study import differences_figure
+from weightspace.files import write_whole
+from weightspace.studies.cells import Cell
+from weightspace.studies.record import Record
+from weightspace.studies.study import Study
+from weightspace.studies.table import columns_of, entries_of
+from weightspace.text import PlainConsole
+
+#: Width of the table that is written as text.
+WIDTH = 160
+
+
+def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) -> None:
+    """Prints the table, and writes it as text, Markdown, CSV, JSON and LaTeX, with a figure.
+
+    Args:
+        study: the study.
+        cells: its runs.
+        record: its results.
+        out: folder of the files.
+
+    Raises:
+        ConfigError: nothing is recorded, or the folder cannot be written.
+    """
+    entries = entries_of(study, cells, record)
+    if not any(entry.results for entry in entries.values()):
+        raise ConfigError(f"{study.record_file} holds no result of {study.path}: run the study first")
+    columns = columns_of(study, entries)
+    console = make_console()
+    console.print(terminal_tables(columns, console.width), soft_wrap=False)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, write in FORMATS.items():
+            write_whole(out / f"{study.name}.{suffix}", write(columns).encode())
+        with (out / f"{study.name}.txt").open("w", encoding="utf-8") as file:
+            text = PlainConsole(file=file, width=WIDTH)
+            text.print(terminal_tables(columns, WIDTH), soft_wrap=False)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
+    save_figure(differences_figure(study, entries), str(out / f"{study.name}.png"))
+    files = ", ".join([*FORMATS, "txt", "png"])
+    console.print(f"table and figure: {out}/{study.name}.({files}); results: {study.record_file}")

@@ -1,0 +1,53 @@
+"""The figure of a study: each variant's metric, and its difference to the baseline with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean, stdev
+
+from matplotlib.figure import Figure
+
+from weightspace.runs.metric_text import is_share
+from weightspace.studies.study import Study
+from weightspace.studies.table import Entry
+from weightspace.text import figure_text
+
+
+def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -> Figure:
+    """Two panels with a line for each variant: mean and deviation over seeds, difference with its 95% interval.
+
+    Args:
+        study: the study.
+        entries: of its table.
+    """
+    metric, names = study.metrics[0], list(study.variants)
+    scale = 100 if is_share(metric) else 1
+    figure = Figure(figsize=(9, 1.4 + 0.32 * len(names) * max(1, 0.6 * len(study.columns))), layout="constrained")
+    values, differences = figure.subplots(1, 2, sharey=True)
+    for number, column in enumerate(study.columns):
+        shift = 0.6 * ((number + 0.5) / len(study.columns) - 0.5)
+        style = {"fmt": "o", "markersize": 4, "capsize": 2, "color": f"C{number}"}
+        for row, name in enumerate(names):
+            entry, place = entries[name, column], row + shift
+            found = [scale * value for value in entry.values(metric)]
+            label = figure_text(column) if row == 0 and column else None
+            if found:
+                values.errorbar(mean(found), place, xerr=stdev(found) if len(found) > 1 else None, label=label, **style)
+            gain = entry.difference
+            if gain is not None:
+                low, high = (gain.mean if end is None else end for end in (gain.low, gain.high))
+                ends = [[scale * (gain.mean - low)], [scale * (high - gain.mean)]]
+                differences.errorbar(scale * gain.mean, place, xerr=ends, **style)
+    unit = " (%)" if is_share(metric) else ""
+    values.set_xlabel(f"{figure_text(metric)}{unit}, mean and deviation over seeds")
+    points = " (points)" if is_share(metric) else ""
+    differences.set_xlabel(f"difference to {figure_text(study.baseline)}{points}, 95% interval")
+    differences.axvline(0, color="0.6", linewidth=1)
+    values.set_yticks(range(len(names)), [figure_text(name, 40) for name in names])
+    values.invert_yaxis()
+    for axes in (values, differences):
+        axes.grid(axis="x", color="0.9")
+    if len(study.columns) > 1:
+        values.legend(fontsize="small")
+    figure.suptitle(figure_text(study.title or study.name))
+    return figure

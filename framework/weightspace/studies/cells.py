@@ -1,0 +1,147 @@
+"""The runs of a study: which there are, what each is configured with, and where its files lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weightspace.errors import ConfigError
+from weightspace.files.safe_yaml import load_yaml
+from weightspace.runs.folder import RunFolder
+from weightspace.studies.overrides import changed_keys, merged
+from weightspace.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        variant, column, seed: its place in the study.
+        digest: of the configuration that is asked for: base, changes and seed.
+    """
+
+    variant: str
+    column: str
+    seed: int
+    digest: str
+
+    @property
+    def key(self) -> str:
+        """Its name within the study, as "mixup/2000 objects/0"; without the column if that has no name."""
+        return "/".join(part for part in (self.variant, self.column, str(self.seed)) if part)
+
+    @property
+    def experiment(self) -> str:
+        """Its key without the seed."""
+        return self.key.rpartition("/")[0]
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """All runs of a study, seed by seed, so that a study that is cut has compared something.
+
+    Raises:
+        ConfigError: the base cannot be read, or two variants are the same.
+    """
+    base = read_base(study)
+    asked = {
+        (variant, column): merged(base, study.changes(variant, column))
+        for column in study.columns
+        for variant in study.variants
+    }
+    for column in study.columns:
+        for one, other in combinations(study.variants, 2):
+            if not changed_keys(asked[one, column], asked[other, column]):
+                raise ConfigError(f"{study.path}: the variants {one!r} and {other!r} are the same")
+    return [
+        Cell(variant, column, seed, _digest({**config, "seed_everything": seed}))
+        for seed in study.seeds
+        for (variant, column), config in asked.items()
+    ]
+
+
+def read_base(study: Study) -> dict[str, Any]:
+    """The base's configuration, as its file has it.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        content = load_yaml(study.base.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"the base {study.base} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"the base {study.base} should be an experiment, found {type(content).__name__}")
+    return content
+
+
+def _digest(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a study's runs lie: below ``RUNS/studies/NAME``.
+
+    Attributes:
+        study: whose runs they are.
+        runs: folder of all runs.
+    """
+
+    study: Study
+    runs: Path
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the study's runs, tables and figure."""
+        return self.runs / "studies" / self.study.name
+
+    def run(self, cell: Cell) -> RunFolder:
+        """Folder of a run."""
+        return RunFolder(self.folder / cell.key)
+
+    def changes(self, cell: Cell) -> Path:
+        """The YAML file with the changes of the base, which all seeds share."""
+        return self.folder / cell.experiment / "changes.yaml"
+
+    def asked(self, cell: Cell) -> Path:
+        """The file that holds the digest of the configuration with which the run was begun."""
+        return self.folder / cell.experiment / f"{cell.seed}.digest"
+
+    def log(self, cell: Cell) -> Path:
+        """What the commands of a run have printed."""
+        return self.folder / cell.experiment / f"{cell.seed}.log"
+
+    def began_as_asked(self, cell: Cell) -> bool:
+        """Whether the folder's run, if there is one, has the configuration that is asked for."""
+        path = self.asked(cell)
+        return path.is_file() and path.read_text(encoding="utf-8").strip() == cell.digest
+
+    def commands(self, cell: Cell) -> list[list[str]]:
+        """Arguments of ``weightspace`` that train the run (or go on with it), test it, and write its predictions."""
+        name = f"studies/{self.study.name}/{cell.experiment}"
+        shared = ["-c", str(self.study.base), "-c", str(self.changes(cell)), "--experiment", name]
+        shared += ["--runs", str(self.runs), "--seed_everything", str(cell.seed)]
+        again = ["--auto_resume", "true"] if self.began_as_asked(cell) else ["--overwrite", "true"]
+        return [["fit", *shared, *again], ["test", *shared], ["predict", *shared]]
+
+    def prepare(self, cell: Cell) -> None:
+        """Writes the file that a run begins from."""
+        path = self.changes(cell)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_changes(path, self.study.changes(cell.variant, cell.column))
+
+    def begin(self, cell: Cell) -> None:
+        """Notes with which configuration the run is begun."""
+        self.asked(cell).write_text(f"{cell.digest}\n", encoding="utf-8")
+
+
+def write_changes(path: Path, changes: dict[str, Any]) -> None:
+    """Writes changes of a configuration as YAML."""
+    path.write_text(yaml.safe_dump(changes, sort_keys=False), encoding="utf-8")

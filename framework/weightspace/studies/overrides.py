@@ -1,0 +1,75 @@
+"""Changes of a configuration, written as in its YAML or with dotted keys as on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from weightspace.errors import ConfigError
+
+
+def undotted(changes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Nests dotted keys; values are as they were given.
+
+    Args:
+        changes: keys may be dotted at every level.
+        where: the place of the changes, for messages.
+
+    Raises:
+        ConfigError: a key is no text, or one value is given twice.
+
+    >>> undotted({"trainer.max_epochs": 3, "data": {"batch_size": 8}}, "variant 'short'")
+    {'trainer': {'max_epochs': 3}, 'data': {'batch_size': 8}}
+    """
+    nested: dict[str, Any] = {}
+    for key, value in changes.items():
+        if not isinstance(key, str) or not all(key.split(".")):
+            raise ConfigError(f"{where}: expected keys like trainer.max_epochs, found {key!r}")
+        inner = undotted(value, f"{where}, {key}") if isinstance(value, Mapping) else value
+        for part in reversed(key.split(".")):
+            inner = {part: inner}
+        if twice := sorted(leaves(nested).keys() & leaves(inner).keys()):
+            raise ConfigError(f"{where}: {twice[0]} is given twice")
+        nested = merged(nested, inner)
+    return nested
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts changes above a configuration: mappings are merged, all other values, lists too, are replaced.
+
+    Another ``class_path`` also replaces the ``init_args`` beside it, which belong to the class.
+
+    >>> merged({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}})
+    {'a': {'b': 1, 'c': [3]}}
+    >>> merged({"class_path": "DWS", "init_args": {"hidden": 16}}, {"class_path": "MLP"})
+    {'class_path': 'MLP'}
+    """
+    if "class_path" in above and above["class_path"] != below.get("class_path"):
+        below = {key: value for key, value in below.items() if key != "init_args"}
+    both = dict(below)
+    for key, value in above.items():
+        own = both.get(key)
+        both[key] = merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of a configuration by dotted key; a list is one value, and so is an empty mapping.
+
+    >>> leaves({"model": {"init_args": {"hidden": 8}}, "seeds": [0, 1]})
+    {'model.init_args.hidden': 8, 'seeds': [0, 1]}
+    """
+    if not isinstance(config, Mapping) or not config:
+        return {prefix: config} if prefix else {}
+    inner = (leaves(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in config.items())
+    return {key: value for part in inner for key, value in part.items()}
+
+
+def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Dotted keys of the values that two configurations do not share.
+
+    >>> changed_keys({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}, "c": 3, "d": None})
+    ['c', 'd']
+    """
+    a, b = leaves(first), leaves(second)
+    return [key for key in dict.fromkeys([*a, *b]) if key not in a or key not in b or a[key] != b[key]]

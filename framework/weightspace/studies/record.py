@@ -1,0 +1,137 @@
+"""The results of a study: one file beside it, which is all that its tables need."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightspace.errors import ConfigError
+from weightspace.files import read_json, write_whole
+from weightspace.runs.folder import RunFolder
+from weightspace.studies.cells import Cell
+from weightspace.version import __version__
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is kept of a finished run.
+
+    Attributes:
+        digest: of the configuration that was asked for, see ``Cell``.
+        config: digest of the configuration that was run, with all defaults.
+        metrics: those of training ("best val/accuracy") and of tests ("test/accuracy").
+        seconds: of training.
+        versions: of this package and of torch.
+        objects: digest of the numbers of the test objects and views, in their order.
+        count: number of test networks.
+        correct: a bit for each test network in that order, 1 if its class was found; empty: there are no classes.
+    """
+
+    digest: str
+    config: str
+    metrics: dict[str, float]
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+    objects: str = ""
+    count: int = 0
+    correct: str = ""
+
+    def right(self) -> np.ndarray | None:
+        """(N,) whether the class of each test network was found; None: there are no classes."""
+        if not self.correct:
+            return None
+        bits = np.unpackbits(np.frombuffer(base64.b64decode(self.correct), np.uint8), count=self.count)
+        return np.asarray(bits, bool)
+
+
+class Record:
+    """Results by the keys of cells.
+
+    Args:
+        path: the file; if there is none, the record is empty.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.results: dict[str, Result] = {}
+        if path.exists():
+            content = read_json(path, ConfigError, "the record of a study")
+            try:
+                if content["format"] != FORMAT:
+                    raise ConfigError(f"{path} has format {content['format']}, this version reads {FORMAT}: update it")
+                self.results = {key: Result(**entry) for key, entry in content["runs"].items()}
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ConfigError(f"{path} should be the record of a study, and is damaged: {error}") from error
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether there is a result of a run with this configuration."""
+        return cell.key in self.results and self.results[cell.key].digest == cell.digest
+
+    def differs(self, cell: Cell) -> bool:
+        """Whether the result in this place is of another configuration."""
+        return cell.key in self.results and self.results[cell.key].digest != cell.digest
+
+    def add(self, cell: Cell, result: Result) -> None:
+        """Adds a result, and writes the file."""
+        self.results[cell.key] = replace(result, digest=cell.digest)
+        self._write()
+
+    def forget(self, keys: set[str]) -> None:
+        """Removes results, and writes the file."""
+        self.results = {key: result for key, result in self.results.items() if key not in keys}
+        self._write()
+
+    def _write(self) -> None:
+        runs = {key: asdict(result) for key, result in sorted(self.results.items())}
+        write_whole(self.path, (json.dumps({"format": FORMAT, "runs": runs}, indent=1) + "\n").encode())
+
+
+def collect(folder: RunFolder) -> Result | None:
+    """The result of a run that has been trained, tested, and has written its predictions; None: something is missing.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ConfigError: a file is damaged.
+    """
+    found, predictions = folder.read_metrics(), folder.path / "predictions.csv"
+    if not {"fit", "test"} <= found.keys() or not predictions.is_file():
+        return None
+    metrics = {key: value for command in ("fit", "test") for key, value in found[command].items()}
+    numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
+    return Result(
+        digest="",
+        config=hashlib.sha256((folder.path / "config.yaml").read_bytes()).hexdigest()[:16],
+        metrics=numbers,
+        seconds=numbers.get("seconds", 0.0),
+        versions={"weightspace": __version__, "torch": version("torch")},
+        **_correctness(predictions),
+    )
+
+
+def _correctness(path: Path) -> dict[str, Any]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"object", "view", "true", "class"} <= rows[0].keys():
+        return {}
+    names = ",".join(f"{row['object']}:{row['view']}" for row in rows)
+    bits = np.packbits([row["true"] == row["class"] for row in rows])
+    return {
+        "objects": hashlib.sha256(names.encode()).hexdigest()[:16],
+        "count": len(rows),
+        "correct": base64.b64encode(bits.tobytes()).decode(),
+    }

@@ -1,0 +1,110 @@
+"""Running what is missing of a study: several runs at a time, in any order of their ends, each recorded at once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from weightspace.errors import ConfigError, closest
+from weightspace.runs.metric_text import metric_text
+from weightspace.studies.cells import Cell, Place
+from weightspace.studies.estimate import ended_runs, time_left
+from weightspace.studies.record import Record, Result, collect
+from weightspace.studies.workers import Job, Workers
+
+#: Seconds between two looks at the running jobs.
+PAUSE = 0.2
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that has failed, with the last line that it printed."""
+
+    cell: Cell
+    reason: str
+
+
+def collect_ended(place: Place, cells: Sequence[Cell], record: Record) -> list[Cell]:
+    """Records the runs that have ended since the record was written; returns those that are still missing."""
+    missing = [cell for cell in cells if not record.holds(cell)]
+    for cell in missing:
+        if place.began_as_asked(cell) and (result := collect(place.run(cell))) is not None:
+            record.add(cell, result)
+    return [cell for cell in missing if not record.holds(cell)]
+
+
+class Runner:
+    """Runs the missing cells of a study.
+
+    Args:
+        place: the study with its folder.
+        cells: all its runs.
+        record: where results are added.
+        workers: compute the runs.
+        say: prints a line.
+    """
+
+    def __init__(
+        self, place: Place, cells: Sequence[Cell], record: Record, workers: Workers, say: Callable[[str], None]
+    ) -> None:
+        self.place, self.cells, self.record, self.workers, self.say = place, cells, record, workers, say
+        self.failures: list[Failure] = []
+        self._running: dict[Cell, Job] = {}
+
+    def run(self, missing: Sequence[Cell]) -> list[Failure]:
+        """Runs cells, and returns those that have failed. An exception, ctrl-C too, ends the processes."""
+        waiting = list(missing)
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < self.workers.count:
+                    self._start(waiting.pop(0))
+                time.sleep(PAUSE)
+                for cell in [cell for cell, job in self._running.items() if job.code() is not None]:
+                    code = self._running.pop(cell).code()
+                    self._finish(cell, code or 0, [*self._running, *waiting])
+        finally:
+            for job in self._running.values():
+                job.stop()
+        return self.failures
+
+    def _start(self, cell: Cell) -> None:
+        commands = self.place.commands(cell)
+        self.place.prepare(cell)
+        (self.place.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # of an earlier configuration
+        self.place.begin(cell)
+        self._running[cell] = self.workers.start(json.dumps(commands), self.place.log(cell))
+
+    def _finish(self, cell: Cell, code: int, left: list[Cell]) -> None:
+        done = f"[{len(self.cells) - len(left)}/{len(self.cells)}]"
+        try:
+            result = self._result(cell, code)
+        except ConfigError as error:
+            self.failures.append(Failure(cell, str(error)))
+            self.say(f"{done} {cell.key} failed: {error}")
+            return
+        self.record.add(cell, result)
+        rest = time_left(left, ended_runs(self.cells, self.record), self.workers.count)
+        more = f"; {len(left)} left, {rest}" if left else ""
+        metric = self.place.study.metrics[0]
+        found = metric_text(metric, result.metrics[metric])
+        self.say(f"{done} {cell.key}: {found} in {timedelta(seconds=round(result.seconds))}{more}")
+
+    def _result(self, cell: Cell, code: int) -> Result:
+        """What a run has found.
+
+        Raises:
+            ConfigError: it has failed, or has not measured what the study compares.
+        """
+        log, metric = self.place.log(cell), self.place.study.metrics[0]
+        if code:
+            lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+            raise ConfigError(f"{lines[-1].strip() if lines else 'it printed nothing'} (exit code {code}; {log})")
+        result = collect(self.place.run(cell))
+        if result is None:
+            raise ConfigError(f"it has ended without results; {log}")
+        if metric not in result.metrics:
+            raise ConfigError(f"it has no metric {metric!r}: {closest(metric, result.metrics)}")
+        return result

@@ -1,0 +1,131 @@
+"""The table of a study from its record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+import numpy as np
+
+from weightspace.runs.comparison import TITLES, Column
+from weightspace.runs.metric_text import is_share, mean_text
+from weightspace.studies.cells import Cell
+from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed
+from weightspace.studies.record import Record, Result
+from weightspace.studies.study import Study
+
+#: Metrics that count the right classes of test networks, for which single objects are pairs, too.
+COUNTED = "test/accuracy"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of the table: one variant in one column.
+
+    Attributes:
+        results: by seed.
+        difference: to the baseline in the same column; None: it is the baseline, or no seed has both.
+    """
+
+    results: dict[int, Result]
+    difference: Difference | None
+
+    def values(self, metric: str) -> list[float]:
+        """The metric by seed, where it was measured."""
+        return [found.metrics[metric] for found in self.results.values() if metric in found.metrics]
+
+
+def entries_of(study: Study, cells: Sequence[Cell], record: Record) -> dict[tuple[str, str], Entry]:
+    """What is known of each (variant, column).
+
+    Args:
+        study: the study.
+        cells: its runs.
+        record: its results; those of other configurations are left out.
+    """
+    known: dict[tuple[str, str], dict[int, Result]] = {}
+    for cell in cells:
+        results = known.setdefault((cell.variant, cell.column), {})
+        if record.holds(cell):
+            results[cell.seed] = record.results[cell.key]
+    metric = study.metrics[0]
+    return {
+        (variant, column): Entry(
+            results,
+            None if variant == study.baseline else paired_difference(results, known[study.baseline, column], metric),
+        )
+        for (variant, column), results in known.items()
+    }
+
+
+def paired_difference(variant: dict[int, Result], baseline: dict[int, Result], metric: str) -> Difference | None:
+    """Difference of a metric over the seeds that both have, see ``interval``; None: there are none.
+
+    Args:
+        variant, baseline: results by seed.
+        metric: key of the metric.
+    """
+    pairs = [(variant[seed], baseline[seed]) for seed in sorted(variant.keys() & baseline.keys())]
+    pairs = [(one, other) for one, other in pairs if metric in one.metrics and metric in other.metrics]
+    if not pairs:
+        return None
+    right = [(one.right(), other.right()) for one, other in pairs if one.objects == other.objects]
+    if metric == COUNTED and len(right) == len(pairs) and all(a is not None and b is not None for a, b in right):
+        return difference_by_object(np.array([a.astype(float) - b for a, b in right]))  # type: ignore[union-attr]
+    return difference_by_seed(np.array([one.metrics[metric] - other.metrics[metric] for one, other in pairs]))
+
+
+def columns_of(study: Study, entries: dict[tuple[str, str], Entry]) -> list[Column]:
+    """The columns of the table: variants, and for each column of the study its metrics and the difference."""
+    names = list(study.variants)
+    shown = [f"{name} (baseline)" if name == study.baseline else name for name in names]
+    columns = [Column("variant", names, shown, whole=True)]
+    for column in study.columns:
+        group = [entries[name, column] for name in names]
+        prefix = f"{column}: " if column else ""
+        for number, metric in enumerate(study.metrics):
+            columns += _metric(f"{prefix}{_title(metric)}", metric, group, counted=number == 0)
+            if number == 0 and len(names) > 1:
+                columns += _differences(prefix, metric, group)
+    return columns
+
+
+def _title(metric: str) -> str:
+    return next((title for (_, key), title in TITLES.items() if key == metric), metric)
+
+
+def _metric(title: str, metric: str, group: list[Entry], counted: bool) -> list[Column]:
+    values = [entry.values(metric) for entry in group]
+    counts = [len(found) for found in values]
+    columns = [
+        Column(title, [mean(found) if found else None for found in values], [mean_text(metric, v) for v in values]),
+        Column(f"{title} deviation", [stdev(v) if len(v) > 1 else None for v in values], []),
+    ]
+    return [*columns, Column(f"{title} seeds" if title else "seeds", counts, list(map(str, counts)) if counted else [])]
+
+
+def _differences(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
+    found = [entry.difference for entry in group]
+    title = f"{prefix}difference"
+    return [
+        Column(title, [d and d.mean for d in found], [difference_text(d, metric) for d in found]),
+        Column(f"{title} low", [d and d.low for d in found], []),
+        Column(f"{title} high", [d and d.high for d in found], []),
+    ]
+
+
+def difference_text(difference: Difference | None, metric: str) -> str:
+    """As "+1.2 (0.3 to 2.1)": shares in points; empty for None.
+
+    >>> difference_text(Difference(0.012, 0.003, 0.021), "test/accuracy")
+    '+1.2 (+0.3 to +2.1)'
+    """
+    if difference is None:
+        return ""
+    scale, digits = (100, 1) if is_share(metric) else (1, 3)
+    mean_, low, high = (
+        "" if value is None else f"{scale * value:+.{digits}f}"
+        for value in (difference.mean, difference.low, difference.high)
+    )
+    return f"{mean_} ({low} to {high})" if low else mean_
