@@ -9,7 +9,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from weightspace.callbacks import Checkpoints, OnlineProbe
 from weightspace.cli.lightning_cli import has_option
-from weightspace.cli.saved_config import OF_SINGLE_COMMANDS, RUNS
+from weightspace.cli.saved_config import OF_SINGLE_COMMANDS
+from weightspace.runs.folder import RUNS
 
 
 def add_run_options(parser: LightningArgumentParser) -> None:

@@ -17,15 +17,13 @@ from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
 from weightspace.files import read_regular, write_whole
 from weightspace.files.safe_yaml import MOST_CHARACTERS, load_yaml
-from weightspace.runs.folder import RunFolder
+from weightspace.runs.folder import RUNS, RunFolder
 from weightspace.runs.parts import describe_differences, part_name, part_of
 from weightspace.tasks import Task
 from weightspace.tasks.mode import Mode
 from weightspace.text import call_text
 
 NAME = "config.yaml"
-#: Default folder of all runs.
-RUNS = "runs"
 #: Options that are not saved: they belong to one command, or follow from the location of the file.
 _OF_A_COMMAND = ("ckpt_path", "weights_only", "overwrite", "experiment", "runs")
 #: Options of single commands with their defaults; the other commands accept files with them, too.

@@ -25,7 +25,7 @@ def end_with_parent() -> None:
     """Ends this process, whatever it does, when its input ends. Runs are safe from that: they are resumed."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):  # not sys.stdin, whose lock a waiting thread would hold when the interpreter ends
             pass
         os._exit(1)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
-from weightspace.cli.saved_config import RUNS
-from weightspace.cli.study_checks import check_variants, missing_zoos, zoo_command
 from weightspace.cli.study_tables import show_tables
+from weightspace.cli.study_zoos import make_zoos, missing_zoos, zoo_command
 from weightspace.errors import ConfigError, SomeFailed
 from weightspace.files.lock import Lock
+from weightspace.runs.folder import RUNS
 from weightspace.studies.cells import Cell, Place, cells_of
-from weightspace.studies.estimate import ended_runs, time_left
+from weightspace.studies.estimate import plan_text
 from weightspace.studies.record import Record
 from weightspace.studies.runner import Runner, collect_ended
 from weightspace.studies.study import Study, read_study
@@ -48,40 +47,46 @@ def study_cli(arguments: list[str]) -> None:
         _run(study, cells, place, workers, options, out)
 
 
-def _workers(options: object, place: Place) -> Workers:
-    count, cluster = options.workers, options.cluster  # type: ignore[attr-defined]
+def _workers(options: Any, place: Place) -> Workers:
+    count, cluster = options.workers, options.cluster
     if cluster is None:
         return LocalWorkers(count)
-    return ClusterWorkers(cluster, count, place.folder / "jobs", options.cluster_set)  # type: ignore[attr-defined]
+    return ClusterWorkers(cluster, count, place.folder / "jobs", options.cluster_set)
 
 
-def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, options: object, out: Path) -> None:
+def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, options: Any, out: Path) -> None:
+    # imported here: tables need neither lightning nor torch, which take most of the time of the command
+    from weightspace.cli.study_checks import check_variants
+
     console = make_console()
     record = Record(study.record_file)
-    dry, rerun = options.dry_run, options.rerun  # type: ignore[attr-defined]
-    again = _again(study, cells, record, rerun)
+    again = _again(study, cells, record, options.rerun)
     zoos = check_variants(study, cells)
-    missing = [cell for cell in cells if cell.key in again or not record.holds(cell)]
-    console.print(_plan(study, cells, missing, record, workers))
+    for cell in again:
+        record.results.pop(cell.key, None)
+    collect_ended(place, [cell for cell in cells if cell not in again], record)
+    missing = [cell for cell in cells if not record.holds(cell)]
+    console.print(plan_text(study, cells, missing, record, workers.count))
     absent = missing_zoos(study, zoos) if missing else []
-    if dry:
+    if options.dry_run:
         for zoo in absent:
             console.print(f"there is no zoo {zoo} yet: {zoo_command(study, zoo)}")
         return
-    _make_zoos(study, absent, options.make_zoos)  # type: ignore[attr-defined]
-    record.forget(again)
-    for key in again:
-        (place.folder / f"{key}.digest").unlink(missing_ok=True)
-    missing = collect_ended(place, cells, record)
+    make_zoos(study, absent, options.make_zoos)
+    for cell in again:
+        place.asked(cell).unlink(missing_ok=True)
+    record.write()
+    console.print(f"what the runs print: {place.folder}/*/*.log")
     failures = Runner(place, cells, record, workers, console.print).run(missing)
-    show_tables(study, cells, record, out)
+    if len(failures) < len(cells):
+        show_tables(study, cells, record, out)
     if failures:
         lines = [f"  {failure.cell.key}: {failure.reason}" for failure in failures]
         raise SomeFailed("\n".join([f"{len(failures)} of {len(missing)} runs failed:", *lines]))
 
 
-def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str] | None) -> set[str]:
-    """Keys of results that are to be made again.
+def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str] | None) -> list[Cell]:
+    """Runs that are to be made again.
 
     Raises:
         ConfigError: a name is no variant, or results of another configuration would have to be.
@@ -90,7 +95,7 @@ def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str]
         if name not in study.variants:
             raise ConfigError(f"--rerun {name}: it is no variant of {study.path}: {', '.join(study.variants)}")
     if asked is not None:
-        return {cell.key for cell in cells if not asked or cell.variant in asked}
+        return [cell for cell in cells if not asked or cell.variant in asked]
     other = [cell for cell in cells if record.differs(cell)]
     if other:
         names = list(dict.fromkeys(cell.variant for cell in other))
@@ -98,30 +103,4 @@ def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str]
             f"{study.record_file} holds {len(other)} results of other configurations than {study.path} has now "
             f"({', '.join(names)}): run them again with --rerun {' '.join(map(repr, names))}, or undo the change"
         )
-    return set()
-
-
-def _plan(study: Study, cells: Sequence[Cell], missing: Sequence[Cell], record: Record, workers: Workers) -> str:
-    columns = f" x {len(study.columns)} columns" if len(study.columns) > 1 else ""
-    lines = [f"{study.title or study.name}: {len(study.variants)} variants{columns} x {len(study.seeds)} seeds"]
-    for column in study.columns:
-        for variant in study.variants:
-            group = [cell for cell in cells if (cell.variant, cell.column) == (variant, column)]
-            left = [cell for cell in group if cell in missing]
-            state = "done" if not left else f"seeds {', '.join(str(cell.seed) for cell in left)}"
-            lines.append(f"  {group[0].experiment}: {state}")
-    time = time_left(missing, ended_runs(cells, record), workers.count)
-    lines.append(f"{len(missing)} of {len(cells)} runs to do, {workers.count} at a time; time: {time}")
-    return "\n".join(lines)
-
-
-def _make_zoos(study: Study, absent: Sequence[str], make: bool) -> None:
-    if absent and not make:
-        commands = "\n".join(f"  {zoo_command(study, zoo)}" for zoo in absent)
-        raise ConfigError(f"zoos are missing: make them with --make-zoos, or by\n{commands}")
-    for zoo in absent:
-        command = zoo_command(study, zoo)
-        make_console().print(command)
-        code = subprocess.call([sys.executable, "-m", "weightspace", *command.split()[1:]])
-        if code:
-            raise ConfigError(f"the zoo {zoo} could not be made (exit code {code})")
+    return []

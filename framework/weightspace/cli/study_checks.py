@@ -1,8 +1,7 @@
-"""Checks of a study before anything runs: its experiments can be read, differ as they say, and have their zoos."""
+"""Checks of a study before anything runs: its experiments can be read, and differ as they say."""
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,24 +68,3 @@ def _check_stated(where: str, changes: dict[str, Any], base: dict[str, Any], con
             owner = owner.rpartition(".")[0]
         if not owner:
             raise ConfigError(f"{where}: it also changes {key}, which it does not state: state it")
-
-
-def missing_zoos(study: Study, zoos: Sequence[str]) -> list[str]:
-    """The zoos that are not there.
-
-    Raises:
-        ConfigError: the study does not say how to make one of them.
-    """
-    absent = [zoo for zoo in zoos if not (Path(zoo) / "zoo.json").is_file()]
-    unknown = [zoo for zoo in absent if zoo not in study.zoos]
-    if unknown:
-        raise ConfigError(
-            f"{study.path}: there is no zoo {unknown[0]}, and `zoos` does not say how to make it: make it, or add "
-            f"`zoos: {{{unknown[0]}: fit --source ...}}`"
-        )
-    return absent
-
-
-def zoo_command(study: Study, zoo: str) -> str:
-    """The command that makes a zoo."""
-    return f"weightspace zoo {study.zoos[zoo]} --out {shlex.quote(zoo)}"

@@ -8,8 +8,6 @@ from pathlib import Path
 from weightspace.cli.console import make_console
 from weightspace.cli.tables import FORMATS, terminal_tables
 from weightspace.errors import ConfigError
-from weightspace.figures.images import save_figure
-from weightspace.figures.study import differences_figure
 from weightspace.files import write_whole
 from weightspace.studies.cells import Cell
 from weightspace.studies.record import Record
@@ -33,6 +31,10 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     Raises:
         ConfigError: nothing is recorded, or the folder cannot be written.
     """
+    # imported here: neither --help nor --dry-run needs matplotlib or torch
+    from weightspace.figures.images import save_figure
+    from weightspace.figures.study import differences_figure
+
     entries = entries_of(study, cells, record)
     if not any(entry.results for entry in entries.values()):
         raise ConfigError(f"{study.record_file} holds no result of {study.path}: run the study first")

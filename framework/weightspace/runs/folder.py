@@ -14,6 +14,8 @@ from weightspace.errors import ConfigError
 from weightspace.files import read_json, write_whole
 from weightspace.files.lock import Lock
 
+#: Default folder of all runs.
+RUNS = "runs"
 #: Name of the file that is locked during training.
 LOCK = ".lock"
 

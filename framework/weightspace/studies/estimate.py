@@ -1,4 +1,4 @@
-"""How long the runs of a study will take, from those that have ended."""
+"""The plan of a study: which runs are left, and how long they will take, from those that have ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import mean
 
 from weightspace.studies.cells import Cell
 from weightspace.studies.record import Record
+from weightspace.studies.study import Study
 
 
 def seconds_of(cell: Cell, ended: Sequence[tuple[Cell, float]]) -> float | None:
@@ -29,7 +30,8 @@ def seconds_of(cell: Cell, ended: Sequence[tuple[Cell, float]]) -> float | None:
 
 def ended_runs(cells: Iterable[Cell], record: Record) -> list[tuple[Cell, float]]:
     """The runs whose results are recorded, with their seconds."""
-    return [(cell, record.results[cell.key].seconds) for cell in cells if record.holds(cell)]
+    results = [(cell, record.results[cell.key]) for cell in cells if record.holds(cell)]
+    return [(cell, result.whole or result.seconds) for cell, result in results]
 
 
 def time_left(missing: Sequence[Cell], ended: Sequence[tuple[Cell, float]], workers: int) -> str:
@@ -45,3 +47,22 @@ def time_left(missing: Sequence[Cell], ended: Sequence[tuple[Cell, float]], work
         return "unknown until a run has ended"
     # no run is shorter than the longest one
     return f"about {timedelta(seconds=round(max(sum(seconds) / workers, max(seconds, default=0.0))))}"
+
+
+def plan_text(study: Study, cells: Sequence[Cell], missing: Sequence[Cell], record: Record, workers: int) -> str:
+    """Lines that say which runs are left.
+
+    Args:
+        study: the study.
+        cells: all its runs.
+        missing: runs that are left.
+        record: results of the others.
+        workers: runs at a time.
+    """
+    columns = f" x {len(study.columns)} columns" if len(study.columns) > 1 else ""
+    lines = [f"{study.title or study.name}: {len(study.variants)} variants{columns} x {len(study.seeds)} seeds"]
+    for experiment in dict.fromkeys(cell.experiment for cell in cells):
+        left = [str(cell.seed) for cell in missing if cell.experiment == experiment]
+        lines.append(f"  {experiment}: {'seeds ' + ', '.join(left) + ' to do' if left else 'done'}")
+    time = time_left(missing, ended_runs(cells, record), workers)
+    return "\n".join([*lines, f"{len(missing)} of {len(cells)} runs to do, {workers} at a time; time: {time}"])

@@ -31,6 +31,7 @@ class Result:
         config: digest of the configuration that was run, with all defaults.
         metrics: those of training ("best val/accuracy") and of tests ("test/accuracy").
         seconds: of training.
+        whole: seconds of the whole process, with its start and the tests; 0: not known.
         versions: of this package and of torch.
         objects: digest of the numbers of the test objects and views, in their order.
         count: number of test networks.
@@ -41,6 +42,7 @@ class Result:
     config: str
     metrics: dict[str, float]
     seconds: float
+    whole: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     objects: str = ""
     count: int = 0
@@ -84,17 +86,12 @@ class Record:
         """Whether the result in this place is of another configuration."""
         return cell.key in self.results and self.results[cell.key].digest != cell.digest
 
-    def add(self, cell: Cell, result: Result) -> None:
-        """Adds a result, and writes the file."""
+    def take(self, cell: Cell, result: Result) -> None:
+        """Adds a result; ``write`` keeps it."""
         self.results[cell.key] = replace(result, digest=cell.digest)
-        self._write()
 
-    def forget(self, keys: set[str]) -> None:
-        """Removes results, and writes the file."""
-        self.results = {key: result for key, result in self.results.items() if key not in keys}
-        self._write()
-
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Writes the file, whole or not at all."""
         runs = {key: asdict(result) for key, result in sorted(self.results.items())}
         write_whole(self.path, (json.dumps({"format": FORMAT, "runs": runs}, indent=1) + "\n").encode())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from weightspace.errors import ConfigError, closest
@@ -27,13 +27,19 @@ class Failure:
     reason: str
 
 
-def collect_ended(place: Place, cells: Sequence[Cell], record: Record) -> list[Cell]:
-    """Records the runs that have ended since the record was written; returns those that are still missing."""
-    missing = [cell for cell in cells if not record.holds(cell)]
-    for cell in missing:
-        if place.began_as_asked(cell) and (result := collect(place.run(cell))) is not None:
-            record.add(cell, result)
-    return [cell for cell in missing if not record.holds(cell)]
+def collect_ended(place: Place, cells: Sequence[Cell], record: Record) -> None:
+    """Adds the results of runs that have ended since the record was written, for instance on a cluster.
+
+    Args:
+        place: the study with its folder.
+        cells: the runs that may have.
+        record: where they are added; it is not written.
+    """
+    for cell in cells:
+        if not record.holds(cell) and place.began_as_asked(cell):
+            result = collect(place.run(cell))
+            if result is not None:
+                record.take(cell, result)
 
 
 class Runner:
@@ -53,6 +59,7 @@ class Runner:
         self.place, self.cells, self.record, self.workers, self.say = place, cells, record, workers, say
         self.failures: list[Failure] = []
         self._running: dict[Cell, Job] = {}
+        self._began: dict[Cell, float] = {}
 
     def run(self, missing: Sequence[Cell]) -> list[Failure]:
         """Runs cells, and returns those that have failed. An exception, ctrl-C too, ends the processes."""
@@ -75,17 +82,19 @@ class Runner:
         self.place.prepare(cell)
         (self.place.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # of an earlier configuration
         self.place.begin(cell)
+        self._began[cell] = time.monotonic()
         self._running[cell] = self.workers.start(json.dumps(commands), self.place.log(cell))
 
     def _finish(self, cell: Cell, code: int, left: list[Cell]) -> None:
         done = f"[{len(self.cells) - len(left)}/{len(self.cells)}]"
         try:
-            result = self._result(cell, code)
+            result = replace(self._result(cell, code), whole=round(time.monotonic() - self._began[cell], 1))
         except ConfigError as error:
             self.failures.append(Failure(cell, str(error)))
             self.say(f"{done} {cell.key} failed: {error}")
             return
-        self.record.add(cell, result)
+        self.record.take(cell, result)
+        self.record.write()
         rest = time_left(left, ended_runs(self.cells, self.record), self.workers.count)
         more = f"; {len(left)} left, {rest}" if left else ""
         metric = self.place.study.metrics[0]

@@ -84,10 +84,12 @@ def columns_of(study: Study, entries: dict[tuple[str, str], Entry]) -> list[Colu
     for column in study.columns:
         group = [entries[name, column] for name in names]
         prefix = f"{column}: " if column else ""
-        for number, metric in enumerate(study.metrics):
-            columns += _metric(f"{prefix}{_title(metric)}", metric, group, counted=number == 0)
-            if number == 0 and len(names) > 1:
-                columns += _differences(prefix, metric, group)
+        first, *others = study.metrics
+        columns += [*_metric(prefix, first, group), _seeds(prefix, group)]
+        if len(names) > 1:
+            columns += _differences(prefix, first, group)
+        for metric in others:
+            columns += _metric(prefix, metric, group)
     return columns
 
 
@@ -95,14 +97,17 @@ def _title(metric: str) -> str:
     return next((title for (_, key), title in TITLES.items() if key == metric), metric)
 
 
-def _metric(title: str, metric: str, group: list[Entry], counted: bool) -> list[Column]:
-    values = [entry.values(metric) for entry in group]
-    counts = [len(found) for found in values]
-    columns = [
+def _metric(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
+    values, title = [entry.values(metric) for entry in group], f"{prefix}{_title(metric)}"
+    return [
         Column(title, [mean(found) if found else None for found in values], [mean_text(metric, v) for v in values]),
         Column(f"{title} deviation", [stdev(v) if len(v) > 1 else None for v in values], []),
     ]
-    return [*columns, Column(f"{title} seeds" if title else "seeds", counts, list(map(str, counts)) if counted else [])]
+
+
+def _seeds(prefix: str, group: list[Entry]) -> Column:
+    counts = [len(entry.results) for entry in group]
+    return Column(f"{prefix}seeds", counts, list(map(str, counts)))
 
 
 def _differences(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
