@@ -12,10 +12,10 @@ from scipy.special import betaincinv
 from torch import Tensor
 from weightspace.augment import Augmentation, build_augmentations
 from weightspace.batch import WeightBatch, soft_targets
-from weightspace.checks import check_choice, require
+from weightspace.checks import require
 from weightspace.errors import AugmentationError, SpecError
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import GROUPS, align, permute_neurons, resolve_group, unpack_element
+from weightspace.symmetry import align, check_group, permute_neurons, resolve_group, unpack_element
 
 #: Symmetries and sweeps of an alignment by default.
 AUTO, SWEEPS = "auto", 2
@@ -46,7 +46,7 @@ class _MixUp(Augmentation):
     ) -> None:
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
-        self.group = check_choice(f"{self.name}: group", group, ("auto", *GROUPS), AugmentationError)
+        self.group = check_group(f"{self.name}: group", group, AugmentationError)
         self.sweeps = self.whole("sweeps", sweeps, 1, 100)
         holds = isinstance(stored, bool) or (isinstance(stored, str) and stored != "")
         require(f"{self.name}: stored", stored, holds, "true, false or the name of an alignment", AugmentationError)

@@ -58,6 +58,7 @@ MISTAKES: dict[str, tuple[Callable[[ws.Zoo, ws.WeightBatch], Any], str]] = {
     ),
     "augmentation": (lambda zoo, batch: ws.augmentation(3), "given by its name or dotted path, found 3"),
     "zoo": (lambda zoo, batch: ws.Zoo(3), "path of a zoo must be text or a Path, found 3"),
+    "a name of an alignment": (lambda zoo, batch: zoo.alignment(3), "name of an alignment must be text.*found 3"),
     "data": (lambda zoo, batch: ws.ZooDataModule(3), "path of a zoo must be text or a Path, found 3"),
 }
 

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from weightspace.errors import ZooError
+from weightspace.symmetry import group_name
 from weightspace.text import shown
 from weightspace.zoo.header import SPLITS
 from weightspace.zoo.overview import made_from
@@ -110,7 +111,7 @@ def _alignments(zoo: Zoo) -> Table:
             table.add_row(Text(shown(name)), Text(shown(error)), "", "", "")
             continue
         numbers = (f"{header.distance[when]:.4g}" for when in ("after", "before"))
-        table.add_row(Text(shown(name)), Text(shown(header.reference["to"])), "+".join(header.group), *numbers)
+        table.add_row(Text(shown(name)), Text(shown(header.reference["to"])), group_name(header.group), *numbers)
     return table
 
 

@@ -3,7 +3,8 @@
 from weightspace.symmetry.alignment import align, squared_distance
 from weightspace.symmetry.assignment import solver, use_solver
 from weightspace.symmetry.canonical import canonical_element, canonicalise
-from weightspace.symmetry.element import GROUPS, GroupElement, resolve_group
+from weightspace.symmetry.element import GroupElement
+from weightspace.symmetry.groups import GROUPS, check_group, group_name, resolve_group
 from weightspace.symmetry.packed import pack_element, unpack_element
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
@@ -13,6 +14,8 @@ __all__ = [
     "align",
     "canonical_element",
     "canonicalise",
+    "check_group",
+    "group_name",
     "pack_element",
     "permute_neurons",
     "resolve_group",

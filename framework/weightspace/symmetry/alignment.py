@@ -12,7 +12,8 @@ from weightspace.network import hidden_outputs
 from weightspace.symmetry.assignment import assign
 from weightspace.symmetry.blocks import in_threads
 from weightspace.symmetry.descent import Descent
-from weightspace.symmetry.element import GroupElement, resolve_group
+from weightspace.symmetry.element import GroupElement
+from weightspace.symmetry.groups import resolve_group
 from weightspace.symmetry.scales import closest_scales, unit_scales
 from weightspace.symmetry.transforms import scale_neurons
 

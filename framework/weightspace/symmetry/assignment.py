@@ -78,11 +78,16 @@ def use_solver(name: str | None) -> str | None:
 
 
 def describe_solver(name: str) -> str:
-    """Name and version of a solver, for provenance; the name alone if it is not installed here."""
+    """Name and version of a solver, for provenance."""
+    return f"{name} {solver_version(name)}"
+
+
+def solver_version(name: str) -> str:
+    """Version of a solver; "unknown" where no distribution of this name is installed, as for a copy on the path."""
     try:
-        return f"{name} {version(name)}"
+        return version(name)
     except PackageNotFoundError:
-        return name
+        return "unknown"
 
 
 def _missing_lapx() -> str:

@@ -10,7 +10,8 @@ from torch import Tensor
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_number
 from weightspace.errors import SpecError
-from weightspace.symmetry.element import GroupElement, resolve_group
+from weightspace.symmetry.element import GroupElement
+from weightspace.symmetry.groups import resolve_group
 from weightspace.symmetry.scales import unit_scales
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch, check_batch
-from weightspace.errors import SpecError, closest
-from weightspace.spec import NetworkSpec
+from weightspace.errors import SpecError
+from weightspace.symmetry.groups import group_name
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
 Parts = tuple[Tensor, ...]
@@ -29,6 +29,7 @@ class GroupElement:
         phases: per hidden layer (B, n_l), integers k in a floating type (sine).
         scales: per hidden layer (B, n_l), > 0 (ReLU).
 
+    >>> from weightspace.spec import NetworkSpec
     >>> spec = NetworkSpec((1, 2, 1), "tanh")
     >>> batch = WeightBatch(torch.arange(7.0)[None], spec)
     >>> swap = GroupElement((torch.tensor([[1, 0]]),), signs=(torch.tensor([[1.0, -1.0]]),))
@@ -44,10 +45,10 @@ class GroupElement:
     scales: Parts | None = None
 
     def __repr__(self) -> str:
-        given = {"sign": self.signs, "phase": self.phases, "scale": self.scales}
-        parts = ["permutation", *(name for name, part in given.items() if part is not None)]
+        given = {"permutation": self.orders, "sign": self.signs, "phase": self.phases, "scale": self.scales}
+        group = group_name(name for name, part in given.items() if part is not None)
         count, widths = len(self.orders[0]) if self.orders else 0, ", ".join(str(o.shape[1]) for o in self.orders)
-        return f"GroupElement({count} networks, {'+'.join(parts)} of {widths} hidden neurons)"
+        return f"GroupElement({count} networks, {group} of {widths} hidden neurons)"
 
     @classmethod
     def identity(cls, batch: WeightBatch) -> GroupElement:
@@ -170,37 +171,3 @@ def _product(first: Parts | None, second: Parts | None) -> Parts | None:
     if first is None or second is None:
         return second if first is None else first
     return tuple(a * b for a, b in zip(first, second, strict=True))
-
-
-#: Names of the groups that networks can be aligned under.
-GROUPS = ("permutation", "permutation+sign", "permutation+sign+phase", "permutation+scale")
-
-
-def resolve_group(group: str, spec: NetworkSpec) -> frozenset[str]:
-    """The symmetries in a group.
-
-    Args:
-        group: one of ``GROUPS``, or "auto": all that the activation has.
-        spec: the networks.
-
-    Returns:
-        "permutation" and, where they belong to the group, "sign", "phase", "scale".
-
-    Raises:
-        SpecError: an unknown group, or one that the activation does not have.
-
-    >>> sorted(resolve_group("auto", NetworkSpec((2, 8, 1), "sine")))
-    ['permutation', 'phase', 'sign']
-    """
-    if group == "auto":
-        return spec.symmetries
-    if group not in GROUPS:
-        raise SpecError(f"unknown group {group!r}: {closest(group, ('auto', *GROUPS))}")
-    symmetries = frozenset(group.split("+"))
-    if not symmetries <= spec.symmetries:
-        raise SpecError(f"group {group!r}: {_listed(symmetries - spec.symmetries)} is no symmetry of networks {spec}")
-    return symmetries
-
-
-def _listed(names: Iterable[str]) -> str:
-    return " and ".join(sorted(names))

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from weightspace.batch import WeightBatch
-from weightspace.checks import check_path
+from weightspace.checks import check_path, require
 from weightspace.errors import ZooError, closest
 from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
@@ -206,9 +206,11 @@ class Zoo:
             name: None or True: the only one.
 
         Raises:
-            ZooError: there is none, it is damaged, or the zoo has changed since it was made; or there are several, and
-                no name is given.
+            ZooError: there is none, it is damaged, or the zoo has changed since it was made; there are several, and no
+                name is given; or the name is no text.
         """
+        holds = name is None or name is True or isinstance(name, str)
+        require("the name of an alignment", name, holds, "text, or None or True for the only one", ZooError)
         asked = name if isinstance(name, str) else None
         return ZooAlignment(self.path, self.header, self.digest, choose_name(self.path, asked))
 

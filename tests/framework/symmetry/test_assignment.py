@@ -119,6 +119,7 @@ def test_the_solver_is_chosen_and_named() -> None:
     assert solver() == "scipy"
     assert use_solver(None) == "scipy"
     assert describe_solver("lapx").startswith("lapx 0.")
+    assert describe_solver("no-such-solver") == "no-such-solver unknown"  # a copy on the path, which has no metadata
     with pytest.raises(ConfigError, match="unknown assignment solver 'hungarian': there are lapx and scipy"):
         use_solver("hungarian")
 

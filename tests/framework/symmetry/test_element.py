@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 import torch
-from weightspace.errors import SpecError
+from weightspace.errors import ConfigError, SpecError
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec
-from weightspace.symmetry import GROUPS, GroupElement, resolve_group
+from weightspace.symmetry import GROUPS, GroupElement, check_group, group_name, resolve_group
 
 WIDTHS = [(2, 5, 1), (3, 5, 4, 3, 2), (1, 3, 3, 3, 3, 1)]
 CASES = [
@@ -69,3 +71,15 @@ def test_groups_that_the_activation_has_not_are_refused() -> None:
         resolve_group("permutation+sign", relu)
     with pytest.raises(SpecError, match="did you mean 'permutation'"):
         resolve_group("permutatio", relu)
+    with pytest.raises(SpecError, match="unknown group 3"):
+        resolve_group(3, relu)  # type: ignore[arg-type]
+
+
+def test_a_group_has_one_name_in_whatever_order_its_parts_are_given() -> None:
+    sine = NetworkSpec((2, 4, 1), "sine")
+    for parts in permutations(("permutation", "sign", "phase")):
+        assert resolve_group("+".join(parts), sine) == {"permutation", "sign", "phase"}
+        assert group_name(parts) == check_group("group", "+".join(parts)) == "permutation+sign+phase"
+    for wrong in ("permutation+phase", "sign", "permutation+sign+sign", "", 3):
+        with pytest.raises(ConfigError, match="group must be one of auto, permutation, .*found"):
+            check_group("group", wrong)

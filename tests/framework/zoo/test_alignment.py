@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -25,6 +26,7 @@ from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import align
 from weightspace.zoo import Zoo, ZooAlignment, ZooWriter, align_zoo, write_zoo
+from weightspace.zoo.alignment.naming import check_alignment_name, default_name
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.lock import ZooLock
 
@@ -132,12 +134,13 @@ def test_references_of_other_zoos(aligned: Zoo, tmp_path: Path) -> None:
     sines, other = aligned, sharded(tmp_path / "other", SPECS["sine"], shards=1, rows=8)
     mean = sines.alignment()
     for to, name, params in (
-        (f"{sines.path}:mean", "mean", mean.reference.params),
-        (f"{sines.path}:9/0", "object-9-view-0", sines[9].params),
+        (f"{sines.path}:mean", "zoo-mean", mean.reference.params),
+        (f"{sines.path}:9/0", "zoo-object-9-view-0", sines[9].params),
         (sines[11], "given", sines[11].params),
     ):
         found = align_zoo(other, to)
         assert (found.name, torch.equal(found.reference.params, params)) == (name, True)
+        assert "--name" not in found.header.command(other.path, name)
     assert found.header.reference["to"] == "a network"
     with pytest.raises(ConfigError, match="expected one network 2-7-5-2 sine"):
         align_zoo(other, WeightBatch(torch.zeros(2, SPECS["tanh"].num_params), SPECS["tanh"]))
@@ -147,7 +150,7 @@ def test_an_untrained_reference_is_of_the_size_of_the_zoos_networks(tmp_path: Pa
     spec = NetworkSpec((2, 100, 100, 1), "tanh")
     params = 0.3 * torch.randn(30, spec.num_params, generator=torch.Generator().manual_seed(0)) + 0.2
     zoo = write_zoo(tmp_path / "zoo", params, spec, targets=[0] * 30)
-    one, two = (align_zoo(zoo, "untrained", name=str(seed), seed=seed).reference.params for seed in (0, 1))
+    one, two = (align_zoo(zoo, "untrained", name=f"seed-{seed}", seed=seed).reference.params for seed in (0, 1))
     assert not torch.equal(one, two)
     for part in spec.weight_slices[:2]:
         assert float(one[:, part].square().mean().sqrt()) == pytest.approx(0.36, rel=0.15)
@@ -156,18 +159,21 @@ def test_an_untrained_reference_is_of_the_size_of_the_zoos_networks(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"to": "70"}, ZooError, "has no network of object 70"),
-        ({"to": "7/1"}, ZooError, "has no network of object 7, view 1"),
+        ({"to": "70"}, ZooError, "has no network of object 70: numbers are those of .* it has objects 0 to 59$"),
+        ({"to": "7/1"}, ZooError, r"has no network of object 7, view 1: .* \(OBJECT/VIEW\), and object 7 has views 0$"),
         ({"to": "average"}, ConfigError, "expected mean, untrained, OBJECT or OBJECT/VIEW .*; found 'average'"),
         ({"to": 3}, ConfigError, "or a WeightBatch of one network; found int"),
         ({"to": "nowhere:mean"}, ZooError, "no zoo at nowhere"),
         ({"group": "permutation+scale"}, ConfigError, "scale is no symmetry of networks"),
-        ({"group": "all"}, ConfigError, "group must be"),
+        ({"group": "all"}, ConfigError, r"group must be one of auto, .*\(the parts in any order\), found 'all'"),
+        ({"group": "phase+sign"}, ConfigError, "group must be one of auto, permutation,"),
         ({"sweeps": 0}, ConfigError, r"sweeps must be in 1\.\.100, found 0"),
         ({"rounds": 0}, ConfigError, r"rounds must be in 1\.\.100, found 0"),
         ({"to": "untrained", "rounds": 2}, ConfigError, "rounds 2 has no effect with this reference"),
         ({"to": "7", "seed": 2}, ConfigError, "seed 2 has no effect with this reference"),
-        ({"name": "../x"}, ConfigError, r"name: expected up to 64 letters.*found '\.\./x'"),
+        ({"name": "../x"}, ConfigError, r"name: expected a letter, then up to 63 letters.*found '\.\./x'"),
+        ({"name": "12"}, ConfigError, "found '12': .* in a YAML file .* a number would not be a name"),
+        ({"name": "on"}, ConfigError, r"'on' in a YAML file \(stored: on\) is not text but True"),
         ({"device": "abacus"}, ConfigError, "device 'abacus' cannot be used here"),
     ],
 )
@@ -234,8 +240,11 @@ def test_what_a_zoo_lacks_is_told_with_the_command(sines: Zoo) -> None:
     with pytest.raises(ZooError, match=r"has no stored alignment 'mean': .*object-3-view-0"):
         sines.alignment("mean")
     align_zoo(sines, "4", name="four")
-    with pytest.raises(ZooError, match="2 stored alignments: say which of four, object-3-view-0"):
+    with pytest.raises(ZooError, match=r"2 stored alignments \(four, object-3-view-0\): .*`stored: four` of mixup"):
         sines.alignment()
+    for wrong in (3, False):
+        with pytest.raises(ZooError, match=f"name of an alignment must be text, or None or True .*found {wrong}"):
+            sines.alignment(wrong)  # type: ignore[arg-type]
 
 
 def _flipped(path: Path) -> None:
@@ -302,6 +311,53 @@ def test_the_same_command_again_has_nothing_to_do_and_another_one_is_refused(
     assert files(sines.path) != before
     assert main([*command, "--overwrite", "true"]) == 0
     assert files(sines.path) == before
+
+
+def test_another_alignment_of_the_same_name_is_told_in_words(sines: Zoo) -> None:
+    align_zoo(sines, "untrained", name="x", group="permutation", sweeps=1)
+    with pytest.raises(ZooError) as caught:
+        align_zoo(sines, "7", name="x")
+    assert str(caught.value).split("another one:\n")[1].splitlines() == [
+        "  reference: an untrained network (seed 0) there, object 7, view 0 of this zoo asked",
+        "  group: permutation there, permutation+sign+phase asked",
+        "  sweeps: 1 there, 2 asked",
+        "give this one another name (--name x-2, or name=... in Python), or replace that one (--overwrite true, or "
+        "overwrite=True in Python)",
+    ]
+    align_zoo(sines, sines[3], name="y")
+    with pytest.raises(ZooError, match="reference: a given network there, a given network with other weights asked"):
+        align_zoo(sines, sines[4], name="y")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("zoos/digits/", "digits-mean"), ("2024 zoos", "zoo-2024-zoos-mean"), ("z" * 80, "z" * 30 + "-mean")],
+)
+def test_an_alignment_is_named_after_the_zoo_of_its_reference(folder: str, name: str) -> None:
+    assert default_name({"to": f"{folder}:mean", "kind": "stored", "name": "mean"}) == name
+    assert check_alignment_name(name) == name
+
+
+def test_the_parts_of_a_group_may_be_in_any_order(sines: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "align", str(sines.path), "--to", "7", "--group", "permutation+phase+sign"]) == 0
+    assert main(["zoo", "align", str(sines.path), "--to", "7", "--group", "sign+permutation+phase"]) == 0
+    said = capsys.readouterr().out
+    assert "under permutation+sign+phase" in said
+    assert "aligned already" in said
+    assert main(["zoo", "info", str(sines.path)]) == 0
+    assert "permutation+sign+phase" in capsys.readouterr().out
+
+
+def test_the_counts_of_what_is_aligned_say_their_unit(sines: Zoo, capsys: pytest.CaptureFixture[str]) -> None:
+    for to, begun, done in (
+        ("mean", "aligning 60 .* to mean: 2 x 48 of training, then all, 156 network passes$", "156/156 network passes"),
+        ("7", "aligning 60 networks 2-7-5-2 sine.* to 7$", "60/60 networks,"),
+    ):
+        options = ["--rounds", "2"] if to == "mean" else []
+        assert main(["zoo", "align", str(sines.path), "--to", to, *options]) == 0
+        said = capsys.readouterr().out
+        assert re.search(begun, said, re.MULTILINE), said
+        assert done in said
 
 
 def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

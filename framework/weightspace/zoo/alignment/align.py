@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from weightspace.batch import WeightBatch
-from weightspace.checks import check_choice, check_whole
+from weightspace.checks import check_whole
 from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError, SpecError
 from weightspace.progress import Display
-from weightspace.symmetry import GROUPS, resolve_group
+from weightspace.symmetry import check_group, resolve_group
 from weightspace.zoo.alignment.job import AlignmentJob
-from weightspace.zoo.alignment.reference import checked_name, choose_reference
+from weightspace.zoo.alignment.naming import check_alignment_name, default_name
+from weightspace.zoo.alignment.reference import choose_reference
 from weightspace.zoo.alignment.store import ZooAlignment
 from weightspace.zoo.store import Zoo
 
@@ -39,9 +40,10 @@ def align_zoo(
         to: the reference: mean (of the training networks, refined over rounds), untrained, OBJECT or OBJECT/VIEW (a
             network of the zoo), ZOO:OBJECT/VIEW (one of another zoo), or ZOO:ALIGNMENT (the reference of a stored
             alignment of another zoo); in Python also a batch of one network.
-        name: of the alignment in the zoo, which may have several; by default after the reference, for instance mean.
+        name: of the alignment in the zoo, which may have several, beginning with a letter; by default after the
+            reference, for instance mean, and of another zoo's reference also after that zoo, for instance digits-mean.
         group: auto (all symmetries of the activation), or one of permutation, permutation+sign, permutation+sign+phase
-            and permutation+scale.
+            and permutation+scale, the parts in any order.
         sweeps: of the alignment over the layers, in 1..100.
         rounds: how often a mean is refined: all training networks are aligned to it, and averaged; in 1..100.
         seed: of an untrained reference, and of the training network that a mean starts from.
@@ -73,12 +75,13 @@ def align_zoo(
         raise ConfigError(f"seed {seed} has no effect with this reference, only with mean and untrained: leave it out")
     where, display = choose_device(device), Display(progress)
     reference = choose_reference(opened, to, rounds, seed)
-    job = AlignmentJob(opened, reference, checked_name(name, reference), symmetries, sweeps, where, display)
+    named = check_alignment_name(default_name(reference.description) if name is None else name)
+    job = AlignmentJob(opened, reference, named, symmetries, sweeps, where, display)
     return job.run(overwrite)
 
 
 def _group(group: str, zoo: Zoo) -> str:
-    check_choice("group", group, ("auto", *GROUPS))
+    group = check_group("group", group)
     try:
         resolve_group(group, zoo.spec)
     except SpecError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from weightspace.errors import ZooError
 from weightspace.files import read_regular
+from weightspace.zoo.alignment.naming import default_name
 from weightspace.zoo.header import ShardEntry, digest
 from weightspace.zoo.schema import HEADER, PROVENANCE, SHA256, TEXT_LIMIT, Fields, check_fields, parse
 
@@ -122,10 +123,3 @@ def align_command(zoo: Path, to: str, name: str | None = None) -> str:
     """The command that aligns a zoo to a reference."""
     named = [] if name is None else ["--name", name]
     return shlex.join(["weightspace", "zoo", "align", str(zoo), "--to", to, *named])
-
-
-def default_name(reference: dict[str, Any]) -> str:
-    """Name of an alignment that is given none: after its reference."""
-    if reference["kind"] == "network":
-        return f"object-{reference.get('object')}-view-{reference.get('view')}"
-    return str(reference.get("name", reference["kind"]))

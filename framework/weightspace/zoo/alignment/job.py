@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from weightspace.files import write_whole
 from weightspace.files.sealed import seal
 from weightspace.progress import Display, Report
 from weightspace.symmetry import align, pack_element, resolve_group, solver, squared_distance
+from weightspace.symmetry.assignment import solver_version
 from weightspace.version import __version__
 from weightspace.zoo.alignment.elements import read_part, to_bytes
 from weightspace.zoo.alignment.header import FILE, FOLDER, REFERENCE, AlignmentHeader
 from weightspace.zoo.alignment.reference import Reference
 from weightspace.zoo.alignment.store import ZooAlignment
+from weightspace.zoo.alignment.words import differences
 from weightspace.zoo.disk_errors import disk_errors
 from weightspace.zoo.header import SPLITS, ShardEntry
 from weightspace.zoo.lock import ZooLock
@@ -90,7 +92,7 @@ class AlignmentJob:
     def job(self) -> dict[str, Any]:
         """All that decides the elements."""
         name = solver()
-        versions = {"weightspace": __version__, "torch": torch.__version__, name: version(name)}
+        versions = {"weightspace": __version__, "torch": torch.__version__, name: solver_version(name)}
         return {"zoo": self.zoo.digest, "reference": self.reference.description, "sweeps": self.sweeps,
                 "group": sorted(resolve_group(self.group, self.zoo.spec)), "solver": name,
                 "device": str(self.device), "versions": versions}  # fmt: skip
@@ -111,14 +113,20 @@ class AlignmentJob:
 
     def _agrees(self, there: dict[str, Any], keys: tuple[str, ...], what: str) -> bool:
         asked = json.loads(json.dumps(self.job()))
-        lines = [f"  {key}: {there.get(key)} there, {asked[key]} asked" for key in keys if there.get(key) != asked[key]]
+        lines = differences(there, asked, keys)
         if lines:
-            listed = "\n".join(lines)
+            listed = "".join(f"\n  {line}" for line in lines)
             raise ZooError(
-                f"{self.folder} holds {what} that is another one:\n{listed}\ngive this one another name, or replace "
-                "that one (--overwrite true, or overwrite=True in Python)"
+                f"{self.folder} holds {what} that is another one:{listed}\ngive this one another name (--name "
+                f"{self._free_name()}, or name=... in Python), or replace that one (--overwrite true, or "
+                "overwrite=True in Python)"
             )
         return True
+
+    def _free_name(self) -> str:
+        """A name like that of this alignment, which the zoo does not have yet."""
+        tried = (f"{self.name[:60]}-{number}" for number in itertools.count(2))
+        return next(name for name in tried if not self.folder.with_name(name).exists())
 
     def _begin(self, overwrite: bool) -> None:
         """Takes over an unfinished job of the same kind, or clears the folder for this one."""
@@ -139,9 +147,11 @@ class AlignmentJob:
 
     def _align(self) -> None:
         count, rounds = int(sum(part.sum() for part in self.training)), self.reference.rounds
-        self.display.say(f"aligning {len(self.zoo)} networks {self.zoo.spec} to {self.reference.description['to']}")
-        with self.display.bar("aligning") as report:
-            tally = _Tally(rounds * count + len(self.zoo), report)
+        total, to = rounds * count + len(self.zoo), self.reference.description["to"]
+        passes = f": {rounds} x {count} of training, then all, {total} network passes" if rounds else ""
+        self.display.say(f"aligning {len(self.zoo)} networks {self.zoo.spec} to {to}{passes}")
+        with self.display.bar("aligning", "network passes" if rounds else "networks") as report:
+            tally = _Tally(total, report)
             params = self.reference.params
             for number in range(rounds):
                 params = self._mean(params, number, tally)

@@ -12,14 +12,14 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError, ZooError
 from weightspace.spec import NetworkSpec
-from weightspace.zoo.alignment.header import default_name
 from weightspace.zoo.header import digest
 from weightspace.zoo.splits import evenly_spaced
 from weightspace.zoo.store import Zoo
 
 #: Networks from which an untrained one takes the sizes of its tensors.
 SAMPLE = 4096
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Objects that a message lists, unless they follow each other.
+LISTED = 8
 _NETWORK = re.compile(r"([0-9]{1,18})(?:/([0-9]{1,18}))?")
 
 
@@ -105,18 +105,6 @@ def untrained(zoo: Zoo, seed: int) -> Tensor:
     return drawn.float()
 
 
-def checked_name(name: str | None, reference: Reference) -> str:
-    """The name under which an alignment is stored.
-
-    Raises:
-        ConfigError: it cannot be the name of a folder.
-    """
-    name = default_name(reference.description) if name is None else name
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ConfigError(f"name: expected up to 64 letters, digits, dots, dashes and underscores, found {name!r:.100}")
-    return name
-
-
 def _row(zoo: Zoo, what: str) -> Tensor | None:
     """(1,) row of the network OBJECT or OBJECT/VIEW (default: its lowest view); None if the text is something else."""
     match = _NETWORK.fullmatch(what)
@@ -127,8 +115,33 @@ def _row(zoo: Zoo, what: str) -> Tensor | None:
     if view is not None:
         rows = rows[zoo.views[rows] == int(view)]
     if not len(rows):
-        raise ZooError(f"{zoo.path} has no network of object {item}" + ("" if view is None else f", view {int(view)}"))
+        raise ZooError(_no_network(zoo, item, view))
     return rows[zoo.views[rows].argmin()].reshape(1)
+
+
+def _no_network(zoo: Zoo, item: int, view: str | None) -> str:
+    """The message that there is no such network, with those that there are."""
+    asked = f"object {item}" + ("" if view is None else f", view {int(view)}")
+    there = sorted(set(zoo.views[zoo.objects == item].tolist()))
+    has = f"object {item} has {_numbers('views', there)}" if there else f"it has {_numbers('objects', _all(zoo))}"
+    return f"{zoo.path} has no network of {asked}: numbers are those of objects and views (OBJECT/VIEW), and {has}"
+
+
+def _all(zoo: Zoo) -> list[int]:
+    found: list[int] = zoo.objects.unique().tolist()
+    return found
+
+
+def _numbers(what: str, found: list[int]) -> str:
+    """As "objects 0 to 99", or "objects 3, 7, 8, 12, ... 40 (12 in all)"; sorted and none twice.
+
+    >>> _numbers("objects", [3, 4, 5, 6]), _numbers("objects", [3, 7])
+    ('objects 3 to 6', 'objects 3, 7')
+    """
+    if len(found) > 2 and found[-1] - found[0] == len(found) - 1:
+        return f"{what} {found[0]} to {found[-1]}"
+    first = ", ".join(map(str, found[:LISTED]))
+    return f"{what} {first}" + (f", ... {found[-1]} ({len(found)} in all)" if len(found) > LISTED else "")
 
 
 def _place(zoo: Zoo, row: Tensor) -> dict[str, int]:

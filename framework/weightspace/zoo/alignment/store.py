@@ -12,7 +12,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import ZooError, closest
 from weightspace.files import read_regular
-from weightspace.symmetry import GroupElement, unpack_element
+from weightspace.symmetry import GroupElement, group_name, unpack_element
 from weightspace.zoo.alignment.elements import LIMIT, check_content, from_tensors, read_part
 from weightspace.zoo.alignment.header import FILE, FOLDER, REFERENCE, AlignmentHeader, align_command
 from weightspace.zoo.header import ZooHeader, digest
@@ -54,7 +54,7 @@ class ZooAlignment:
     def __repr__(self) -> str:
         before, after = (self.header.distance[when] for when in ("before", "after"))
         return (
-            f"ZooAlignment {self.name!r} to {self.header.reference['to']} under {'+'.join(self.header.group)}: "
+            f"ZooAlignment {self.name!r} to {self.header.reference['to']} under {group_name(self.header.group)}: "
             f"mean squared distance {after:.4g}, unaligned {before:.4g}"
         )
 
@@ -151,7 +151,11 @@ def choose_name(zoo: Path, name: str | None) -> str:
         hint = align_command(zoo, "mean")
         raise ZooError(f"{zoo} has no stored alignment: make one with `{hint}`, or align_zoo in Python")
     if name is None and len(found) > 1:
-        raise ZooError(f"{zoo} has {len(found)} stored alignments: say which of {', '.join(found)}")
+        raise ZooError(
+            f"{zoo} has {len(found)} stored alignments ({', '.join(found)}): say which, for instance "
+            f"`stored: {found[0]}` of mixup_aligned, `alignment: {found[0]}` of Canonical, or "
+            f"zoo.alignment({found[0]!r}) in Python"
+        )
     if name is not None and name not in found:
         raise ZooError(f"{zoo} has no stored alignment {name!r}: {closest(name, found)}")
     return found[0] if name is None else name
