@@ -60,15 +60,19 @@ def key_values(items: list[str], option: str = "set") -> dict[str, Any]:
     """Parses the values of an option like ``--set steps=300 init=shared``; ``option`` is its name in messages.
 
     Raises:
-        ConfigError: an item has no equals sign, or its value is not YAML.
+        ConfigError: an item is not name=value, or its value is not YAML.
     """
     changes = {}
     for item in items:
         key, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError(f"{option}: expected items like name=value, found {item!r}")
+        if not equals or not key.strip().isidentifier():
+            raise ConfigError(
+                f"{option}: expected items like name=value, with spaces between them and no brackets around them, "
+                f"found {item!r}"
+            )
         try:
             changes[key.strip()] = load_yaml(value)
         except yaml.YAMLError as error:
-            raise ConfigError(f"{option}: {item!r} has no readable value") from error
+            hint = ": put a value with spaces in quotes, as 'hidden=[8, 8]'" if value[:1] in "[{" else ""
+            raise ConfigError(f"{option}: {item!r} has no readable value{hint}") from error
     return changes

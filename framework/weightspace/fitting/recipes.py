@@ -117,18 +117,27 @@ class Recipe:
             check_whole(*self._named("points_per_step"), low=1, error=RecipeError)
         widths = self.hidden if isinstance(self.hidden, tuple) else ()
         self._require("hidden", bool(widths) and all(is_whole(w) and w >= 1 for w in widths), "whole numbers >= 1")
-        if isinstance(self.learning_rate, tuple):
-            right = len(self.learning_rate) == len(widths) + 1 and all(
-                is_number(r) and r > 0 for r in self.learning_rate
-            )
-            self._require("learning_rate", right, f"a number > 0, or one for each of the {len(widths) + 1} layers")
-        else:
-            check_number(*self._named("learning_rate"), above=0, error=RecipeError)
+        self._check_rates(len(widths) + 1)
         omegas = self.omega if isinstance(self.omega, tuple) else (self.omega,)
         self._require("omega", all(map(is_number, omegas)), "a number, or one per hidden layer")
         self._require("betas", _is_pair(self.betas) and all(0 <= b < 1 for b in self.betas), "two numbers in [0, 1)")
         ordered = _is_pair(self.value_range) and self.value_range[0] < self.value_range[1]
         self._require("value_range", ordered, "two numbers (low, high) with low < high")
+
+    def _check_rates(self, layers: int) -> None:
+        rates = self.learning_rate
+        if not isinstance(rates, tuple):
+            check_number(*self._named("learning_rate"), above=0, error=RecipeError)
+            return
+        right = all(is_number(rate) and rate > 0 for rate in rates)
+        self._require("learning_rate", right, f"a number > 0, or one for each of the {layers} layers")
+        if len(rates) != layers:
+            fitting = as_text([*rates, *[rates[-1]] * layers][:layers]) if rates else "[...]"
+            raise RecipeError(
+                f"recipe {self.name!r}: learning_rate has {len(rates)} rates, one per layer, and networks with "
+                f"{layers - 1} hidden layers need {layers}: give as many, for instance --set 'learning_rate={fitting}' "
+                "(learning_rate=[...] in Python), or one number for all layers"
+            )
 
     def _named(self, name: str) -> tuple[str, Any]:
         """Returns the name of a field in messages, and its value."""
@@ -249,9 +258,20 @@ def load_recipe(name: str | Path | Recipe, changes: Mapping[str, Any] | None = N
     recipe = name if isinstance(name, Recipe) else _called(str(name))
     if not changes:
         return recipe
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in changes.items()}
-    label = ", ".join(f"{key}={value}" for key, value in sorted(plain.items()))
+    label = ", ".join(f"{key}={as_text(value)}" for key, value in sorted(changes.items()))
     return _build({**recipe.to_json(), "name": f"{recipe.name}, {label}", **changes}, {*(recipe.given or ()), *changes})
+
+
+def as_text(value: Any) -> str:
+    """The value of a field as ``--set`` takes it.
+
+    >>> as_text(["1e-3", 0.002]), as_text(("he", "he", "he")), as_text(None)
+    ('[0.001, 0.002]', '[he, he, he]', 'null')
+    """
+    plain = _number(_plain(value))
+    if isinstance(plain, (list, tuple)):
+        return f"[{', '.join(map(as_text, plain))}]"
+    return "null" if plain is None else str(plain)
 
 
 def _called(name: str) -> Recipe:

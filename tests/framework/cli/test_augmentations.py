@@ -57,7 +57,7 @@ def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
     [
         (["rotat"], "unknown augmentation 'rotat': did you mean 'rotate'?"),
         (["rotate", "--zoo", "ZOO"], "a picture needs both --zoo (whose networks) and --out"),
-        (["rotate", "--set", "degrees"], "expected items like name=value, found 'degrees'"),
+        (["rotate", "--set", "degrees"], "expected items like name=value, with spaces between them"),
         (["rotate", "--set", "degrees=900"], "'rotate' of weightspace 0.1.0: degrees must be in 0..180, found 900"),
         (["rotate", "--set", "angle=9"], "its parameters: degrees=30.0, p=1.0"),
         (["positive_scale", "--zoo", "ZOO", "--out", "OUT"], "valid for relu networks only"),

@@ -219,7 +219,8 @@ def test_two_writers_at_once(tmp_path: Path, zoo: Zoo) -> None:
         (["--train", "many"], "train: expected int, found 'many'"),
         (["--train", "5", "--mode", "fast"], "mode must be one of auto, compiled, eager"),
         (["--train", "5", "--path", "x"], "it takes no arguments"),
-        (["hidden=[8,", "--train", "5"], "no readable value"),
+        (["hidden=[8,", "--train", "5"], "no readable value: put a value with spaces in quotes"),
+        (["[steps=3,", "hidden=8]", "--train", "5"], "and no brackets around them, found '[steps=3,'"),
         (["--train", "5", "--device", "abacus"], "device 'abacus' cannot be used here"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from weightspace.cli.parser import key_values
 from weightspace.errors import RecipeError
 from weightspace.fitting.classifier_fitter import ClassifierFitter
 from weightspace.fitting.fitter import BatchedFitter
@@ -90,7 +91,12 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
         ({"bias_init": ["zero", "zero", "one"]}, "bias_init must be three of"),
         ({"steps": "many"}, "steps must be a whole number, in 1.* found 'many'"),
         ({"steps": 2.5}, "steps must be a whole number"),
-        ({"learning_rate": [1e-3, 1e-3]}, "learning_rate must be a number > 0, or one for each of the 3 layers"),
+        (
+            {"learning_rate": [1e-3, 2e-3]},
+            r"has 2 rates, one per layer, and networks with 2 hidden layers need 3: give as many, for instance "
+            r"--set 'learning_rate=\[0.001, 0.002, 0.002\]'.* or one number",
+        ),
+        ({"learning_rate": []}, "has 0 rates, one per layer"),
         ({"learning_rate": [1e-3, 1e-3, 0]}, "learning_rate must be a number > 0, or one for each of the 3 layers"),
         ({"learning_rate": "fast"}, "learning_rate must be a finite number, > 0, found 'fast'"),
         ({"omega": float("nan")}, "omega must be a number"),
@@ -100,6 +106,24 @@ def test_a_recipe_from_a_file(tmp_path: Path) -> None:
 def test_bad_recipes_say_why(changes: dict, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe("dwsnets", changes)
+
+
+def test_a_recipe_with_rates_per_layer_asks_for_as_many_as_there_are_layers() -> None:
+    with pytest.raises(RecipeError, match=r"learning_rate has 3 rates.* 3 hidden layers need 4: give as many") as told:
+        load_recipe("quick", {"hidden": [8, 8, 8]})
+    suggested = str(told.value).split("'")[3]
+    assert suggested == "learning_rate=[0.008, 0.004, 0.004, 0.004]"
+    recipe = load_recipe("quick", {"hidden": [8, 8, 8], **key_values([suggested])})
+    assert recipe.learning_rate == (8e-3, 4e-3, 4e-3, 4e-3)
+
+
+def test_the_name_of_a_changed_recipe_is_what_set_takes() -> None:
+    given = ["learning_rate=[1e-3,2e-3,1]", "weight_init=[he,he,he]", "stop_psnr=null", "steps=7"]
+    recipe = load_recipe("dwsnets", key_values(given))
+    assert recipe.name == (
+        "dwsnets, learning_rate=[0.001, 0.002, 1], steps=7, stop_psnr=null, weight_init=[he, he, he]"
+    )
+    assert load_recipe("dwsnets", {"learning_rate": (1e-3, 2e-3, 1)}).name == "dwsnets, learning_rate=[0.001, 0.002, 1]"
 
 
 def test_a_recipe_knows_which_fields_were_given(tmp_path: Path) -> None:
