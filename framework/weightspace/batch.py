@@ -68,8 +68,11 @@ class WeightBatch:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
         rows = {"targets": targets, "objects": objects, "views": views, "frame": frame}
         for name, value in rows.items():
-            if value is not None and value.shape[0] != params.shape[0]:
-                raise SpecError(f"{name} must have one row for each of {len(params)} networks, found {len(value)}")
+            if value is not None:
+                _check_rows(name, value, len(params))
+        if frame is not None and (frame.ndim != 2 or frame.dtype != torch.int32):
+            found = f"{tuple(frame.shape)} of {frame.dtype}"
+            raise SpecError(f"frame must be (B, F) of torch.int32, as ZooAlignment.frames returns it, found {found}")
         put = object.__setattr__
         put(self, "params", params.contiguous())
         put(self, "spec", spec)
@@ -156,6 +159,17 @@ class WeightBatch:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
+
+
+def _check_rows(name: str, value: object, count: int) -> None:
+    """Raises SpecError unless the value is a tensor with one row for each network."""
+    if not isinstance(value, Tensor):
+        raise SpecError(
+            f"{name} must be a tensor with one row for each of {count} networks, found {type(value).__name__}"
+        )
+    if value.ndim == 0 or len(value) != count:
+        rows = len(value) if value.ndim else "a single number"
+        raise SpecError(f"{name} must have one row for each of {count} networks, found {rows}")
 
 
 def check_batch(name: str, value: object) -> None:

@@ -55,6 +55,17 @@ def test_wrong_shapes_are_refused() -> None:
         WeightBatch(torch.zeros(2, 12), spec)
     with pytest.raises(SpecError, match="targets must have one row"):
         WeightBatch(torch.zeros(2, 13), spec, torch.zeros(3))
+    with pytest.raises(SpecError, match="objects must have one row for each of 2 networks, found a single number"):
+        WeightBatch(torch.zeros(2, 13), spec, objects=torch.tensor(3))
+    for name in ("targets", "objects", "views", "frame"):
+        with pytest.raises(SpecError, match=f"{name} must be a tensor with one row for each of 2 networks, found list"):
+            WeightBatch(torch.zeros(2, 13), spec, **{name: [0, 1]})
+
+
+@pytest.mark.parametrize("frame", [torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2).int()])
+def test_a_frame_of_another_kind_is_refused(frame: torch.Tensor) -> None:
+    with pytest.raises(SpecError, match=r"frame must be \(B, F\) of torch.int32, as ZooAlignment.frames returns it"):
+        WeightBatch(torch.zeros(2, 13), NetworkSpec((2, 3, 1)), frame=frame)
 
 
 def test_soft_targets(random_batch) -> None:
