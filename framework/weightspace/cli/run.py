@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.table import Table
 
 from weightspace.callbacks import EpochBar, EpochLines, Hyperparameters, OnlineProbe, RunEnd, RunTrainer
@@ -23,14 +25,16 @@ from weightspace.cli.failures import explained_failures, is_first_process, lost_
 from weightspace.cli.lightning_cli import OpenCLI
 from weightspace.cli.run_options import add_command_options, add_run_options
 from weightspace.cli.run_parser import RunParser
+from weightspace.cli.said_mode import SaidMode
 from weightspace.cli.saved_config import SavedConfig, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.constructed import check_constructed, constructing
 from weightspace.entry_points import BACKBONES, choices, load_plugin
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.files.lock import Lock
 from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.metric_text import metric_text
+from weightspace.runs.refused import missing_folders, remove_folders
 from weightspace.runs.resume import find_checkpoint
 from weightspace.tasks import ContrastiveTask, Task
 from weightspace.tasks.mode import Mode
@@ -68,6 +72,7 @@ class RunCLI(OpenCLI):
         self._lock: Lock | None = None
         self._end: RunEnd | None = None
         self._new_part = False
+        self._made: list[Path] = []
         try:
             super().__init__(
                 args,
@@ -138,7 +143,9 @@ class RunCLI(OpenCLI):
         """The callbacks that the run gets in addition to those of the configuration."""
         seed = self.option("seed_everything")
         callbacks = step_callbacks(seed)
-        if not self._is_trial:
+        if self._is_trial:
+            callbacks.append(SaidMode())
+        else:
             keeping = keeping_callbacks(
                 self.folder,
                 seed,
@@ -152,6 +159,7 @@ class RunCLI(OpenCLI):
             self._end = next(callback for callback in keeping if isinstance(callback, RunEnd))
             callbacks += [
                 SavedConfig(self.save_config),
+                SaidMode(),
                 *keeping,
                 Hyperparameters(self.folder),
                 LearningRateMonitor("step"),
@@ -212,9 +220,14 @@ class RunCLI(OpenCLI):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Adds how to resume to errors about a full disk or a dead loader worker."""
-        with lost_means_explained(self.folder, self._how_to_resume):
-            yield
+        """Adds how to resume to errors about a full disk or a dead loader worker; a refused run leaves no folder."""
+        try:
+            with lost_means_explained(self.folder, self._how_to_resume):
+                yield
+        except (WeightspaceError, MisconfigurationException):
+            if self.trainer.global_step == 0:
+                remove_folders(self._made)
+            raise
 
     def before_fit(self) -> None:
         """Creates the run's folder, once everything has been built."""
@@ -226,6 +239,7 @@ class RunCLI(OpenCLI):
                 self.model.check_target(self.datamodule)
         if self._lock is None or self._end is None or self._over:
             return
+        self._made = missing_folders(self.folder.path)
         self.folder.prepare(self._lock, resuming=options["ckpt_path"] is not None, replacing=options["overwrite"])
         self._new_part = not self._end.finished  # else only files of the run's end are still missing
 

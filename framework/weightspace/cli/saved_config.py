@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import lightning.pytorch as pl
 import yaml
 from lightning.pytorch import Callback
 
-from weightspace.callbacks.epoch_lines import WIDTH
 from weightspace.cli.console import make_console
 from weightspace.cli.experiment import check_name, experiment_name
 from weightspace.errors import ConfigError
@@ -31,7 +29,7 @@ OF_SINGLE_COMMANDS = {"overwrite": False, "verbose": False, "return_predictions"
 
 
 class SavedConfig(Callback):
-    """Saves the configuration when training starts, once it is known whether it is compiled, and prints that.
+    """Saves the configuration when training starts, once it is known whether it is compiled.
 
     Args:
         save: saves it in the first process, with the mode of the run; None: the model is no ``Task``.
@@ -47,8 +45,6 @@ class SavedConfig(Callback):
         mode = pl_module.settle_mode() if isinstance(pl_module, Task) else None
         if trainer.is_global_zero:
             self.save(mode)
-            if mode is not None and mode.reason:
-                make_console().print(textwrap.fill(str(mode), WIDTH, subsequent_indent="    "))
 
 
 def save_config(parser: Any, config: Any, folder: RunFolder, files: list[Path], mode: Mode | None) -> None:

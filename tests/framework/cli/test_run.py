@@ -23,6 +23,7 @@ from weightspace.cli.main import main
 from weightspace.cli.run import RunCLI
 from weightspace.data import ZooDataModule
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.refused import missing_folders, remove_folders
 from weightspace.zoo import Zoo
 
 ROOT = Path(__file__).parents[3]
@@ -259,9 +260,7 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert len([line for line in err.splitlines() if line.startswith("error:")]) == 1
     assert len(err) < 1500
     assert not list(tmp_path.rglob("*.ckpt"))
-    # of all that was wrong, only what the network itself refuses is known late
-    if case != "monitor" and (tmp_path / "runs").exists():
-        assert main(["fit", "-c", str(experiment), "--trainer.max_epochs", "1"]) == 0, "something was left in the way"
+    assert (case == "monitor") == (tmp_path / "runs").exists(), "only a missing metric is known after an epoch"
 
 
 @pytest.mark.parametrize(
@@ -294,6 +293,48 @@ def test_test_without_a_run_says_so(experiment: Path, capsys: pytest.CaptureFixt
     Path("other.ckpt").write_bytes(b"PK")
     assert main(["test", "-c", str(experiment), "--ckpt_path", "other.ckpt"]) == 2
     assert "other.ckpt is not a readable checkpoint" in capsys.readouterr().err
+
+
+REFERENCE = ["--model.init_args.backbone", "Canonical", "--model.init_args.backbone.init_args.form", "reference"]
+REFERENCE += ["--model.init_args.backbone.init_args.backbone", "MLP"]
+
+
+def test_a_refused_run_leaves_what_it_found(experiment: Path, tmp_path: Path) -> None:
+    note = tmp_path / "runs" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("mine")
+    assert main(["fit", "-c", str(experiment), *REFERENCE]) == 2, "the zoo has no stored alignment"
+    assert list(note.parent.rglob("*")) == [note]
+    run = tmp_path / "runs" / "small" / "3"
+    run.mkdir(parents=True)
+    assert main(["fit", "-c", str(experiment), *REFERENCE]) == 2
+    assert run.is_dir(), "another command made it"
+
+
+def test_only_what_is_written_before_the_first_step_is_removed(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "small" / "3"
+    made = missing_folders(run)
+    assert made == [run, run.parent, run.parent.parent]
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    (run / "nonfinite.json").touch()
+    remove_folders(made)
+    assert (run / "config.yaml").exists()
+    (run / "nonfinite.json").unlink()
+    remove_folders([])
+    assert run.exists()
+    remove_folders(made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_says_why_it_is_eager_unless_that_was_asked_for(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = ["fit", "-c", str(experiment), "--trainer.fast_dev_run", "true"]
+    assert main(trial) == 0
+    assert capsys.readouterr().out.count("eager: a trial of a few batches does not repay compiling") == 1
+    assert main([*trial, "--model.init_args.compile", "false"]) == 0
+    assert "eager" not in capsys.readouterr().out
 
 
 def test_a_failed_start_keeps_the_run_that_was_to_be_replaced(fitted_experiment: Path, tmp_path: Path) -> None:
