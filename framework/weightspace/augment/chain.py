@@ -107,13 +107,20 @@ class AugmentationChain:
 
     def _blame(self, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> None:
         """Runs the chain again with the same draws to find the augmentation whose result is not finite."""
-        if not _finite(batch).all():
-            raise AugmentationError("the batch held numbers that are not finite before any augmentation")
+        bad = int((~_finite(batch)).sum())
+        if bad:
+            raise AugmentationError(
+                f"{bad} of {len(batch)} networks of the batch have weights or targets that are NaN or infinite before "
+                "any augmentation: no augmentation is the cause; leave these networks out"
+            )
         for position, augmentation in enumerate(self.augmentations):
             batch = self._step(position, batch, moment, draw)
             bad = int((~_finite(batch)).sum())
             if bad:
-                raise AugmentationError(f"{augmentation.name}: {bad} of {len(batch)} networks are not finite after it")
+                raise AugmentationError(
+                    f"{augmentation.name}: {bad} of {len(batch)} networks are not finite after it, and "
+                    "were before: weights or targets are NaN or infinite; take smaller parameters, or leave it out"
+                )
         names = ", ".join(augmentation.name for augmentation in self.augmentations)
         raise AugmentationError(f"networks were not finite once, and were with the same draws again, after: {names}")
 

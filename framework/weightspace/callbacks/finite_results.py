@@ -95,16 +95,27 @@ class FiniteResults(Callback):
         number = f"step-{trainer.global_step:08d}-{self._seen[stage]}"
         name = f"nonfinite/{stage}-{number}-process-{trainer.global_rank}.json"
         self.folder.write_json(name, {"step": trainer.global_step, "stage": stage, "networks": networks})
-        places = ", ".join(f"object {n['object']} view {n['view']}" for n in networks[:NAMED])
-        more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
-        message = (
-            f"{stage}: the results of {len(networks)} networks are not finite ({places}{more}), after step "
-            f"{trainer.global_step}. They are listed in {self.folder.path / name}"
-        )
+        message = self._message(trainer, stage, batch, networks, name)
         if self.nonfinite == "stop":
-            end_together(trainer, NonFiniteError(f"{message}. Try a lower learning rate"))
+            hint = "Train with a lower learning rate, or leave these networks out of the metrics (--nonfinite skip)"
+            end_together(trainer, NonFiniteError(f"{message}. {hint}"))
         if self._seen[stage] == 1:
             Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"not finite: {message}")
+
+    def _message(
+        self, trainer: pl.Trainer, stage: str, batch: WeightBatch, networks: list[dict[str, int | None]], name: str
+    ) -> str:
+        """What is not finite, of how many networks, and whether their own weights are."""
+        places = ", ".join(f"object {n['object']} view {n['view']}" for n in networks[:NAMED])
+        more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
+        what = f"the results of {len(networks)} networks are not finite ({places}{more})"
+        weights = "it is the model that makes NaN or infinity of them, since the weights of all networks are finite"
+        if not batch.params.isfinite().all():
+            weights = "weights of these networks, or of others in the batch, are NaN or infinite themselves"
+        return (
+            f"{stage}: {what if networks else 'results in another process are not finite'}, after step "
+            f"{trainer.global_step}: {weights}. They are listed in {self.folder.path / name}"
+        )
 
 
 def _number(numbers: Tensor | None, row: int) -> int | None:

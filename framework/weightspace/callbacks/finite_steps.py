@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,18 +99,30 @@ class FiniteSteps(Callback):
             ],
         })  # fmt: skip
         if self.nonfinite == "stop":
-            good = self.folder.steps()
-            error = NonFiniteError(
-                f"step {step} (epoch {trainer.current_epoch}) is not finite: loss {', '.join(map(str, losses))}. Its "
-                f"networks are listed in {self.folder.path / name}. "
-                + (f"The last good checkpoint is {good[-1]}. " if good else "No checkpoint has been written yet. ")
-                + "Try a lower learning rate, or leave such steps out (nonfinite: skip)"
-            )
-            end_together(trainer, error)
+            end_together(trainer, NonFiniteError(self._message(trainer, losses, name)))
         self.skipped += 1
         for parameter in pl_module.parameters():
             parameter.grad = None
         pl_module.log("train/skipped_steps", float(self.skipped), on_step=True, on_epoch=False)
+
+    def _message(self, trainer: pl.Trainer, losses: list[float], name: str) -> str:
+        """What is not finite in this step, how many networks are, and what can be done."""
+        said, good = ", ".join(map(str, losses)), self.folder.steps()
+        what = f"its loss is {said}"
+        if all(map(math.isfinite, losses)):
+            what = f"a gradient is NaN or infinite, or a loss in another process (here the loss is {said})"
+        count, bad = sum(map(len, self._batches)), sum(_not_finite(batch) for batch in self._batches)
+        weights = f"{bad} have weights that are NaN or infinite" if bad else "their own weights are all finite"
+        return (
+            f"step {trainer.global_step} (epoch {trainer.current_epoch}) was not made: {what}. Of its {count} "
+            f"networks, which {self.folder.path / name} lists, {weights}. "
+            + (f"The last good checkpoint is {good[-1]}. " if good else "No checkpoint has been written yet. ")
+            + "Try a lower learning rate or trainer.gradient_clip_val, or leave such steps out (--nonfinite skip)"
+        )
+
+
+def _not_finite(batch: WeightBatch) -> int:
+    return int((~batch.params.isfinite().all(1)).sum())
 
 
 def _listed(numbers: Tensor | None) -> list[int]:

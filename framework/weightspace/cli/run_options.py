@@ -20,7 +20,12 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     parser.add_argument("--monitor", type=str, help="metric that chooses the best checkpoint; default: the task's")
     parser.add_argument("--monitor_mode", type=str, help="max or min; default: the task's, or max")
     parser.add_argument("--auto_resume", type=bool, default=False, help="resume an unfinished run automatically")
-    parser.add_argument("--nonfinite", type=str, default="stop", help="on a step with a NaN loss: stop, skip")
+    parser.add_argument(
+        "--nonfinite",
+        type=str,
+        default="stop",
+        help="where a loss, gradient or result is NaN or infinite: stop the run, or skip (leave it out, and count it)",
+    )
     parser.add_class_arguments(Checkpoints, "checkpoints", skip={"folder"}, instantiate=False)
     parser.add_argument("--checkpoints.top_k", type=int, default=1, help="number of best checkpoints to keep, >= 1")
     parser.add_class_arguments(OnlineProbe, "probe", instantiate=False)

@@ -146,7 +146,8 @@ def _finite(name: str, column: Tensor) -> Tensor:
     bad = ~column.isfinite().reshape(len(column), -1).all(1)
     if bad.any():
         raise ZooError(
-            f"{name}: {int(bad.sum())} networks have numbers that are not finite, first {int(bad.int().argmax())}"
+            f"{name}: {int(bad.sum())} of {len(bad)} networks have numbers that are not finite (NaN, infinite, or too "
+            f"large for float32), first network {int(bad.int().argmax())}: leave them out, or mend them"
         )
     return column
 

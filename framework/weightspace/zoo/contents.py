@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader, lo
     """
     target, split, item, view = (tensors[name].numpy() for name in ("target", "split", "object", "view"))
     if header.class_names is None:
-        bad, description = ~np.isfinite(target).all(1), "has a target that is not finite"
+        bad, description = ~np.isfinite(target).all(1), "has a target that is NaN or infinite"
     else:
         bad = (target < 0) | (target >= len(header.class_names))
         description = f"has a label beyond the {len(header.class_names)} classes"
@@ -60,18 +61,22 @@ def check_contents(path: Path, tensors: dict[str, Tensor], header: ZooHeader, lo
         ((item < 0) | (view < 0), "has a negative number of object or view"),
     ):
         if rows.any():
-            _refuse(path, tensors, int(rows.argmax()), reason)
+            _refuse(path, tensors, int(rows.argmax()), reason, int(rows.sum()))
     if looked.numbers != tensors["params"].numel():
         raise ZooError(f"{path}: its header is not as format {FORMAT} writes it: the parameters cannot be looked at")
     if looked.not_finite is not None:
-        _refuse(path, tensors, looked.not_finite // header.spec.num_params, "is not finite")
+        count = sum(int((~part.isfinite().all(1)).sum()) for part in tensors["params"].split(1024))
+        row = looked.not_finite // header.spec.num_params
+        _refuse(path, tensors, row, "has weights that are NaN or infinite", count)
 
 
-def _refuse(path: Path, tensors: dict[str, Tensor], row: int, reason: str) -> None:
+def _refuse(path: Path, tensors: dict[str, Tensor], row: int, reason: str, count: int) -> None:
     place = f"object {int(tensors['object'][row])}, view {int(tensors['view'][row])}"
+    others = f" (the first of {count} such networks, of {len(tensors['object'])} in this file)" if count > 1 else ""
+    command = shlex.join(["weightspace", "zoo", "repair", str(path.parents[1])])
     raise ZooError(
-        f"{path}: network {row} ({place}) {reason}; `weightspace zoo repair` makes the networks of such shards again, "
-        "or drops them"
+        f"{path}: network {row} ({place}) {reason}{others}; `{command}` fits the networks of such "
+        "files again, and leaves them out with --drop true, which imported networks need"
     )
 
 

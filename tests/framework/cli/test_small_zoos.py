@@ -135,6 +135,8 @@ def test_results_that_are_not_finite_are_told_with_their_networks(
     place = f"object {int(zoo.objects[zoo.rows('val')[0]])} view 0"
     assert "validate: the results of 3 networks are not finite" in said
     assert place in said
+    assert "it is the model that makes NaN or infinity of them, since the weights of all networks are finite" in said
+    assert skip or "leave these networks out of the metrics (--nonfinite skip)" in said
     (listed,) = Path("runs/x/0/nonfinite").glob("validate-*.json")
     assert len(json.loads(listed.read_text())["networks"]) == 3
 

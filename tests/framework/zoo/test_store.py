@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 from weightspace.cli.main import main
+from weightspace.data import ZooDataModule
 from weightspace.errors import ZooError
 from weightspace.fitting.origin import source_of
 from weightspace.fitting.quality import psnr
@@ -159,15 +160,18 @@ def test_another_shape_is_named(copy: Path) -> None:
 
 def test_nan_is_found_by_verify(copy: Path) -> None:
     rewrite(copy, "params", lambda p: p.index_fill(0, torch.tensor([5]), float("nan")))
-    with pytest.raises(ZooError, match="network 5 .* is not finite"):
+    with pytest.raises(ZooError, match=r"network 5 \(object .*\) has weights that are NaN or infinite; `weightspace"):
         list(verify(Zoo(copy), sample=0))
+    rewrite(copy, "params", lambda p: p.index_fill(0, torch.tensor([7, 9]), float("inf")))
+    with pytest.raises(ZooError, match=r"network 5 .* \(the first of 3 such networks, of 220 in this file\)"):
+        ZooDataModule(copy)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("params", float("nan"), "is not finite"),
-        ("params", float("-inf"), "is not finite"),
+        ("params", float("nan"), "has weights that are NaN or infinite"),
+        ("params", float("-inf"), "has weights that are NaN or infinite"),
         ("target", 10, "has a label beyond the 10 classes"),
         ("target", -1, "has a label beyond the 10 classes"),
         ("split", 4, "is of no known split"),
@@ -180,7 +184,7 @@ def test_networks_that_a_zoo_may_not_hold_are_named(
     rewrite(copy, column, lambda t: t.index_fill(0, torch.tensor([5]), value))
     place = rf"network 5 \(object {int(zoo.objects[5])}, view {value if column == 'view' else int(zoo.views[5])}\)"
     for _ in range(2):  # also where this process has seen the file before
-        with pytest.raises(ZooError, match=f"{place} {message}; `weightspace zoo repair`"):
+        with pytest.raises(ZooError, match=f"{place} {message}; `weightspace zoo repair {copy}`"):
             Zoo(copy)
     with pytest.raises(ZooError, match=f"{place} {message}"):
         list(verify(Zoo(copy, check=False), sample=0))
