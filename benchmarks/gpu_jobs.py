@@ -14,7 +14,7 @@ from backbones import CASES, USUAL, networks, training_rate
 from common import rate
 from fitting import random_images
 from loading import epoch, synthetic_zoo
-from scaling import BATCH, LOSSES, Talk, measure, training_step
+from scaling import BATCH, LOSSES, measure, training_step
 from weightspace.augment import AugmentationChain, build_augmentations
 from weightspace.backbones import DWS
 from weightspace.data import ZooDataModule
@@ -107,7 +107,7 @@ def processes(device: torch.device, size: Size) -> float:
     """Trains DWS in two processes: gloo with a core each, or nccl with a GPU each."""
     if device.type != "cpu" and torch.accelerator.device_count() < 2:
         raise NotHereError("needs two GPUs, since nccl refuses to share one")
-    return 2 * BATCH / measure(2, "supervised", Talk(), max(5, size.steps // 10), device)
+    return 2 * BATCH / measure(2, "supervised", True, max(5, size.steps // 10), device)
 
 
 EAGER = ("MLP 64", "Probe 128", "DWS 16 x 3", "DWS 32 x 5", "ScaleGNN 16 x 4", "GNN 32 x 4", "GraphTransformer")

@@ -1,9 +1,15 @@
-"""Networks 2-32-32-1 per second for the recipes of experiments/README.md, on 28 x 28 images with all steps."""
+"""Networks 2-32-32-1 per second for the recipes of experiments/README.md, on 28 x 28 images with all steps.
+
+One block of networks by each recipe in turn, several times; medians.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from statistics import median
+
 import torch
-from common import Report, rate
+from common import Report, timed
 from fitting import images
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
@@ -24,25 +30,35 @@ RECIPES: tuple[tuple[str, dict[str, float]], ...] = (
     ("siren", {}),
 )
 
+ROUNDS = 5
+
+
+def fitting(name: str, changes: dict[str, float], report: Report) -> tuple[str, Callable[[], int]]:
+    """Name of a recipe, and a function that fits one block of networks by it, compiled."""
+    recipe, source = load_recipe(name, dict(changes)), images()
+    spec = recipe.spec(2, 1)
+    fitter = BatchedFitter(recipe, spec, source.coordinates(), "compiled", report.device)
+    fitter.compile()
+    values = source.values(torch.arange(fitter.block) % len(source))
+    initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
+
+    def work() -> int:
+        fitter.fit(initial, values)
+        return fitter.block
+
+    return recipe.name, work
+
 
 def main() -> None:
-    report = Report(__doc__ or "")
-    seconds = 1.0 if report.quick else 15.0
-    source = images()
+    report = Report(__doc__ or "", only="only the recipes whose name begins so, and the first one")
+    chosen = [(n, c) for i, (n, c) in enumerate(RECIPES) if i == 0 or n.startswith(report.options.only or "")]
+    works = [fitting(name, changes, report) for name, changes in chosen]
+    for _, work in works:
+        work()
+    rounds = [[timed(work, report.device) for _, work in works] for _ in range(1 if report.quick else ROUNDS)]
     base = None
-    for name, changes in RECIPES:
-        recipe = load_recipe(name, dict(changes))
-        spec = recipe.spec(2, 1)
-        fitter = BatchedFitter(recipe, spec, source.coordinates(), "compiled", report.device)
-        fitter.compile()
-        values = source.values(torch.arange(fitter.block) % len(source))
-        initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
-
-        def work(fitter: BatchedFitter = fitter, initial=initial, values=values) -> int:
-            fitter.fit(initial, values)
-            return fitter.block
-
-        row = report.add(recipe.name, rate(work, seconds, report.device), "INR/s", base)
+    for (name, _), column in zip(works, zip(*rounds, strict=True), strict=True):
+        row = report.add(name, median(done / taken for done, taken in column), "INR/s", base)
         base = base or row
     report.finish()
 

@@ -2,8 +2,7 @@
 
 Real processes, with gloo on a core each, or with nccl on a GPU each (--device cuda, for which two are needed); DWS
 16 x 3 on 2-32-32-1 networks, 64 per process. Communication is what a step takes longer than in two processes that run
-at the same time without communication. With --only parts it is taken apart: gradients, then buffers, then the
-agreements of a few bytes that a run adds to each step.
+at the same time without communication.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -24,36 +22,12 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from weightspace.backbones import DWS
 from weightspace.batch import WeightBatch
-from weightspace.distributed import in_any_process
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.losses import nt_xent
 
 SPEC = NetworkSpec((2, 32, 32, 1), "sine", 30.0, 0.5)
 BATCH = 64
 Loss = Callable[[Callable[[WeightBatch], Tensor], WeightBatch], Tensor]
-
-
-@dataclass(frozen=True)
-class Talk:
-    """What processes tell each other in a step besides gradients.
-
-    ``buffers``: whether DDP sends those of the first process before each forward pass, as it does by default.
-    ``agreements``: how many times they exchange one number, one after the other, and wait for it. A run with a zoo
-    and the standard callbacks waits for none; with Lightning alone it waits for one, which asks for a SIGTERM, and a
-    loader of one's own needs another, ``share``, for the size of the batch.
-    """
-
-    buffers: bool = True
-    agreements: int = 0
-
-
-AGREEMENTS = 4
-PARTS = {
-    "gradients": Talk(buffers=False),
-    "gradients, buffers": Talk(),
-    f"gradients, {AGREEMENTS} agreements": Talk(False, AGREEMENTS),
-    f"gradients, buffers, {AGREEMENTS} agreements": Talk(agreements=AGREEMENTS),
-}
 
 
 def supervised(network: Callable[[WeightBatch], Tensor], batch: WeightBatch) -> Tensor:
@@ -82,22 +56,15 @@ def training_step(loss: Loss, network: nn.Module, batch: WeightBatch) -> Callabl
     return work
 
 
-def seconds_per_step(loss: Loss, rank: int, device: torch.device, talk: Talk | None, rounds: int) -> float:
-    """Median time of a training step in this process, which talks or is on its own."""
+def seconds_per_step(loss: Loss, rank: int, device: torch.device, talk: bool, rounds: int) -> float:
+    """Median time of a training step in this process, which talks to others or not."""
     torch.manual_seed(rank)
     model = DWS(SPEC, 64, hidden=16, layers=3).to(device)
-    changed = {} if talk is None or talk.buffers else {"forward_sync_buffers": False}
-    network = model if talk is None else DistributedDataParallel(model, **changed)
+    network = DistributedDataParallel(model) if talk else model
     params = 0.1 * torch.randn(BATCH, SPEC.num_params)
     batch = WeightBatch(params, SPEC, torch.arange(BATCH) % 10, num_classes=10).to(device)
     train = training_step(loss, network, batch)
-
-    def step() -> int:
-        for _ in range(0 if talk is None else talk.agreements):
-            in_any_process(False, device)
-        return train()
-
-    return median([timed(step, device)[1] for _ in range(rounds + 2)][2:])
+    return median([timed(train, device)[1] for _ in range(rounds + 2)][2:])
 
 
 def place(kind: str, rank: int) -> torch.device:
@@ -111,33 +78,26 @@ def place(kind: str, rank: int) -> torch.device:
     return torch.device("cpu")
 
 
-def process(rank: int, world: int, name: str, talk: Talk | None, rounds: int, kind: str, folder: str) -> None:
+def process(rank: int, world: int, name: str, talk: bool, rounds: int, kind: str, folder: str) -> None:
     device = place(kind, rank)
-    if talk is not None:
+    if talk:
         backend = dist.get_default_backend_for_device(device)
         dist.init_process_group(backend, f"file://{folder}/meet", rank=rank, world_size=world)
     Path(f"{folder}/{rank}").write_text(str(seconds_per_step(LOSSES[name], rank, device, talk, rounds)))
-    if talk is not None:
+    if talk:
         dist.barrier()
         os._exit(0)  # gloo's threads, of torch 2.13, abort now and then a process that ends by itself
 
 
-def measure(world: int, name: str, talk: Talk | None, rounds: int, device: torch.device) -> float:
+def measure(world: int, name: str, talk: bool, rounds: int, device: torch.device) -> float:
     """Seconds per step of the slowest process; ``device`` is that of any of them."""
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(process, (world, name, talk, rounds, device.type, folder), nprocs=world)
         return max(float(Path(f"{folder}/{rank}").read_text()) for rank in range(world))
 
 
-def parts(report: Report, rounds: int) -> None:
-    """Measures what each part of the communication adds to a supervised step of two processes."""
-    silent = report.add("silent", 1e3 * measure(2, "supervised", None, rounds, report.device), "ms")
-    for name, talk in PARTS.items():
-        report.add(name, 1e3 * measure(2, "supervised", talk, rounds, report.device), "ms", silent)
-
-
 def main() -> None:
-    report = Report(__doc__ or "", only="'parts': what the communication consists of")
+    report = Report(__doc__ or "")
     if report.device.type != "cpu" and torch.accelerator.device_count() < 2:
         raise SystemExit(
             f"two processes need two devices {report.device.type}, since nccl refuses to share one; found 1"
@@ -146,11 +106,9 @@ def main() -> None:
     model = DWS(SPEC, 64, hidden=16, layers=3)
     size = sum(parameter.numel() for parameter in model.parameters()) * 4
     print(f"gradients: {size / 1e3:.0f} kB per step; cores: {len(os.sched_getaffinity(0))}")
-    if report.options.only == "parts":
-        parts(report, rounds)
-    for name in LOSSES if report.options.only is None else ():
-        one = report.add(f"{name}, 1 process", BATCH / measure(1, name, None, rounds, report.device), "networks/s")
-        silent, talking = (measure(2, name, talk, rounds, report.device) for talk in (None, Talk()))
+    for name in LOSSES:
+        one = report.add(f"{name}, 1 process", BATCH / measure(1, name, False, rounds, report.device), "networks/s")
+        silent, talking = (measure(2, name, talk, rounds, report.device) for talk in (False, True))
         report.add(f"{name}, 2 processes", 2 * BATCH / talking, "networks/s", one)
         report.add(f"{name}, 2 processes that do not talk", 2 * BATCH / silent, "networks/s", one)
         report.add(f"{name}, communication of 2 processes", 100 * max(0.0, 1 - silent / talking), "% of a step")
