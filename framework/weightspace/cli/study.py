@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from weightspace.errors import ConfigError, SomeFailed
 from weightspace.files.lock import Lock
 from weightspace.runs.folder import RUNS
 from weightspace.studies.cells import Cell, Place, cells_of
+from weightspace.studies.cluster import ClusterWorkers
 from weightspace.studies.estimate import plan_text
 from weightspace.studies.record import Record
 from weightspace.studies.runner import Runner, collect_ended
 from weightspace.studies.study import Study, read_study
-from weightspace.studies.workers import ClusterWorkers, LocalWorkers, Workers
+from weightspace.studies.workers import LocalWorkers, Workers
 
 
 def study_cli(arguments: list[str]) -> None:
@@ -94,13 +96,13 @@ def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str]
     for name in asked or []:
         if name not in study.variants:
             raise ConfigError(f"--rerun {name}: it is no variant of {study.path}: {', '.join(study.variants)}")
-    if asked is not None:
-        return [cell for cell in cells if not asked or cell.variant in asked]
-    other = [cell for cell in cells if record.differs(cell)]
+    again = [] if asked is None else [cell for cell in cells if not asked or cell.variant in asked]
+    other = [cell for cell in cells if record.differs(cell) and cell not in again]
     if other:
         names = list(dict.fromkeys(cell.variant for cell in other))
+        all_ = [shlex.quote(name) for name in dict.fromkeys([*(asked or []), *names])]
         raise ConfigError(
             f"{study.record_file} holds {len(other)} results of other configurations than {study.path} has now "
-            f"({', '.join(names)}): run them again with --rerun {' '.join(map(repr, names))}, or undo the change"
+            f"({', '.join(names)}): run them again with --rerun {' '.join(all_)}, or undo the change"
         )
-    return []
+    return again

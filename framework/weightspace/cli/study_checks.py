@@ -27,9 +27,11 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
         cells: its runs.
 
     Raises:
-        ConfigError: a key is unknown, a value is not what its key needs, or a variant changes what it does not state.
+        ConfigError: a key is unknown, a value is not what its key needs, a variant changes what it does not state, or
+            it is another one with a default written out.
     """
     zoos = dict[str, None]()
+    seen: list[tuple[Cell, dict[str, Any]]] = []
     shared = ["-c", str(study.base), "--experiment", study.name]
     with _explained(f"the base {study.base}"):
         resolver = Resolver(shared)
@@ -43,8 +45,17 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
                 config = resolver.resolve([*shared, "-c", str(path)])
                 build_augmentations(config["data"]["augmentations"] or [])
             _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
+            for other, known in seen:
+                if other.column == cell.column and not _changed(known, config):
+                    names = f"the variants {other.variant!r} and {cell.variant!r}"
+                    raise ConfigError(f"{study.path}: {names} are the same: they differ in defaults alone")
+            seen.append((cell, config))
             zoos[str(config["data"]["zoo"])] = None
     return list(zoos)
+
+
+def _changed(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return [key for key in changed_keys(first, second) if key.split(".")[0] not in _OWN]
 
 
 @contextmanager
@@ -57,9 +68,7 @@ def _explained(where: str) -> Iterator[None]:
 
 def _check_stated(where: str, changes: dict[str, Any], base: dict[str, Any], config: dict[str, Any]) -> None:
     stated = leaves(changes)
-    for key in changed_keys(base, config):
-        if key.split(".")[0] in _OWN:
-            continue
+    for key in _changed(base, config):
         owner = key
         while owner and owner not in stated:
             # another class brings other arguments with it

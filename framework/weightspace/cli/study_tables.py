@@ -12,7 +12,7 @@ from weightspace.files import write_whole
 from weightspace.studies.cells import Cell
 from weightspace.studies.record import Record
 from weightspace.studies.study import Study
-from weightspace.studies.table import columns_of, entries_of
+from weightspace.studies.table import check_metrics, columns_of, entries_of
 from weightspace.text import PlainConsole
 
 #: Width of the table that is written as text.
@@ -29,7 +29,7 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
         out: folder of the files.
 
     Raises:
-        ConfigError: nothing is recorded, or the folder cannot be written.
+        ConfigError: nothing is recorded, a metric was not measured, or the folder cannot be written.
     """
     # imported here: neither --help nor --dry-run needs matplotlib or torch
     from weightspace.figures.images import save_figure
@@ -38,6 +38,7 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     entries = entries_of(study, cells, record)
     if not any(entry.results for entry in entries.values()):
         raise ConfigError(f"{study.record_file} holds no result of {study.path}: run the study first")
+    check_metrics(study, record)
     columns = columns_of(study, entries)
     console = make_console()
     console.print(terminal_tables(columns, console.width), soft_wrap=False)

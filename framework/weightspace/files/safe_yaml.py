@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -62,6 +63,25 @@ def check_yaml(text: str) -> None:
         _count(text)
     except yaml.YAMLError:
         return  # whoever reads it says what is wrong, and where
+
+
+def repeated_key(text: str) -> str | None:
+    """The first key that a mapping of a document has twice, of which ``load_yaml`` keeps the last; None: there is none.
+
+    >>> repeated_key("a: {b: 1, c: 2, b: 3}")
+    'b'
+    """
+    waiting = [yaml.compose(text, Loader=_LOADER)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            if keys and keys.most_common(1)[0][1] > 1:
+                return str(keys.most_common(1)[0][0])
+            waiting += [value for _, value in node.value]
+    return None
 
 
 def _count(text: str) -> None:

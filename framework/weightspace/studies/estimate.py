@@ -31,7 +31,7 @@ def seconds_of(cell: Cell, ended: Sequence[tuple[Cell, float]]) -> float | None:
 def ended_runs(cells: Iterable[Cell], record: Record) -> list[tuple[Cell, float]]:
     """The runs whose results are recorded, with their seconds."""
     results = [(cell, record.results[cell.key]) for cell in cells if record.holds(cell)]
-    return [(cell, result.whole or result.seconds) for cell, result in results]
+    return [(cell, max(result.whole, result.seconds)) for cell, result in results]
 
 
 def time_left(missing: Sequence[Cell], ended: Sequence[tuple[Cell, float]], workers: int) -> str:

@@ -74,8 +74,8 @@ class Record:
             try:
                 if content["format"] != FORMAT:
                     raise ConfigError(f"{path} has format {content['format']}, this version reads {FORMAT}: update it")
-                self.results = {key: Result(**entry) for key, entry in content["runs"].items()}
-            except (KeyError, TypeError, AttributeError) as error:
+                self.results = {key: _checked(Result(**entry)) for key, entry in content["runs"].items()}
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ConfigError(f"{path} should be the record of a study, and is damaged: {error}") from error
 
     def holds(self, cell: Cell) -> bool:
@@ -94,6 +94,17 @@ class Record:
         """Writes the file, whole or not at all."""
         runs = {key: asdict(result) for key, result in sorted(self.results.items())}
         write_whole(self.path, (json.dumps({"format": FORMAT, "runs": runs}, indent=1) + "\n").encode())
+
+
+def _checked(result: Result) -> Result:
+    """The result; TypeError or ValueError: a number is none, or there is not a bit for each network."""
+    for number in (result.seconds, result.whole, result.count, *result.metrics.values()):
+        if not isinstance(number, int | float):
+            raise TypeError(f"expected a number, found {number!r:.40}")
+    bits = base64.b64decode(result.correct, validate=True)
+    if bits and len(bits) != -(-result.count // 8):
+        raise ValueError(f"expected bits of {result.count} networks, found {len(bits)} bytes")
+    return result
 
 
 def collect(folder: RunFolder) -> Result | None:

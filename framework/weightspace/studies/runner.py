@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
-from weightspace.errors import ConfigError, closest
+from weightspace.errors import ConfigError
 from weightspace.runs.metric_text import metric_text
 from weightspace.studies.cells import Cell, Place
 from weightspace.studies.estimate import ended_runs, time_left
 from weightspace.studies.record import Record, Result, collect
+from weightspace.studies.table import check_metrics
 from weightspace.studies.workers import Job, Workers
 
 #: Seconds between two looks at the running jobs.
@@ -70,50 +72,57 @@ class Runner:
                     self._start(waiting.pop(0))
                 time.sleep(PAUSE)
                 for cell in [cell for cell, job in self._running.items() if job.code() is not None]:
-                    code = self._running.pop(cell).code()
-                    self._finish(cell, code or 0, [*self._running, *waiting])
+                    self._finish(cell, self._running.pop(cell), [*self._running, *waiting])
         finally:
             for job in self._running.values():
                 job.stop()
         return self.failures
 
     def _start(self, cell: Cell) -> None:
+        self._began[cell] = time.monotonic()
+        job = self.workers.running(self.place.log(cell)) if self.place.began_as_asked(cell) else None
+        if job is not None:
+            self._running[cell] = job
+            return
         commands = self.place.commands(cell)
         self.place.prepare(cell)
         (self.place.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # of an earlier configuration
         self.place.begin(cell)
-        self._began[cell] = time.monotonic()
         self._running[cell] = self.workers.start(json.dumps(commands), self.place.log(cell))
 
-    def _finish(self, cell: Cell, code: int, left: list[Cell]) -> None:
+    def _finish(self, cell: Cell, job: Job, left: list[Cell]) -> None:
         done = f"[{len(self.cells) - len(left)}/{len(self.cells)}]"
         try:
-            result = replace(self._result(cell, code), whole=round(time.monotonic() - self._began[cell], 1))
+            result = self._result(cell, job)
         except ConfigError as error:
             self.failures.append(Failure(cell, str(error)))
             self.say(f"{done} {cell.key} failed: {error}")
             return
-        self.record.take(cell, result)
+        self.record.take(cell, replace(result, whole=round(time.monotonic() - self._began[cell], 1)))
         self.record.write()
+        check_metrics(self.place.study, self.record)  # before hours are spent on the others
         rest = time_left(left, ended_runs(self.cells, self.record), self.workers.count)
         more = f"; {len(left)} left, {rest}" if left else ""
         metric = self.place.study.metrics[0]
-        found = metric_text(metric, result.metrics[metric])
+        found = metric_text(metric, result.metrics[metric]) if metric in result.metrics else f"no {metric}"
         self.say(f"{done} {cell.key}: {found} in {timedelta(seconds=round(result.seconds))}{more}")
 
-    def _result(self, cell: Cell, code: int) -> Result:
+    def _result(self, cell: Cell, job: Job) -> Result:
         """What a run has found.
 
         Raises:
-            ConfigError: it has failed, or has not measured what the study compares.
+            ConfigError: it has failed.
         """
-        log, metric = self.place.log(cell), self.place.study.metrics[0]
-        if code:
-            lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-            raise ConfigError(f"{lines[-1].strip() if lines else 'it printed nothing'} (exit code {code}; {log})")
+        log = self.place.log(cell)
+        if job.code():
+            raise ConfigError(f"{job.reason() or _last_line(log)} (exit code {job.code()}; {log})")
         result = collect(self.place.run(cell))
         if result is None:
             raise ConfigError(f"it has ended without results; {log}")
-        if metric not in result.metrics:
-            raise ConfigError(f"it has no metric {metric!r}: {closest(metric, result.metrics)}")
         return result
+
+
+def _last_line(log: Path) -> str:
+    """The last line that was printed, which is the message of an error."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("error: ") if lines else "it printed nothing"

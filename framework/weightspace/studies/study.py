@@ -13,7 +13,7 @@ import yaml
 
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_regular
-from weightspace.files.safe_yaml import load_yaml
+from weightspace.files.safe_yaml import load_yaml, repeated_key
 from weightspace.studies.overrides import merged, undotted
 
 #: Largest size of a study's file in bytes.
@@ -106,11 +106,14 @@ def read_study(path: Path) -> Study:
 
 def _content(path: Path) -> Mapping[str, Any]:
     try:
-        content = load_yaml(read_regular(path, LIMIT).decode())
+        text = read_regular(path, LIMIT).decode()
+        content, repeated = load_yaml(text), repeated_key(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if repeated is not None:
+        raise ConfigError(f"{path}: the key {repeated!r} is there twice: give one of them another name")
     return _mapping(path, content, "a study")
 
 

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
+from weightspace.errors import ConfigError, closest
 from weightspace.runs.comparison import TITLES, Column
 from weightspace.runs.metric_text import is_share, mean_text
 from weightspace.studies.cells import Cell
@@ -70,10 +71,25 @@ def paired_difference(variant: dict[int, Result], baseline: dict[int, Result], m
     pairs = [(one, other) for one, other in pairs if metric in one.metrics and metric in other.metrics]
     if not pairs:
         return None
-    right = [(one.right(), other.right()) for one, other in pairs if one.objects == other.objects]
-    if metric == COUNTED and len(right) == len(pairs) and all(a is not None and b is not None for a, b in right):
-        return difference_by_object(np.array([a.astype(float) - b for a, b in right]))  # type: ignore[union-attr]
+    results = [result for pair in pairs for result in pair]
+    right = [found for result in results if (found := result.right()) is not None and len(found) > 1]
+    same = len({result.objects for result in results}) == 1
+    if metric == COUNTED and same and len(right) == len(results):
+        bits = np.array(right, float)
+        return difference_by_object(bits[::2] - bits[1::2])
     return difference_by_seed(np.array([one.metrics[metric] - other.metrics[metric] for one, other in pairs]))
+
+
+def check_metrics(study: Study, record: Record) -> None:
+    """Checks that each metric of a study has been measured.
+
+    Raises:
+        ConfigError: none of the recorded results has it.
+    """
+    known = {metric for result in record.results.values() for metric in result.metrics}
+    for metric in study.metrics:
+        if metric not in known:
+            raise ConfigError(f"{study.path}: metrics: no run has measured {metric!r}: {closest(metric, known)}")
 
 
 def columns_of(study: Study, entries: dict[tuple[str, str], Entry]) -> list[Column]:

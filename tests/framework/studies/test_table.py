@@ -1,0 +1,141 @@
+"""The table of a study from results that are made by hand."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from weightspace.errors import ConfigError
+from weightspace.figures.study import differences_figure
+from weightspace.studies.cells import Cell, cells_of
+from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed
+from weightspace.studies.record import Record, Result
+from weightspace.studies.study import Study, read_study
+from weightspace.studies.table import check_metrics, columns_of, difference_text, entries_of, paired_difference
+
+ACCURACY = "test/accuracy"
+
+
+def result(right: np.ndarray, objects: str = "these", **metrics: float) -> Result:
+    bits = base64.b64encode(np.packbits(right).tobytes()).decode()
+    values = {ACCURACY: float(right.mean()), **metrics}
+    return Result("d", "c", values, 60.0, objects=objects, count=len(right), correct=bits)
+
+
+def number(value: float) -> Result:
+    return Result("d", "c", {"test/r2": value}, 60.0)
+
+
+@pytest.fixture
+def answers() -> np.ndarray:
+    """Right answers of two variants, three seeds and 50 objects."""
+    return np.random.default_rng(0).random((2, 3, 50)) < [[[0.7]], [[0.5]]]
+
+
+def by_seed(answers: np.ndarray, **options: str) -> dict[int, Result]:
+    return {seed: result(right, **options) for seed, right in enumerate(answers)}
+
+
+def test_seeds_and_objects_are_the_pairs_of_accuracies(answers: np.ndarray) -> None:
+    found = paired_difference(by_seed(answers[0]), by_seed(answers[1]), ACCURACY)
+    assert found == difference_by_object(answers[0].astype(float) - answers[1])
+
+
+def test_seeds_that_one_of_both_lacks_are_left_out(answers: np.ndarray) -> None:
+    variant = {seed + 1: found for seed, found in by_seed(answers[0]).items()}
+    found = paired_difference(variant, by_seed(answers[1]), ACCURACY)
+    assert found == difference_by_object(answers[0, :2].astype(float) - answers[1, 1:])
+    assert paired_difference({7: result(answers[0, 0])}, by_seed(answers[1]), ACCURACY) is None
+
+
+def test_other_objects_leave_seeds_as_pairs(answers: np.ndarray) -> None:
+    expected = difference_by_seed(answers[0].mean(1) - answers[1].mean(1))
+    assert paired_difference(by_seed(answers[0]), by_seed(answers[1], objects="others"), ACCURACY) == expected
+    of_each_seed = [{s: result(right, objects=str(s)) for s, right in enumerate(half)} for half in answers]
+    assert paired_difference(*of_each_seed, ACCURACY) == expected, "no object is the same for two seeds"
+
+
+def test_zoos_whose_test_objects_differ_in_number_by_seed(answers: np.ndarray) -> None:
+    variant, baseline = ({0: result(half[0, :20], "a"), 1: result(half[1], "b")} for half in answers)
+    gains = [answers[0, 0, :20].mean() - answers[1, 0, :20].mean(), answers[0, 1].mean() - answers[1, 1].mean()]
+    assert paired_difference(variant, baseline, ACCURACY) == difference_by_seed(np.array(gains))
+
+
+def test_one_test_object_is_no_sample(answers: np.ndarray) -> None:
+    single = [by_seed(half[:, :1]) for half in answers]
+    found = paired_difference(*single, ACCURACY)
+    assert found == difference_by_seed(answers[0, :, 0].astype(float) - answers[1, :, 0])
+
+
+def test_other_metrics_have_seeds_as_pairs(answers: np.ndarray) -> None:
+    variant, baseline = {0: number(0.5), 1: number(0.7)}, {0: number(0.4), 1: number(0.5)}
+    found, expected = paired_difference(variant, baseline, "test/r2"), difference_by_seed(np.array([0.1, 0.2]))
+    assert (found.mean, found.low, found.high) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert paired_difference(variant, by_seed(answers[1]), "test/r2") is None
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    (tmp_path / "base.yaml").write_text("a: 1\n")
+    text = "base: base.yaml\nseeds: [0, 1, 2]\nmetrics: [test/accuracy, val/loss]\n"
+    (tmp_path / "s.yaml").write_text(f"{text}variants: {{none: {{}}, more: {{a: 2}}, never: {{a: 3}}}}\n")
+    return read_study(tmp_path / "s.yaml")
+
+
+def filled(study: Study, answers: np.ndarray) -> tuple[list[Cell], Record]:
+    cells, record = cells_of(study), Record(study.record_file)
+    for cell in cells:
+        if cell.variant != "never":
+            record.take(cell, result(answers[int(cell.variant == "none"), cell.seed], **{"val/loss": 2.0}))
+    return cells, record
+
+
+def test_the_table_has_means_deviations_seeds_and_differences(study: Study, answers: np.ndarray) -> None:
+    cells, record = filled(study, answers)
+    entries = entries_of(study, cells, record)
+    columns = {column.title: column for column in columns_of(study, entries)}
+    assert columns["variant"].texts == ["none (baseline)", "more", "never"]
+    accuracies = answers[0].mean(1)
+    assert columns["test accuracy"].values == [pytest.approx(answers[1].mean()), pytest.approx(accuracies.mean()), None]
+    assert columns["test accuracy deviation"].values[1] == pytest.approx(accuracies.std(ddof=1))
+    assert columns["seeds"].texts == ["3", "3", "0"]
+    expected = difference_by_object(answers[0].astype(float) - answers[1])
+    assert columns["difference"].texts == ["", difference_text(expected, ACCURACY), ""]
+    assert columns["difference low"].values == [None, expected.low, None]
+    assert columns["val/loss"].texts[:2] == ["2.00 +- 0.00"] * 2
+    assert len(differences_figure(study, entries).axes) == 2
+
+
+def test_results_of_another_configuration_are_not_shown(study: Study, answers: np.ndarray) -> None:
+    _, record = filled(study, answers)
+    study.path.write_text(study.path.read_text().replace("a: 2", "a: 4"))
+    changed = read_study(study.path)
+    entries = entries_of(changed, cells_of(changed), record)
+    assert len(entries["none", ""].results) == 3
+    assert not entries["more", ""].results
+    assert entries["more", ""].difference is None
+
+
+def test_metrics_that_no_run_has_are_refused(study: Study, answers: np.ndarray) -> None:
+    _, record = filled(study, answers)
+    check_metrics(study, record)
+    study.path.write_text(study.path.read_text().replace("val/loss", "val/lost"))
+    with pytest.raises(ConfigError, match="no run has measured 'val/lost': did you mean 'val/loss'"):
+        check_metrics(read_study(study.path), record)
+
+
+@pytest.mark.parametrize(
+    ("difference", "metric", "text"),
+    [
+        (None, ACCURACY, ""),
+        (Difference(-0.034), ACCURACY, "-3.4"),
+        (Difference(-0.034, -0.05, 0.001), ACCURACY, "-3.4 (-5.0 to +0.1)"),
+        (Difference(0.5, 0.0, 1.0), "test/r2", "+0.500 (+0.000 to +1.000)"),
+    ],
+)
+def test_differences_are_written_in_points_or_in_the_metric(
+    difference: Difference | None, metric: str, text: str
+) -> None:
+    assert difference_text(difference, metric) == text
