@@ -1,4 +1,4 @@
-"""An experiment that is compared with another one differs from it in the keys that it names, and in no others."""
+"""Experiments differ from those with which they are compared in the keys that they name alone; studies can be run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from weightspace.cli.main import main
 
 FOLDER = Path(__file__).parents[1] / "experiments"
-EXPERIMENTS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.yaml"))
+STUDIES = sorted((FOLDER / "studies").glob("*.yaml"))
+EXPERIMENTS = sorted({path.relative_to(FOLDER).as_posix() for path in {*FOLDER.rglob("*.yaml")} - {*STUDIES}})
 
 #: compared with nothing, or the first of its group; every other experiment has a line "# Differs from ... in: ..."
 STAND_ALONE = {
@@ -51,3 +53,11 @@ def test_experiments_differ_in_the_keys_that_they_name(name: str) -> None:
 
 def test_no_stand_alone_experiment_has_gone() -> None:
     assert set(EXPERIMENTS) >= STAND_ALONE
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_can_be_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the fits: keys, values, augmentations and differences are checked, and each zoo has its command."""
+    monkeypatch.chdir(tmp_path)  # where there are no zoos
+    assert main(["study", str(path), "--dry-run"]) == 0
+    assert not list(tmp_path.iterdir())

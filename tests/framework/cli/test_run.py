@@ -27,7 +27,9 @@ from weightspace.runs.refused import missing_folders, remove_folders
 from weightspace.zoo import Zoo
 
 ROOT = Path(__file__).parents[3]
-EXPERIMENTS = sorted(p.relative_to(ROOT) for p in (ROOT / "experiments").rglob("*.yaml"))
+EXPERIMENTS = sorted(
+    path.relative_to(ROOT) for path in (ROOT / "experiments").rglob("*.yaml") if path.parent.name != "studies"
+)
 
 
 def write_experiment(path: Path, zoo: Path) -> Path:

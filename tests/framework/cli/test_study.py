@@ -181,7 +181,7 @@ def test_runs_are_jobs_of_a_cluster(tmp_path: Path, digits_zoo: Path, monkeypatc
     """Of submitit's executor for one machine; the submitter is killed, and its job is waited for, not doubled."""
     pytest.importorskip("submitit")
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, digits_zoo, overrides={"trainer.max_epochs": 600}, variants={"none": {}, "refused": REFUSED})
+    write(tmp_path, digits_zoo, overrides={"trainer.max_epochs": 150}, variants={"none": {}, "refused": REFUSED})
     command = ["study", "s.yaml", "--cluster", "local", "--cluster-set", "timeout_min=10"]
     with WarmCommand(*command) as running:
         while not list(Path().glob("runs/studies/s/none/0/checkpoints/step-*.ckpt")):
@@ -191,8 +191,8 @@ def test_runs_are_jobs_of_a_cluster(tmp_path: Path, digits_zoo: Path, monkeypatc
         running.communicate()
     assert main([*command, "--workers", "2"]) == 1, "one of both is refused"
     assert set(recorded()) == {"none/0"}
-    assert recorded()["none/0"]["metrics"]["epochs"] == 600
-    assert Path("runs/studies/s/none/0.log").read_text().count("epoch 1/600:") == 1
+    assert recorded()["none/0"]["metrics"]["epochs"] == 150
+    assert Path("runs/studies/s/none/0.log").read_text().count("epoch 1/150:") == 1
     jobs = list(Path("runs/studies/s/jobs").glob("*/*_submitted.pkl"))
     assert len(jobs) == 2
 
