@@ -1,4 +1,4 @@
-"""Studies: tables of experiments that are planned, run, recorded and compared with a baseline.
+"""Studies: tables of experiments that are planned, run, recorded and compared with a baseline (``weightspace study``).
 
-Internal: may change in any release; the command is ``weightspace study``.
+Internal: may change in any release.
 """
