@@ -130,7 +130,7 @@ class DWS(Backbone):
     """
 
     invariant_to = frozenset({"permutation"})
-    compile_pays = 1.5e12
+    compile_pays = 2.5e12
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class GNN(GraphBackbone):
         ConfigError: a value out of range.
     """
 
-    compile_pays = 1.5e12
+    compile_pays = 3e12
 
     def __init__(
         self,

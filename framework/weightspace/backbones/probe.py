@@ -107,7 +107,7 @@ class Probe(Backbone):
     """
 
     invariant_to = frozenset({"permutation", "sign", "phase", "scale"})
-    compile_pays = 1e12
+    compile_pays = 2e12
 
     def __init__(
         self,
