@@ -18,7 +18,7 @@ from weightspace.studies.cells import Cell, Place, cells_of
 from weightspace.studies.cluster import ClusterWorkers
 from weightspace.studies.estimate import plan_text
 from weightspace.studies.record import Record
-from weightspace.studies.runner import Runner, collect_ended
+from weightspace.studies.runner import Failure, Runner, collect_ended
 from weightspace.studies.study import Study, read_study
 from weightspace.studies.workers import LocalWorkers, Workers
 
@@ -29,6 +29,7 @@ def study_cli(arguments: list[str]) -> None:
     parser.add_argument("file", type=str, help="YAML with base, variants and seeds; results are written beside it")
     parser.add_argument("--dry-run", action="store_true", help="show the plan alone")
     parser.add_argument("--table", action="store_true", help="make the tables from the recorded results, run nothing")
+    parser.add_argument("--variants", nargs="+", type=str, metavar="VARIANT", help="run these alone; default: all")
     parser.add_argument("--rerun", nargs="*", type=str, metavar="VARIANT", help="run these again; without names: all")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, which share the processor's cores")
     parser.add_argument("--make-zoos", action="store_true", help="make the zoos that are missing, as `zoos` says")
@@ -45,8 +46,15 @@ def study_cli(arguments: list[str]) -> None:
         show_tables(study, cells, Record(study.record_file), out)
         return
     workers = _workers(options, place)
+    chosen = _of_variants(study, cells, "--variants", options.variants)
     with Lock(study.path, ConfigError(f"another process runs {study.path}: wait for it, or stop it")):
-        _run(study, cells, place, workers, options, out)
+        failures = _run(study, chosen, place, workers, options)
+    record = Record(study.record_file)
+    if not options.dry_run and record.results:
+        show_tables(study, cells, record, out)
+    if failures:
+        lines = [f"  {failure.cell.key}: {failure.reason}" for failure in failures]
+        raise SomeFailed("\n".join([f"{len(failures)} of {len(chosen)} runs failed:", *lines]))
 
 
 def _workers(options: Any, place: Place) -> Workers:
@@ -56,7 +64,8 @@ def _workers(options: Any, place: Place) -> Workers:
     return ClusterWorkers(cluster, count, place.folder / "jobs", options.cluster_set)
 
 
-def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, options: Any, out: Path) -> None:
+def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, options: Any) -> list[Failure]:
+    """Runs what is missing of these cells; returns the runs that have failed."""
     # imported here: tables need neither lightning nor torch, which take most of the time of the command
     from weightspace.cli.study_checks import check_variants
 
@@ -73,18 +82,25 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
     if options.dry_run:
         for zoo in absent:
             console.print(f"there is no zoo {zoo} yet: {zoo_command(study, zoo)}")
-        return
+        return []
     make_zoos(study, absent, options.make_zoos)
     for cell in again:
         place.asked(cell).unlink(missing_ok=True)
     record.write()
     console.print(f"what the runs print: {place.folder}/*/*.log")
-    failures = Runner(place, cells, record, workers, console.print).run(missing)
-    if len(failures) < len(cells):
-        show_tables(study, cells, record, out)
-    if failures:
-        lines = [f"  {failure.cell.key}: {failure.reason}" for failure in failures]
-        raise SomeFailed("\n".join([f"{len(failures)} of {len(missing)} runs failed:", *lines]))
+    return Runner(place, cells, record, workers, console.print).run(missing)
+
+
+def _of_variants(study: Study, cells: Sequence[Cell], option: str, names: list[str] | None) -> list[Cell]:
+    """The cells of some variants; None or no names: of all.
+
+    Raises:
+        ConfigError: a name is no variant.
+    """
+    for name in names or []:
+        if name not in study.variants:
+            raise ConfigError(f"{option} {name}: it is no variant of {study.path}: {', '.join(study.variants)}")
+    return [cell for cell in cells if not names or cell.variant in names]
 
 
 def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str] | None) -> list[Cell]:
@@ -93,10 +109,7 @@ def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str]
     Raises:
         ConfigError: a name is no variant, or results of another configuration would have to be.
     """
-    for name in asked or []:
-        if name not in study.variants:
-            raise ConfigError(f"--rerun {name}: it is no variant of {study.path}: {', '.join(study.variants)}")
-    again = [] if asked is None else [cell for cell in cells if not asked or cell.variant in asked]
+    again = [] if asked is None else _of_variants(study, cells, "--rerun", asked)
     other = [cell for cell in cells if record.differs(cell) and cell not in again]
     if other:
         names = list(dict.fromkeys(cell.variant for cell in other))

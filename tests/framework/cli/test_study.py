@@ -116,6 +116,16 @@ def test_what_is_recorded_is_not_run_again(study: Path, capsys: pytest.CaptureFi
     assert files(Path("runs")) == {Path("runs/studies/s") / f"s.{suffix}" for suffix in SUFFIXES}
 
 
+def test_variants_that_are_not_named_are_left_alone(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = recorded()
+    (study / "s.study.json").unlink()
+    shutil.rmtree(study / "runs/studies/s/none")
+    assert main(["study", "s.yaml", "--variants", "flip"]) == 0
+    assert recorded() == {"flip/0": before["flip/0"] | {"whole": 0.0}}  # collected, since it has ended before
+    assert main(["study", "s.yaml", "--variants", "flipp"]) == 2
+    assert "--variants flipp: it is no variant" in capsys.readouterr().err
+
+
 def test_runs_that_have_ended_unseen_are_collected(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(study, zoo_of(study))
     before = recorded()
