@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
 from weightspace.studies.study import Study
+from weightspace.studies.workers import SEQUENCE
 
 
 def missing_zoos(study: Study, zoos: Sequence[str]) -> list[str]:
@@ -51,6 +52,9 @@ def make_zoos(study: Study, absent: Sequence[str], make: bool) -> None:
     for zoo in absent:
         command = zoo_command(study, zoo)
         make_console().print(command)
-        code = subprocess.call([sys.executable, "-m", "weightspace", *shlex.split(command)[1:]])
+        arguments = json.dumps([shlex.split(command)[1:]])
+        # its input ends with this process, and it with that: the same command goes on where it was cut
+        with subprocess.Popen([*SEQUENCE, "--with-parent", arguments], stdin=subprocess.PIPE) as process:
+            code = process.wait()
         if code:
             raise ConfigError(f"the zoo {zoo} could not be made (exit code {code})")
