@@ -21,6 +21,7 @@ from weightspace.studies.record import Record
 from weightspace.studies.runner import Failure, Runner, collect_ended
 from weightspace.studies.study import Study, read_study
 from weightspace.studies.workers import LocalWorkers, Workers
+from weightspace.zoo.resumable import resumable
 
 
 def study_cli(arguments: list[str]) -> None:
@@ -47,7 +48,8 @@ def study_cli(arguments: list[str]) -> None:
         return
     workers = _workers(options, place)
     chosen = _of_variants(study, cells, "--variants", options.variants)
-    with Lock(study.path, ConfigError(f"another process runs {study.path}: wait for it, or stop it")):
+    busy = ConfigError(f"another process runs {study.path}: wait for it, or stop it")
+    with Lock(study.path, busy), resumable(f"what has ended is in {study.record_file}"):
         failures = _run(study, chosen, place, workers, options)
     record = Record(study.record_file)
     if not options.dry_run and record.results:

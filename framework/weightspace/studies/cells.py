@@ -128,18 +128,28 @@ class Place:
         name = f"studies/{self.study.name}/{cell.experiment}"
         shared = ["-c", str(self.study.base), "-c", str(self.changes(cell)), "--experiment", name]
         shared += ["--runs", str(self.runs), "--seed_everything", str(cell.seed)]
-        again = ["--auto_resume", "true"] if self.began_as_asked(cell) else ["--overwrite", "true"]
-        return [["fit", *shared, *again], ["test", *shared], ["predict", *shared]]
-
-    def prepare(self, cell: Cell) -> None:
-        """Writes the file that a run begins from."""
-        path = self.changes(cell)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_changes(path, self.study.changes(cell.variant, cell.column))
+        return [["fit", *shared, "--auto_resume", "true"], ["test", *shared], ["predict", *shared]]
 
     def begin(self, cell: Cell) -> None:
-        """Notes with which configuration the run is begun."""
-        self.asked(cell).write_text(f"{cell.digest}\n", encoding="utf-8")
+        """Prepares the files that a run begins from, or goes on from.
+
+        The run of another configuration is removed before the new digest is noted: cut in between, a study would
+        otherwise go on with that run, and take its results for those of this one.
+
+        Raises:
+            ConfigError: a process still trains in the folder.
+        """
+        if not self.began_as_asked(cell):
+            self.asked(cell).unlink(missing_ok=True)
+            folder = self.run(cell)
+            lock = folder.lock()
+            try:
+                folder.prepare(lock, resuming=False, replacing=True)
+            finally:
+                lock.release()
+            self.asked(cell).write_text(f"{cell.digest}\n", encoding="utf-8")
+        (self.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # it ends what is collected
+        write_changes(self.changes(cell), self.study.changes(cell.variant, cell.column))
 
 
 def write_changes(path: Path, changes: dict[str, Any]) -> None:

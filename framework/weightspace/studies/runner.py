@@ -69,7 +69,8 @@ class Runner:
         try:
             while waiting or self._running:
                 while waiting and len(self._running) < self.workers.count:
-                    self._start(waiting.pop(0))
+                    cell = waiting.pop(0)
+                    self._start(cell, [*self._running, *waiting])
                 time.sleep(PAUSE)
                 for cell in [cell for cell, job in self._running.items() if job.code() is not None]:
                     self._finish(cell, self._running.pop(cell), [*self._running, *waiting])
@@ -78,25 +79,27 @@ class Runner:
                 job.stop()
         return self.failures
 
-    def _start(self, cell: Cell) -> None:
+    def _start(self, cell: Cell, left: list[Cell]) -> None:
         self._began[cell] = time.monotonic()
         job = self.workers.running(self.place.log(cell)) if self.place.began_as_asked(cell) else None
-        if job is not None:
-            self._running[cell] = job
-            return
-        commands = self.place.commands(cell)
-        self.place.prepare(cell)
-        (self.place.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # of an earlier configuration
-        self.place.begin(cell)
-        self._running[cell] = self.workers.start(json.dumps(commands), self.place.log(cell))
+        if job is None:
+            try:
+                self.place.begin(cell)
+            except ConfigError as error:
+                self._fail(cell, str(error), left)
+                return
+            job = self.workers.start(json.dumps(self.place.commands(cell)), self.place.log(cell))
+        self._running[cell] = job
+
+    def _fail(self, cell: Cell, reason: str, left: list[Cell]) -> None:
+        self.failures.append(Failure(cell, reason))
+        self._say(cell, f" failed: {reason}", left)
 
     def _finish(self, cell: Cell, job: Job, left: list[Cell]) -> None:
-        done = f"[{len(self.cells) - len(left)}/{len(self.cells)}]"
         try:
             result = self._result(cell, job)
         except ConfigError as error:
-            self.failures.append(Failure(cell, str(error)))
-            self.say(f"{done} {cell.key} failed: {error}")
+            self._fail(cell, str(error), left)
             return
         self.record.take(cell, replace(result, whole=round(time.monotonic() - self._began[cell], 1)))
         self.record.write()
@@ -105,7 +108,10 @@ class Runner:
         more = f"; {len(left)} left, {rest}" if left else ""
         metric = self.place.study.metrics[0]
         found = metric_text(metric, result.metrics[metric]) if metric in result.metrics else f"no {metric}"
-        self.say(f"{done} {cell.key}: {found} in {timedelta(seconds=round(result.seconds))}{more}")
+        self._say(cell, f": {found} in {timedelta(seconds=round(result.seconds))}{more}", left)
+
+    def _say(self, cell: Cell, what: str, left: list[Cell]) -> None:
+        self.say(f"[{len(self.cells) - len(left)}/{len(self.cells)}] {cell.key}{what}")
 
     def _result(self, cell: Cell, job: Job) -> Result:
         """What a run has found.

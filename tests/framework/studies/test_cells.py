@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from weightspace.errors import ConfigError
-from weightspace.studies.cells import Cell, Place, cells_of
+from weightspace.studies.cells import Place, cells_of
 from weightspace.studies.study import Study, read_study
 
 FILE = """
@@ -66,11 +67,29 @@ def test_a_base_that_is_no_experiment_is_refused(tmp_path: Path, base: str, mess
 def test_a_run_goes_on_only_if_it_was_begun_as_it_is_asked_for(tmp_path: Path) -> None:
     study = make(tmp_path)
     place, (cell, *_) = Place(study, tmp_path / "runs"), cells_of(study)
-    place.prepare(cell)
-    assert "--overwrite" in place.commands(cell)[0]
     place.begin(cell)
-    assert "--auto_resume" in place.commands(cell)[0]
-    other = Cell(cell.variant, cell.column, cell.seed, "another")
-    assert "--overwrite" in place.commands(other)[0]
+    run = place.run(cell)
+    assert run.path == tmp_path / "runs" / "studies" / "s" / "none" / "a" / "4"
+    assert place.changes(cell).is_file()
     assert [command[0] for command in place.commands(cell)] == ["fit", "test", "predict"]
-    assert place.run(cell).path == tmp_path / "runs" / "studies" / "s" / "none" / "a" / "4"
+    run.step(3).touch()
+    (run.path / "predictions.csv").touch()
+    place.begin(cell)
+    assert run.steps() == [run.step(3)]
+    assert not (run.path / "predictions.csv").exists()
+    other = replace(cell, digest="another")
+    assert not place.began_as_asked(other)
+    place.begin(other)
+    assert place.began_as_asked(other)
+    assert run.steps() == []
+
+
+def test_a_run_that_still_trains_is_not_replaced(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    place, (cell, *_) = Place(study, tmp_path / "runs"), cells_of(study)
+    place.begin(cell)
+    place.run(cell).step(3).touch()
+    with place.run(cell).lock(), pytest.raises(ConfigError, match="another process is training"):
+        place.begin(replace(cell, digest="another"))
+    assert place.run(cell).steps() == [place.run(cell).step(3)]
+    assert not place.began_as_asked(cell), "nobody goes on with it, either"
