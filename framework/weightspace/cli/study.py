@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,7 @@ def study_cli(arguments: list[str]) -> None:
         return
     workers = _workers(options, place)
     chosen = _of_variants(study, cells, "--variants", options.variants)
-    busy = ConfigError(f"another process runs {study.path}: wait for it, or stop it")
-    with Lock(study.path, busy), resumable(f"what has ended is in {study.record_file}"):
+    with _locked(place, options.dry_run), resumable(f"what has ended is in {study.record_file}"):
         failures = _run(study, chosen, place, workers, options)
     record = Record(study.record_file)
     if not options.dry_run and record.results:
@@ -57,6 +57,20 @@ def study_cli(arguments: list[str]) -> None:
     if failures:
         lines = [f"  {failure.cell.key}: {failure.reason}" for failure in failures]
         raise SomeFailed("\n".join([f"{len(failures)} of {len(chosen)} runs failed:", *lines]))
+
+
+@contextmanager
+def _locked(place: Place, dry: bool) -> Iterator[None]:
+    """Lets one process at a time run a study, and one study of its name in a folder of runs; a plan needs no lock."""
+    if dry:
+        yield
+        return
+    path = place.study.path
+    busy = ConfigError(f"another process runs {path}: wait for it, or stop it")
+    place.folder.mkdir(parents=True, exist_ok=True)
+    same = ConfigError(f"another study with the name of {path} runs in {place.folder}: wait for it, or give --runs")
+    with Lock(path, busy), Lock(place.folder, same, folder=True):
+        yield
 
 
 def _workers(options: Any, place: Place) -> Workers:

@@ -36,6 +36,7 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
     with _explained(f"the base {study.base}"):
         resolver = Resolver(shared)
         base = resolver.resolve(shared)
+        base["data"]["augmentations"] = base["data"]["augmentations"] or []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changes.yaml"
         for cell in {cell.experiment: cell for cell in cells}.values():
@@ -43,7 +44,8 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
             write_changes(path, changes)
             with _explained(f"{study.path}: {cell.experiment}"):
                 config = resolver.resolve([*shared, "-c", str(path)])
-                build_augmentations(config["data"]["augmentations"] or [])
+                config["data"]["augmentations"] = config["data"]["augmentations"] or []  # null is the same
+                build_augmentations(config["data"]["augmentations"])
             _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
             for other, known in seen:
                 if other.column == cell.column and not _changed(known, config):

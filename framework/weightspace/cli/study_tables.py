@@ -37,7 +37,9 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
 
     entries = entries_of(study, cells, record)
     if not any(entry.results for entry in entries.values()):
-        raise ConfigError(f"{study.record_file} holds no result of {study.path}: run the study first")
+        raise ConfigError(
+            f"{study.record_file} holds no result of {study.path}{_left_out(cells, record)}: run the study"
+        )
     check_metrics(study, record)
     columns = columns_of(study, entries)
     console = make_console()
@@ -52,5 +54,13 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
     save_figure(differences_figure(study, entries), str(out / f"{study.name}.png"))
+    if left_out := _left_out(cells, record):
+        console.print(f"{study.record_file}:{left_out}")
     files = ", ".join([*FORMATS, "txt", "png"])
     console.print(f"table and figure: {out}/{study.name}.({files}); results: {study.record_file}")
+
+
+def _left_out(cells: Sequence[Cell], record: Record) -> str:
+    """Says how many results are not shown since the base or a variant has changed; empty: none."""
+    count = sum(record.differs(cell) for cell in cells)
+    return f" ({count} of another configuration than the study has now are left out)" if count else ""

@@ -38,10 +38,11 @@ def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -
                 low, high = (gain.mean if end is None else end for end in (gain.low, gain.high))
                 ends = [[scale * (gain.mean - low)], [scale * (high - gain.mean)]]
                 differences.errorbar(scale * gain.mean, place, xerr=ends, **style)
+    # two lines each: one line is wider than a panel beside long names
     unit = " (%)" if is_share(metric) else ""
-    values.set_xlabel(f"{figure_text(metric)}{unit}, mean and deviation over seeds")
+    values.set_xlabel(f"{figure_text(metric, 30)}{unit}\nmean and deviation over seeds")
     points = " (points)" if is_share(metric) else ""
-    differences.set_xlabel(f"difference to {figure_text(study.baseline)}{points}, 95% interval")
+    differences.set_xlabel(f"difference{points}, 95% interval\nto {figure_text(study.baseline, 30)}")
     differences.axvline(0, color="0.6", linewidth=1)
     values.set_yticks(range(len(names)), [figure_text(name, 40) for name in names])
     values.invert_yaxis()

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from weightspace.errors import ConfigError
+from weightspace.files import write_whole
 from weightspace.files.safe_yaml import load_yaml
 from weightspace.runs.folder import RunFolder
 from weightspace.studies.overrides import changed_keys, merged
@@ -82,7 +83,14 @@ def read_base(study: Study) -> dict[str, Any]:
 
 
 def _digest(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(_text_keys(config), sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _text_keys(value: Any) -> Any:
+    """The value with keys as text, as JSON writes them; numbers and text as keys of one mapping cannot be sorted."""
+    if isinstance(value, dict):
+        return {str(key): _text_keys(inner) for key, inner in value.items()}
+    return [_text_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,17 @@ class Place:
         shared += ["--runs", str(self.runs), "--seed_everything", str(cell.seed)]
         return [["fit", *shared, "--auto_resume", "true"], ["test", *shared], ["predict", *shared]]
 
+    def check_base(self, cell: Cell) -> None:
+        """Checks that the base, which each command of a run reads, still says what the run's digest says.
+
+        Raises:
+            ConfigError: it does not; what the run has is then not gone on with.
+        """
+        config = merged(read_base(self.study), self.study.changes(cell.variant, cell.column))
+        if _digest({**config, "seed_everything": cell.seed}) != cell.digest:
+            self.asked(cell).unlink(missing_ok=True)
+            raise ConfigError(f"{self.study.base} was changed while the study ran: start the study again")
+
     def begin(self, cell: Cell) -> None:
         """Prepares the files that a run begins from, or goes on from.
 
@@ -153,5 +172,5 @@ class Place:
 
 
 def write_changes(path: Path, changes: dict[str, Any]) -> None:
-    """Writes changes of a configuration as YAML."""
-    path.write_text(yaml.safe_dump(changes, sort_keys=False), encoding="utf-8")
+    """Writes changes of a configuration as YAML; whole, since a run with another seed may be reading the file."""
+    write_whole(path, yaml.safe_dump(changes, sort_keys=False).encode())

@@ -79,7 +79,7 @@ def _note(log: Path) -> Path:
 def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # it has ended, and another user's process may have its number
         return False
     return True
 

@@ -84,6 +84,7 @@ class Runner:
         job = self.workers.running(self.place.log(cell)) if self.place.began_as_asked(cell) else None
         if job is None:
             try:
+                self.place.check_base(cell)
                 self.place.begin(cell)
             except ConfigError as error:
                 self._fail(cell, str(error), left)
@@ -122,6 +123,7 @@ class Runner:
         log = self.place.log(cell)
         if job.code():
             raise ConfigError(f"{job.reason() or _last_line(log)} (exit code {job.code()}; {log})")
+        self.place.check_base(cell)
         result = collect(self.place.run(cell))
         if result is None:
             raise ConfigError(f"it has ended without results; {log}")
@@ -130,5 +132,7 @@ class Runner:
 
 def _last_line(log: Path) -> str:
     """The last line that was printed, which is the message of an error."""
+    if not log.is_file():  # a job of a cluster that has not begun
+        return "it printed nothing"
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1].removeprefix("error: ") if lines else "it printed nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,12 @@ from weightspace.studies.overrides import merged, undotted
 LIMIT = 1_000_000
 KEYS = ("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos")
 METRICS = ("test/accuracy",)
+#: Keys that the study gives to each run.
+GIVEN = ("experiment", "runs", "ckpt_path", "overwrite", "auto_resume")
+#: Largest seed of the generators of numpy.
+LARGEST_SEED = 2**32 - 1
 #: Names are parts of the paths of runs.
+LONGEST_NAME = 200
 _NAME = re.compile(r"[\w][\w .,+=%()-]*")
 
 
@@ -90,17 +96,19 @@ def read_study(path: Path) -> Study:
     baseline = _text(path, content, "baseline", next(iter(variants)))
     if baseline not in variants:
         raise ConfigError(f"{path}: the baseline {baseline!r} is no variant: {closest(baseline, variants)}")
+    overrides = undotted(_mapping(path, content.get("overrides"), "overrides"), f"{path}: overrides")
+    _check_free(f"{path}: overrides", overrides)
     return Study(
         path=path,
         title=_text(path, content, "title", ""),
         base=base,
-        overrides=undotted(_mapping(path, content.get("overrides"), "overrides"), f"{path}: overrides"),
+        overrides=overrides,
         seeds=_seeds(path, content["seeds"]),
         metrics=_metrics(path, content.get("metrics", list(METRICS))),
         baseline=baseline,
         variants=variants,
         columns=_named_changes(path, content, "columns") if content.get("columns") else {"": {}},
-        zoos={str(k): str(v) for k, v in _mapping(path, content.get("zoos"), "zoos").items()},
+        zoos=_zoos(path, _mapping(path, content.get("zoos"), "zoos")),
     )
 
 
@@ -135,23 +143,32 @@ def _text(path: Path, content: Mapping[str, Any], key: str, default: str | None 
 def _named_changes(path: Path, content: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
     found = {}
     for name, changes in _mapping(path, content[key], key).items():
-        if not _NAME.fullmatch(str(name)):
+        if not _NAME.fullmatch(str(name)) or len(str(name).encode()) > LONGEST_NAME:
             raise ConfigError(
-                f"{path}: {key}: {name!r} cannot be a folder's name: letters, digits and _ - + , . = % ( ) are allowed"
+                f"{path}: {key}: {str(name)!r:.60} cannot be a folder's name: up to {LONGEST_NAME} letters, digits and "
+                "_ - + , . = % ( ), of which the first is a letter, a digit or _"
             )
         where = f"{path}: {key}: {name}"
         found[str(name)] = undotted(_mapping(path, changes, f"{key}: {name}"), where)
-        if "seed_everything" in found[str(name)]:
-            raise ConfigError(f"{where}: seeds are a list of their own")
+        _check_free(where, found[str(name)])
     if not found:
         raise ConfigError(f"{path}: {key} has no entries")
     return found
 
 
+def _check_free(where: str, changes: Mapping[str, Any]) -> None:
+    """Raises ConfigError if changes state what the study itself gives to each run."""
+    if "seed_everything" in changes:
+        raise ConfigError(f"{where}: seeds are a list of their own")
+    given = [key for key in GIVEN if key in changes]
+    if given:
+        raise ConfigError(f"{where}: {given[0]} is given by the study: leave it out")
+
+
 def _seeds(path: Path, value: Any) -> tuple[int, ...]:
-    known = isinstance(value, list) and value and all(type(seed) is int and seed >= 0 for seed in value)
+    known = isinstance(value, list) and value and all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in value)
     if not known:
-        raise ConfigError(f"{path}: seeds should be a list of integers >= 0, found {value!r:.60}")
+        raise ConfigError(f"{path}: seeds should be a list of integers in 0..{LARGEST_SEED}, found {value!r:.60}")
     twice = [seed for seed in value if value.count(seed) > 1]
     if twice:
         raise ConfigError(f"{path}: seed {twice[0]} is given twice")
@@ -161,4 +178,18 @@ def _seeds(path: Path, value: Any) -> tuple[int, ...]:
 def _metrics(path: Path, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(key, str) for key in value):
         raise ConfigError(f"{path}: metrics should be a list of keys like test/accuracy, found {value!r:.60}")
+    twice = [key for key in value if value.count(key) > 1]
+    if twice:
+        raise ConfigError(f"{path}: the metric {twice[0]} is given twice")
     return tuple(value)
+
+
+def _zoos(path: Path, value: Mapping[str, Any]) -> dict[str, str]:
+    for zoo, arguments in value.items():
+        try:
+            known = isinstance(arguments, str) and bool(shlex.split(arguments))
+        except ValueError:  # a quote that nothing ends
+            known = False
+        if not known:
+            raise ConfigError(f"{path}: zoos: {zoo}: expected text like `fit --source digits`, found {arguments!r:.60}")
+    return {str(zoo): arguments for zoo, arguments in value.items()}
