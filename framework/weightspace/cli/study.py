@@ -49,6 +49,8 @@ def study_cli(arguments: list[str]) -> None:
         return
     workers = _workers(options, place)
     chosen = _of_variants(study, cells, "--variants", options.variants)
+    if options.variants and (left := sorted({*(options.rerun or [])} - {*options.variants})):
+        raise ConfigError(f"--rerun {left[0]}: --variants leaves it out: name it there, too, or leave --variants out")
     with _locked(place, options.dry_run), resumable(f"what has ended is in {study.record_file}"):
         failures = _run(study, chosen, place, workers, options)
     record = Record(study.record_file)

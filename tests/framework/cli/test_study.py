@@ -124,6 +124,8 @@ def test_variants_that_are_not_named_are_left_alone(study: Path, capsys: pytest.
     assert recorded() == {"flip/0": before["flip/0"] | {"whole": 0.0}}  # collected, since it has ended before
     assert main(["study", "s.yaml", "--variants", "flipp"]) == 2
     assert "--variants flipp: it is no variant" in capsys.readouterr().err
+    assert main(["study", "s.yaml", "--variants", "flip", "--rerun", "none"]) == 2
+    assert "--rerun none: --variants leaves it out" in capsys.readouterr().err
 
 
 def test_runs_that_have_ended_unseen_are_collected(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
