@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ def study_cli(arguments: list[str]) -> None:
     chosen = _of_variants(study, cells, "--variants", options.variants)
     if options.variants and (left := sorted({*(options.rerun or [])} - {*options.variants})):
         raise ConfigError(f"--rerun {left[0]}: --variants leaves it out: name it there, too, or leave --variants out")
-    with _locked(place, options.dry_run), resumable(f"what has ended is in {study.record_file}"):
+    busy = ConfigError(f"another process runs {study.path}: wait for it, or stop it")
+    lock = nullcontext() if options.dry_run else Lock(study.path, busy)
+    with lock, resumable(f"what has ended is in {study.record_file}"):
         failures = _run(study, chosen, place, workers, options)
     record = Record(study.record_file)
     if not options.dry_run and record.results:
@@ -59,20 +61,6 @@ def study_cli(arguments: list[str]) -> None:
     if failures:
         lines = [f"  {failure.cell.key}: {failure.reason}" for failure in failures]
         raise SomeFailed("\n".join([f"{len(failures)} of {len(chosen)} runs failed:", *lines]))
-
-
-@contextmanager
-def _locked(place: Place, dry: bool) -> Iterator[None]:
-    """Lets one process at a time run a study, and one study of its name in a folder of runs; a plan needs no lock."""
-    if dry:
-        yield
-        return
-    path = place.study.path
-    busy = ConfigError(f"another process runs {path}: wait for it, or stop it")
-    place.folder.mkdir(parents=True, exist_ok=True)
-    same = ConfigError(f"another study with the name of {path} runs in {place.folder}: wait for it, or give --runs")
-    with Lock(path, busy), Lock(place.folder, same, folder=True):
-        yield
 
 
 def _workers(options: Any, place: Place) -> Workers:
@@ -102,11 +90,14 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
             console.print(f"there is no zoo {zoo} yet: {zoo_command(study, zoo)}")
         return []
     make_zoos(study, absent, options.make_zoos)
-    for cell in again:
-        place.asked(cell).unlink(missing_ok=True)
-    record.write()
-    console.print(f"what the runs print: {place.folder}/*/*.log")
-    return Runner(place, cells, record, workers, console.print).run(missing)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    same = f"another study with the name of {study.path} runs in {place.folder}: wait for it, or give --runs"
+    with Lock(place.folder, ConfigError(same), folder=True):
+        for cell in again:
+            place.asked(cell).unlink(missing_ok=True)
+        record.write()
+        console.print(f"what the runs print: {place.folder}/*/*.log")
+        return Runner(place, cells, record, workers, console.print).run(missing)
 
 
 def _of_variants(study: Study, cells: Sequence[Cell], option: str, names: list[str] | None) -> list[Cell]:

@@ -240,7 +240,7 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
         ),
         ({}, ["--rerun", "flap"], "--rerun flap: it is no variant"),
         ({}, ["--workers", "0"], "workers: expected a number >= 1, found 0"),
-        ({}, ["--table"], "holds no result of s.yaml: run the study first"),
+        ({}, ["--table"], "holds no result of s.yaml: run the study"),
         ({}, ["--cluster", "moon"], "cluster moon"),
         ({}, ["--cluster", "local", "--cluster-set", "timeout_min"], "expected KEY=VALUE, found 'timeout_min'"),
         ({}, ["--cluster", "local", "--cluster-set", "nonsense=3"], "cluster local: "),
