@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weightspace.cli.console import make_console
-from weightspace.cli.parser import Parser
+from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.study_tables import show_tables
 from weightspace.cli.study_zoos import make_zoos, missing_zoos, zoo_command
 from weightspace.errors import ConfigError, SomeFailed
@@ -67,12 +67,12 @@ def _workers(options: Any, place: Place) -> Workers:
     count, cluster = options.workers, options.cluster
     if cluster is None:
         return LocalWorkers(count)
-    return ClusterWorkers(cluster, count, place.folder / "jobs", options.cluster_set)
+    return ClusterWorkers(cluster, count, place.folder / "jobs", key_values(options.cluster_set, "cluster-set"))
 
 
 def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, options: Any) -> list[Failure]:
     """Runs what is missing of these cells; returns the runs that have failed."""
-    # imported here: tables need neither lightning nor torch, which take most of the time of the command
+    # imported here: tables need no lightning, which takes most of the time of the command
     from weightspace.cli.study_checks import check_variants
 
     console = make_console()

@@ -35,16 +35,14 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
     shared = ["-c", str(study.base), "--experiment", study.name]
     with _explained(f"the base {study.base}"):
         resolver = Resolver(shared)
-        base = resolver.resolve(shared)
-        base["data"]["augmentations"] = base["data"]["augmentations"] or []
+        base = _resolved(resolver, shared)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changes.yaml"
         for cell in {cell.experiment: cell for cell in cells}.values():
             changes = study.changes(cell.variant, cell.column)
             write_changes(path, changes)
             with _explained(f"{study.path}: {cell.experiment}"):
-                config = resolver.resolve([*shared, "-c", str(path)])
-                config["data"]["augmentations"] = config["data"]["augmentations"] or []  # null is the same
+                config = _resolved(resolver, [*shared, "-c", str(path)])
                 build_augmentations(config["data"]["augmentations"])
             _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
             for other, known in seen:
@@ -54,6 +52,13 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
             seen.append((cell, config))
             zoos[str(config["data"]["zoo"])] = None
     return list(zoos)
+
+
+def _resolved(resolver: Resolver, arguments: list[str]) -> dict[str, Any]:
+    """A resolved configuration, in which no augmentations are an empty list, for which null is another word."""
+    config = resolver.resolve(arguments)
+    config["data"]["augmentations"] = config["data"]["augmentations"] or []
+    return config
 
 
 def _changed(first: dict[str, Any], second: dict[str, Any]) -> list[str]:

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from weightspace.checks import check_whole
 from weightspace.errors import ConfigError, MissingExtraError
-from weightspace.files.safe_yaml import load_yaml
 from weightspace.studies.workers import SEQUENCE, Job, Workers
 
 #: Exit code of a job whose own code is not known.
@@ -22,26 +22,20 @@ class ClusterWorkers(Workers):
         cluster: "slurm", or "local" for processes of this machine.
         count: jobs that are submitted at a time, >= 1.
         folder: for submitit's own files.
-        options: of submitit's executor, as ``timeout_min=240`` or ``slurm_partition=gpu``.
+        options: of submitit's executor, as {"timeout_min": 240, "slurm_partition": "gpu"}.
 
     Raises:
         MissingExtraError: submitit is not installed.
         ConfigError: submitit does not know a value.
     """
 
-    def __init__(self, cluster: str, count: int, folder: Path, options: list[str]) -> None:
+    def __init__(self, cluster: str, count: int, folder: Path, options: dict[str, Any]) -> None:
         try:
             import submitit
         except ImportError as error:
             raise MissingExtraError("submitit", "cluster", "a study on a cluster") from error
-        if count < 1:
-            raise ConfigError(f"workers: expected a number >= 1, found {count}")
-        without = [option for option in options if not option.partition("=")[2]]
-        if without:
-            raise ConfigError(f"--cluster-set: expected KEY=VALUE, found {without[0]!r}")
-        self.count, self.cluster, self.folder, self._submitit = count, cluster, folder / "%j", submitit
-        pairs = (option.partition("=") for option in options)
-        self._options = {key: load_yaml(value) for key, _, value in pairs}
+        self.count = check_whole("workers", count, low=1)
+        self.cluster, self.folder, self._options, self._submitit = cluster, folder / "%j", options, submitit
         try:
             with tempfile.TemporaryDirectory() as trial:  # an executor makes its folder
                 self._executor(Path(trial))
@@ -89,6 +83,7 @@ class _Submitted(Job):
         self.job = job
 
     def code(self) -> int | None:
+        """0, or ``UNKNOWN`` of a job that has failed."""
         if not self.job.done():
             return None
         return 0 if self.job.exception() is None else UNKNOWN
@@ -109,6 +104,7 @@ class _Orphan(Job):
         self.process = process
 
     def code(self) -> int | None:
+        """0 once the process has gone."""
         return None if _runs(self.process) else 0
 
     def stop(self) -> None:

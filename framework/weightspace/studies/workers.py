@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from weightspace.errors import ConfigError
+from weightspace.checks import check_whole
 
 #: Runs commands of ``weightspace`` one after another in one process.
 SEQUENCE = [sys.executable, "-m", "weightspace.cli.sequence"]
@@ -68,9 +68,7 @@ class LocalWorkers(Workers):
     """
 
     def __init__(self, count: int) -> None:
-        if count < 1:
-            raise ConfigError(f"workers: expected a number >= 1, found {count}")
-        self.count = count
+        self.count = check_whole("workers", count, low=1)
         self.threads = max(1, _cores() // count)
 
     def start(self, commands: str, log: Path) -> Job:
@@ -98,12 +96,14 @@ class _Process(Job):
         self.process = process
 
     def code(self) -> int | None:
+        """That of the process."""
         code = self.process.poll()
         if code is not None and self.process.stdin is not None:
             self.process.stdin.close()
         return code
 
     def stop(self) -> None:
+        """Kills the process."""
         self.process.kill()
         self.process.wait()
         self.code()

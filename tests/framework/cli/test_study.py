@@ -239,10 +239,10 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
             "make them with --make-zoos, or by weightspace zoo fit --source digits --out zoos/missing",
         ),
         ({}, ["--rerun", "flap"], "--rerun flap: it is no variant"),
-        ({}, ["--workers", "0"], "workers: expected a number >= 1, found 0"),
+        ({}, ["--workers", "0"], "workers must be at least 1, found 0"),
         ({}, ["--table"], "holds no result of s.yaml: run the study"),
         ({}, ["--cluster", "moon"], "cluster moon"),
-        ({}, ["--cluster", "local", "--cluster-set", "timeout_min"], "expected KEY=VALUE, found 'timeout_min'"),
+        ({}, ["--cluster", "local", "--cluster-set", "timeout_min"], "cluster-set: expected items like name=value"),
         ({}, ["--cluster", "local", "--cluster-set", "nonsense=3"], "cluster local: "),
     ],
 )
