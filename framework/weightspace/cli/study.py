@@ -10,8 +10,8 @@ from typing import Any
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
+from weightspace.cli.study_needs import make_needs, missing_encoders, missing_zoos, needs_text
 from weightspace.cli.study_tables import show_tables
-from weightspace.cli.study_zoos import make_zoos, missing_zoos, zoo_command
 from weightspace.errors import ConfigError, SomeFailed
 from weightspace.files.lock import Lock
 from weightspace.runs.folder import RUNS
@@ -35,6 +35,7 @@ def study_cli(arguments: list[str]) -> None:
     parser.add_argument("--rerun", nargs="*", type=str, metavar="VARIANT", help="run these again; without names: all")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time, which share the processor's cores")
     parser.add_argument("--make-zoos", action="store_true", help="make the zoos that are missing, as `zoos` says")
+    parser.add_argument("--make-encoders", action="store_true", help="make missing encoders, as `encoders` says")
     parser.add_argument("--cluster", type=str, help="submit the runs by submitit: slurm, or local")
     parser.add_argument("--cluster-set", nargs="+", type=str, default=[], metavar="KEY=VALUE", help="of submitit")
     parser.add_argument("--runs", type=str, default=RUNS, help="folder of all runs")
@@ -78,18 +79,18 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
     console = make_console()
     record = Record(study.record_file)
     again = _again(study, cells, record, options.rerun)
-    zoos = check_variants(study, cells)
+    zoos, encoders = check_variants(study, cells)
     for cell in again:
         record.results.pop(cell.key, None)
     collect_ended(place, [cell for cell in cells if cell not in again], record)
     missing = [cell for cell in cells if not record.holds(cell)]
     console.print(plan_text(study, cells, missing, record, workers.count))
-    absent = missing_zoos(study, zoos) if missing else []
+    absent = [*missing_zoos(study, zoos), *missing_encoders(study, encoders)] if missing else []
     if options.dry_run:
-        for zoo in absent:
-            console.print(f"there is no zoo {zoo} yet: {zoo_command(study, zoo)}")
+        if absent:
+            console.print(needs_text(absent))
         return []
-    make_zoos(study, absent, options.make_zoos)
+    make_needs(absent, {"zoo": options.make_zoos, "encoder": options.make_encoders})
     place.folder.mkdir(parents=True, exist_ok=True)
     same = f"another study with the name of {study.path} runs in {place.folder}: wait for it, or give --runs"
     with Lock(place.folder, ConfigError(same), folder=True):

@@ -19,8 +19,8 @@ from weightspace.studies.study import Study
 _OWN = ("experiment", "config", "seed_everything")
 
 
-def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
-    """Resolves the configuration of each cell of the table; returns the paths of the zoos that they use.
+def check_variants(study: Study, cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    """Resolves the configuration of each cell of the table; returns the paths of the zoos and encoders that they read.
 
     Args:
         study: the study.
@@ -30,7 +30,7 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
         ConfigError: a key is unknown, a value is not what its key needs, a variant changes what it does not state, or
             it is another one with a default written out.
     """
-    zoos = dict[str, None]()
+    zoos, encoders = dict[str, None](), dict[str, None]()
     seen: list[tuple[Cell, dict[str, Any]]] = []
     shared = ["-c", str(study.base), "--experiment", study.name]
     with _explained(f"the base {study.base}"):
@@ -51,7 +51,10 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> list[str]:
                     raise ConfigError(f"{study.path}: {names} are the same: they differ in defaults alone")
             seen.append((cell, config))
             zoos[str(config["data"]["zoo"])] = None
-    return list(zoos)
+            encoder = config["model"].get("init_args", {}).get("encoder")
+            if isinstance(encoder, str | Path):  # a task of one's own can have a class there
+                encoders[str(encoder)] = None
+    return list(zoos), list(encoders)
 
 
 def _resolved(resolver: Resolver, arguments: list[str]) -> dict[str, Any]:

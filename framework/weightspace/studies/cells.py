@@ -132,11 +132,15 @@ class Place:
         return path.is_file() and path.read_text(encoding="utf-8").strip() == cell.digest
 
     def commands(self, cell: Cell) -> list[list[str]]:
-        """Arguments of ``weightspace`` that train the run (or go on with it), test it, and write its predictions."""
+        """Arguments of ``weightspace`` that train the run (or go on with it), test it, and write its predictions.
+
+        A study whose runs are not tested trains them alone.
+        """
         name = f"studies/{self.study.name}/{cell.experiment}"
         shared = ["-c", str(self.study.base), "-c", str(self.changes(cell)), "--experiment", name]
         shared += ["--runs", str(self.runs), "--seed_everything", str(cell.seed)]
-        return [["fit", *shared, "--auto_resume", "true"], ["test", *shared], ["predict", *shared]]
+        fit = ["fit", *shared, "--auto_resume", "true"]
+        return [fit, ["test", *shared], ["predict", *shared]] if self.study.tested else [fit]
 
     def check_base(self, cell: Cell) -> None:
         """Checks that the base, which each command of a run reads, still says what the run's digest says.

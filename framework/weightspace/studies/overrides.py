@@ -53,6 +53,22 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return both
 
 
+def filled(value: Any, names: Mapping[str, str]) -> Any:
+    """Puts names in the place of their keys in braces, in all texts of a configuration.
+
+    >>> filled({"encoder": "runs/{variant}/0", "rates": [1, "{other}"]}, {"variant": "all"})
+    {'encoder': 'runs/all/0', 'rates': [1, '{other}']}
+    """
+    if isinstance(value, Mapping):
+        return {key: filled(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, names) for inner in value]
+    if isinstance(value, str):
+        for key, name in names.items():
+            value = value.replace(f"{{{key}}}", name)
+    return value
+
+
 def leaves(config: Any, prefix: str = "") -> dict[str, Any]:
     """The values of a configuration by dotted key; a list is one value, and so is an empty mapping.
 

@@ -107,19 +107,21 @@ def _checked(result: Result) -> Result:
     return result
 
 
-def collect(folder: RunFolder) -> Result | None:
+def collect(folder: RunFolder, tested: bool = True) -> Result | None:
     """The result of a run that has been trained, tested, and has written its predictions; None: something is missing.
 
     Args:
         folder: of the run.
+        tested: whether the run is tested and predicts; otherwise training is all.
 
     Raises:
         ConfigError: a file is damaged.
     """
     found, predictions = folder.read_metrics(), folder.path / "predictions.csv"
-    if not {"fit", "test"} <= found.keys() or not predictions.is_file():
+    commands = ("fit", "test") if tested else ("fit",)
+    if not set(commands) <= found.keys() or (tested and not predictions.is_file()):
         return None
-    metrics = {key: value for command in ("fit", "test") for key, value in found[command].items()}
+    metrics = {key: value for command in commands for key, value in found[command].items()}
     numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
     return Result(
         digest="",
@@ -127,7 +129,7 @@ def collect(folder: RunFolder) -> Result | None:
         metrics=numbers,
         seconds=numbers.get("seconds", 0.0),
         versions={"weightspace": __version__, "torch": version("torch")},
-        **_correctness(predictions),
+        **(_correctness(predictions) if tested else {}),
     )
 
 

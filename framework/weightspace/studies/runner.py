@@ -39,7 +39,7 @@ def collect_ended(place: Place, cells: Sequence[Cell], record: Record) -> None:
     """
     for cell in cells:
         if not record.holds(cell) and place.began_as_asked(cell):
-            result = collect(place.run(cell))
+            result = collect(place.run(cell), place.study.tested)
             if result is not None:
                 record.take(cell, result)
 
@@ -124,7 +124,7 @@ class Runner:
         if job.code():
             raise ConfigError(f"{job.reason() or _last_line(log)} (exit code {job.code()}; {log})")
         self.place.check_base(cell)
-        result = collect(self.place.run(cell))
+        result = collect(self.place.run(cell), self.place.study.tested)
         if result is None:
             raise ConfigError(f"it has ended without results; {log}")
         return result

@@ -15,11 +15,14 @@ import yaml
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_regular
 from weightspace.files.safe_yaml import load_yaml, repeated_key
-from weightspace.studies.overrides import merged, undotted
+from weightspace.studies.overrides import filled, merged, undotted
 
 #: Largest size of a study's file in bytes.
 LIMIT = 1_000_000
-KEYS = ("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos")
+KEYS = (
+    *("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos", "encoders"),
+    "tested",
+)
 METRICS = ("test/accuracy",)
 #: Keys that the study gives to each run.
 GIVEN = ("experiment", "runs", "ckpt_path", "overwrite", "auto_resume")
@@ -45,6 +48,8 @@ class Study:
         variants: changes by name: the rows of the table.
         columns: changes by name: the columns; without any, one that has no name.
         zoos: arguments of ``weightspace zoo`` that make a zoo, without ``--out``, by its path.
+        encoders: arguments of ``weightspace`` that make encoders, by a pattern of their paths ("runs/pretrain/*").
+        tested: whether runs are tested and predict after training; a contrastive task can do neither.
     """
 
     path: Path
@@ -57,6 +62,8 @@ class Study:
     variants: dict[str, dict[str, Any]]
     columns: dict[str, dict[str, Any]]
     zoos: dict[str, str]
+    encoders: dict[str, str]
+    tested: bool
 
     @property
     def name(self) -> str:
@@ -70,7 +77,8 @@ class Study:
 
     def changes(self, variant: str, column: str) -> dict[str, Any]:
         """All changes of the base in one cell of the table, nested: those of the variant are above the column's."""
-        return merged(merged(self.overrides, self.columns[column]), self.variants[variant])
+        changes = merged(merged(self.overrides, self.columns[column]), self.variants[variant])
+        return filled(changes, {"variant": variant, "column": column})
 
 
 def read_study(path: Path) -> Study:
@@ -108,7 +116,9 @@ def read_study(path: Path) -> Study:
         baseline=baseline,
         variants=variants,
         columns=_named_changes(path, content, "columns") if content.get("columns") else {"": {}},
-        zoos=_zoos(path, _mapping(path, content.get("zoos"), "zoos")),
+        zoos=_commands(path, content, "zoos", "fit --source digits"),
+        encoders=_commands(path, content, "encoders", "fit -c pretrain.yaml"),
+        tested=_truth(path, content, "tested", True),
     )
 
 
@@ -137,6 +147,13 @@ def _text(path: Path, content: Mapping[str, Any], key: str, default: str | None 
     value = content.get(key, default)
     if not isinstance(value, str):
         raise ConfigError(f"{path}: {key} should be a text, found {value!r:.60}")
+    return value
+
+
+def _truth(path: Path, content: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = content.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{path}: {key} should be true or false, found {value!r:.60}")
     return value
 
 
@@ -184,12 +201,14 @@ def _metrics(path: Path, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _zoos(path: Path, value: Mapping[str, Any]) -> dict[str, str]:
-    for zoo, arguments in value.items():
+def _commands(path: Path, content: Mapping[str, Any], key: str, example: str) -> dict[str, str]:
+    """The arguments of commands by what they make."""
+    found = _mapping(path, content.get(key), key)
+    for made, arguments in found.items():
         try:
             known = isinstance(arguments, str) and bool(shlex.split(arguments))
         except ValueError:  # a quote that nothing ends
             known = False
         if not known:
-            raise ConfigError(f"{path}: zoos: {zoo}: expected text like `fit --source digits`, found {arguments!r:.60}")
-    return {str(zoo): arguments for zoo, arguments in value.items()}
+            raise ConfigError(f"{path}: {key}: {made}: expected text like `{example}`, found {arguments!r:.60}")
+    return {str(made): arguments for made, arguments in found.items()}

@@ -1,0 +1,118 @@
+"""What the runs of a study read, zoos and encoders: which are missing, and making them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from weightspace.cli.console import make_console
+from weightspace.errors import ConfigError
+from weightspace.studies.study import Study
+from weightspace.studies.workers import SEQUENCE
+
+
+@dataclass(frozen=True)
+class Need:
+    """A file or folder that is missing.
+
+    Attributes:
+        kind: "zoo" or "encoder".
+        path: where runs look for it.
+        arguments: of ``weightspace``, with which it is made.
+    """
+
+    kind: str
+    path: str
+    arguments: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command that makes it."""
+        return shlex.join(["weightspace", *self.arguments])
+
+    def is_there(self) -> bool:
+        """Whether it is there by now."""
+        return _has_zoo(self.path) if self.kind == "zoo" else Path(self.path).exists()
+
+
+def missing_zoos(study: Study, zoos: Iterable[str]) -> list[Need]:
+    """The zoos that are not there.
+
+    Raises:
+        ConfigError: the study does not say how to make one of them.
+    """
+    absent = [zoo for zoo in zoos if not _has_zoo(zoo)]
+    unknown = [zoo for zoo in absent if zoo not in study.zoos]
+    if unknown:
+        raise ConfigError(
+            f"{study.path}: there is no zoo {unknown[0]}, and `zoos` does not say how to make it: make it, or add "
+            f"`zoos: {{{unknown[0]}: fit --source ...}}`"
+        )
+    return [Need("zoo", zoo, ("zoo", *shlex.split(study.zoos[zoo]), "--out", zoo)) for zoo in absent]
+
+
+def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
+    """The pretrained encoders that are not there.
+
+    Raises:
+        ConfigError: the study does not say how to make one of them.
+    """
+    absent = []
+    for encoder in encoders:
+        if Path(encoder).exists():
+            continue
+        pattern = next((pattern for pattern in study.encoders if fnmatchcase(encoder, pattern)), None)
+        if pattern is None:
+            raise ConfigError(
+                f"{study.path}: there is no encoder {encoder}, and `encoders` does not say how to make it: make it, or "
+                f"add `encoders: {{{encoder}: fit -c ...}}`"
+            )
+        absent.append(Need("encoder", encoder, tuple(shlex.split(study.encoders[pattern]))))
+    return absent
+
+
+def _has_zoo(path: str) -> bool:
+    return (Path(path) / "zoo.json").is_file()
+
+
+def needs_text(needs: Sequence[Need]) -> str:
+    """Lines that say what is missing, one for each command that makes it."""
+    lines = []
+    for command in dict.fromkeys(need.command for need in needs):
+        made = [need for need in needs if need.command == command]
+        more = f" (and {len(made) - 1} more)" if len(made) > 1 else ""
+        lines.append(f"there is no {made[0].kind} {made[0].path}{more} yet: {command}")
+    return "\n".join(lines)
+
+
+def make_needs(needs: Sequence[Need], asked: Mapping[str, bool]) -> None:
+    """Makes what is missing, each by its command.
+
+    Args:
+        needs: what is missing.
+        asked: for each kind, whether that is asked for.
+
+    Raises:
+        ConfigError: it is not, or something could not be made.
+    """
+    if left := [need for need in needs if not asked[need.kind]]:
+        kinds = " and ".join(dict.fromkeys(f"{need.kind}s" for need in left))
+        options = " ".join(dict.fromkeys(f"--make-{need.kind}s" for need in left))
+        commands = "\n".join(dict.fromkeys(f"  {need.command}" for need in left))
+        raise ConfigError(f"{kinds} are missing: make them with {options}, or by\n{commands}")
+    for need in needs:
+        if need.is_there():  # one command can make several
+            continue
+        make_console().print(need.command)
+        # its input ends with this process, and it with that: the same command goes on where it was cut
+        arguments = [*SEQUENCE, "--with-parent", json.dumps([need.arguments])]
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
+            code = process.wait()
+        if code or not need.is_there():
+            why = f"exit code {code}" if code else f"`{need.command}` has not made it"
+            raise ConfigError(f"the {need.kind} {need.path} could not be made ({why})")
