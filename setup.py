@@ -92,6 +92,7 @@ setup(
             "DWS = weightspace.backbones.dws:DWS",
             "GNN = weightspace.backbones.gnn:GNN",
             "GraphTransformer = weightspace.backbones.graph_transformer:GraphTransformer",
+            "GridCNN = weightspace.backbones.grid_cnn:GridCNN",
             "MLP = weightspace.backbones.mlp:MLP",
             "Probe = weightspace.backbones.probe:Probe",
             "ScaleGNN = weightspace.backbones.scale_gnn:ScaleGNN",

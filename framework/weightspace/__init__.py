@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
         Backbone,
         Canonical,
         GraphTransformer,
+        GridCNN,
         Probe,
         ScaleGNN,
         embed,
@@ -51,6 +52,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "FineTuneTask",
     "GNN",
     "GraphTransformer",
+    "GridCNN",
     "GroupElement",
     "MLP",
     "NetworkSpec",
@@ -87,7 +89,8 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
     "augment": "Augmentation augmentation",
-    "backbones": "Backbone Canonical DWS GNN GraphTransformer MLP Probe ScaleGNN embed load_backbone save_backbone",
+    "backbones": "Backbone Canonical DWS GNN GraphTransformer GridCNN MLP Probe ScaleGNN "
+    "embed load_backbone save_backbone",
     "batch": "WeightBatch",
     "callbacks": "standard_callbacks",
     "data": "ZooDataModule",

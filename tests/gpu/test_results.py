@@ -9,7 +9,7 @@ import torch
 import weightspace as ws
 from torch import Tensor
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
-from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, GridCNN, Probe, ScaleGNN
 from weightspace.batch import WeightBatch
 from weightspace.fitting.classifier_fitter import ClassifierFitter
 from weightspace.fitting.fitter import BatchedFitter
@@ -31,6 +31,7 @@ BACKBONES = {
     "graph transformer": GraphTransformer.partial(recompute=True, **TRANSFORMER),
     "ScaleGNN": ScaleGNN.partial(**SMALL),
     "Probe": Probe.partial(probes=7, hidden=8),
+    "GridCNN": GridCNN.partial(side=8, width=8, stages=2),
     "canonical MLP": Canonical.partial(backbone=MLP.partial(hidden=8)),
 }
 WIDTHS = (2, 6, 5, 1)

@@ -7,6 +7,7 @@ from weightspace.backbones.dws import DWS
 from weightspace.backbones.embedding import embed
 from weightspace.backbones.gnn import GNN
 from weightspace.backbones.graph_transformer import GraphTransformer
+from weightspace.backbones.grid_cnn import GridCNN
 from weightspace.backbones.mlp import MLP
 from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.probe import Probe
@@ -19,6 +20,7 @@ __all__ = [
     "Backbone",
     "Canonical",
     "GraphTransformer",
+    "GridCNN",
     "Normaliser",
     "Probe",
     "ScaleGNN",
