@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.checks import require
 from weightspace.errors import AugmentationError
+from weightspace.spec import NetworkSpec
 
 
 class GaussianNoise(Augmentation):
@@ -21,20 +23,35 @@ class GaussianNoise(Augmentation):
 
     Args:
         scale: in 0..10.
+        factors: of the strength, one for each of W_1, ..., W_n, b_1, ..., b_n, in 0..10; None: all 1.
         ramp_epochs: the strength in epoch e (from 0) is scale * min(1, (e + 1) / ramp_epochs); 0 or 1: no ramp.
         p: probability that a network is changed.
     """
 
     family = "data-agnostic"
 
-    def __init__(self, scale: float = 0.1, ramp_epochs: int = 0, p: float = 1.0) -> None:
+    def __init__(
+        self, scale: float = 0.1, ramp_epochs: int = 0, p: float = 1.0, factors: Sequence[float] | None = None
+    ) -> None:
         super().__init__(p)
         self.scale = self.in_range("scale", scale, 0, 10)
+        given = isinstance(factors, list | tuple)
+        require("GaussianNoise: factors", factors, factors is None or given, "a list of numbers", AugmentationError)
+        self.factors = None if factors is None else [self.in_range("factors", factor, 0, 10) for factor in factors]
         self.ramp_epochs = self.whole("ramp_epochs", ramp_epochs, 0, 1_000_000)
         self.strength = self._strength_in(0)
 
     def _strength_in(self, epoch: int) -> float:
         return self.scale * min(1.0, (epoch + 1) / max(1, self.ramp_epochs))
+
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Raises AugmentationError unless there is a factor for each tensor."""
+        super().check(spec, target)
+        if self.factors is not None and len(self.factors) != 2 * spec.num_layers:
+            raise AugmentationError(
+                f"{self.name}: factors are one for each of {2 * spec.num_layers} tensors (W_1, ..., b_1, ...) of these "
+                f"networks, {spec}; found {len(self.factors)}"
+            )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Sets the strength of the epoch."""
@@ -56,6 +73,9 @@ class GaussianNoise(Augmentation):
         """Adds sigma times the draw."""
         weights = [w.std((1, 2), correction=0, keepdim=True).expand_as(w) for w in batch.weights]
         biases = [b.std(1, correction=0, keepdim=True).expand_as(b) for b in batch.biases]
+        if self.factors is not None:
+            weights = [f * w for f, w in zip(self.factors[: len(weights)], weights, strict=True)]
+            biases = [f * b for f, b in zip(self.factors[len(weights) :], biases, strict=True)]
         sigma = pack_layers(weights, biases)
         return batch.replace(params=torch.addcmul(batch.params, params, sigma, value=self.strength))
 

@@ -134,6 +134,21 @@ def test_noise_has_the_spread_of_each_tensor_and_a_fresh_draw_per_entry() -> Non
     assert torch.equal(changed.biases[-1], torch.zeros(30, 1, dtype=torch.float64)), "one entry has no spread"
 
 
+def test_noise_has_a_factor_for_each_tensor(random_batch) -> None:
+    batch, factors = random_batch((2, 30, 30, 2)), [0.0, 2.0, 1.0, 0.5, 0.0, 3.0]
+    plain = batch.replace(params=GaussianNoise(0.2)(batch, generator()).params - batch.params)
+    scaled = batch.replace(params=GaussianNoise(0.2, factors=factors)(batch, generator()).params - batch.params)
+    pairs = zip((*plain.weights, *plain.biases), (*scaled.weights, *scaled.biases), strict=True)
+    for factor, (one, other) in zip(factors, pairs, strict=True):
+        assert torch.allclose(factor * one, other, atol=1e-12)
+
+
+def test_as_many_factors_as_tensors(random_batch) -> None:
+    message = r"factors are one for each of 6 tensors \(W_1, ..., b_1, ...\) of these networks, 2-5-4-3 .*; found 2"
+    with pytest.raises(AugmentationError, match=message):
+        GaussianNoise(factors=[1.0, 2.0]).check(random_batch((2, 5, 4, 3)).spec, None)
+
+
 def test_dropout_leaves_survivors_alone(random_batch) -> None:
     batch = random_batch((2, 30, 30, 1), count=20)
     after = Dropout(probability=0.2)(batch, generator())
