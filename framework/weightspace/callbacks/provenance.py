@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -19,11 +20,13 @@ from weightspace.data import ZooDataModule
 from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribution
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
+from weightspace.runs.origin import origin_there
 from weightspace.runs.parts import part_name, part_of
 from weightspace.symmetry.assignment import describe_solver
-from weightspace.tasks import Task
+from weightspace.tasks import FineTuneTask, Task
 from weightspace.text import call_text
 from weightspace.version import __version__
+from weightspace.zoo.making import making_of
 
 #: Groups of entry points through which a run may use third-party code.
 GROUPS = (AUGMENTATIONS, BACKBONES, SOURCES)
@@ -56,6 +59,7 @@ class Provenance(Callback):
             "seed": self.seed,
             "processes": trainer.world_size,
             "zoo": zoo,
+            "encoder": _encoder(pl_module),
             "mode": mode,
             "parameters": sum(p.numel() for p in pl_module.parameters()),
             "git_revision": _git_revision(),
@@ -90,9 +94,17 @@ class Provenance(Callback):
 
 def _zoo(data: ZooDataModule) -> dict[str, Any]:
     """The zoo of a run, and the stored alignment that its augmentations use."""
-    zoo: dict[str, Any] = {"path": str(data.zoo.path), "digest": data.zoo.digest}
+    making = making_of(data.zoo.header)
+    zoo: dict[str, Any] = {"path": str(data.zoo.path), "digest": data.zoo.digest, "making": making}
     used = data.alignment
     return zoo if used is None else {**zoo, "alignment": {"name": used.name, "digest": used.digest}}
+
+
+def _encoder(task: pl.LightningModule) -> dict[str, Any] | None:
+    """The pretrained encoder that a run starts from."""
+    path = task.path if isinstance(task, FineTuneTask) else None
+    found = None if path is None else origin_there("encoder", str(path))
+    return None if found is None else asdict(found)
 
 
 def _git_revision() -> str | None:

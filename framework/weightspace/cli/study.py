@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
-from weightspace.cli.study_needs import make_needs, missing_encoders, missing_zoos, needs_text
+from weightspace.cli.study_needs import make_needs, missing_needs, needs_text
 from weightspace.cli.study_tables import show_tables
 from weightspace.errors import ConfigError, SomeFailed
 from weightspace.files.lock import Lock
@@ -19,6 +19,7 @@ from weightspace.studies.cells import Cell, Place, cells_of
 from weightspace.studies.cluster import ClusterWorkers
 from weightspace.studies.estimate import plan_text
 from weightspace.studies.record import Record
+from weightspace.studies.remade import Inputs, other_makings, remade
 from weightspace.studies.runner import Failure, Runner, collect_ended
 from weightspace.studies.study import Study, read_study
 from weightspace.studies.workers import LocalWorkers, Workers
@@ -79,18 +80,22 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
     console = make_console()
     record = Record(study.record_file)
     again = _again(study, cells, record, options.rerun)
-    zoos, encoders = check_variants(study, cells)
+    inputs = check_variants(study, cells)
     for cell in again:
         record.results.pop(cell.key, None)
     collect_ended(place, [cell for cell in cells if cell not in again], record)
+    _check_made(study, cells, record, inputs, options.rerun)
     missing = [cell for cell in cells if not record.holds(cell)]
     console.print(plan_text(study, cells, missing, record, workers.count))
-    absent = [*missing_zoos(study, zoos), *missing_encoders(study, encoders)] if missing else []
+    for line in other_makings(record.results[cell.key] for cell in cells if record.holds(cell)):
+        console.print(line)
+    absent = missing_needs(study, inputs.values()) if missing else []
     if options.dry_run:
         if absent:
             console.print(needs_text(absent))
         return []
     make_needs(absent, {"zoo": options.make_zoos, "encoder": options.make_encoders})
+    _check_made(study, cells, record, inputs, options.rerun)  # what has just been made, too
     place.folder.mkdir(parents=True, exist_ok=True)
     same = f"another study with the name of {study.path} runs in {place.folder}: wait for it, or give --runs"
     with Lock(place.folder, ConfigError(same), folder=True):
@@ -123,9 +128,26 @@ def _again(study: Study, cells: Sequence[Cell], record: Record, asked: list[str]
     other = [cell for cell in cells if record.differs(cell) and cell not in again]
     if other:
         names = list(dict.fromkeys(cell.variant for cell in other))
-        all_ = [shlex.quote(name) for name in dict.fromkeys([*(asked or []), *names])]
         raise ConfigError(
             f"{study.record_file} holds {len(other)} results of other configurations than {study.path} has now "
-            f"({', '.join(names)}): run them again with --rerun {' '.join(all_)}, or undo the change"
+            f"({', '.join(names)}): run them again with {_rerun(asked, names)}, or undo the change"
         )
     return again
+
+
+def _check_made(
+    study: Study, cells: Sequence[Cell], record: Record, inputs: Mapping[str, Inputs], asked: list[str] | None
+) -> None:
+    """Raises ConfigError if a zoo or an encoder was made in another way than the one that results are of."""
+    if found := remade(cells, record, inputs):
+        names = list(dict.fromkeys(cell.variant for cell in found))
+        paths = ", ".join(dict.fromkeys(found.values()))
+        raise ConfigError(
+            f"{paths}: made in another way than what {len(found)} results of {study.path} were measured with "
+            f"({', '.join(names)}): run them again with {_rerun(asked, names)}, or put back what was there"
+        )
+
+
+def _rerun(asked: list[str] | None, names: list[str]) -> str:
+    """The option that names what was asked to be run again, and these variants."""
+    return " ".join(["--rerun", *(shlex.quote(name) for name in dict.fromkeys([*(asked or []), *names]))])

@@ -13,14 +13,15 @@ from weightspace.cli.resolving import Resolver
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.studies.cells import Cell, write_changes
 from weightspace.studies.overrides import changed_keys, leaves
+from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
 
 #: Keys that each run has for itself.
 _OWN = ("experiment", "config", "seed_everything")
 
 
-def check_variants(study: Study, cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
-    """Resolves the configuration of each cell of the table; returns the paths of the zoos and encoders that they read.
+def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
+    """Resolves the configuration of each cell of the table; returns the zoo and the encoder that each experiment reads.
 
     Args:
         study: the study.
@@ -30,7 +31,7 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> tuple[list[str], list
         ConfigError: a key is unknown, a value is not what its key needs, a variant changes what it does not state, or
             it is another one with a default written out.
     """
-    zoos, encoders = dict[str, None](), dict[str, None]()
+    inputs: dict[str, Inputs] = {}
     seen: list[tuple[Cell, dict[str, Any]]] = []
     shared = ["-c", str(study.base), "--experiment", study.name]
     with _explained(f"the base {study.base}"):
@@ -50,11 +51,11 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> tuple[list[str], list
                     names = f"the variants {other.variant!r} and {cell.variant!r}"
                     raise ConfigError(f"{study.path}: {names} are the same: they differ in defaults alone")
             seen.append((cell, config))
-            zoos[str(config["data"]["zoo"])] = None
             encoder = config["model"].get("init_args", {}).get("encoder")
-            if isinstance(encoder, str | Path):  # a task of one's own can have a class there
-                encoders[str(encoder)] = None
-    return list(zoos), list(encoders)
+            # a task of one's own can have a class there
+            read = {"encoder": str(encoder)} if isinstance(encoder, str | Path) else {}
+            inputs[cell.experiment] = {"zoo": str(config["data"]["zoo"]), **read}
+    return inputs
 
 
 def _resolved(resolver: Resolver, arguments: list[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
+from weightspace.runs.origin import KINDS
+from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
 from weightspace.studies.workers import SEQUENCE
 
@@ -38,6 +40,21 @@ class Need:
     def is_there(self) -> bool:
         """Whether it is there by now."""
         return _has_zoo(self.path) if self.kind == "zoo" else Path(self.path).exists()
+
+
+def missing_needs(study: Study, inputs: Iterable[Inputs]) -> list[Need]:
+    """The zoos and encoders that are not there.
+
+    Args:
+        study: the study.
+        inputs: what its experiments read.
+
+    Raises:
+        ConfigError: the study does not say how to make one of them.
+    """
+    read = list(inputs)
+    zoos, encoders = (dict.fromkeys(paths[kind] for paths in read if kind in paths) for kind in KINDS)
+    return [*missing_zoos(study, zoos), *missing_encoders(study, encoders)]
 
 
 def missing_zoos(study: Study, zoos: Iterable[str]) -> list[Need]:

@@ -11,6 +11,7 @@ from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.studies.cells import Cell
 from weightspace.studies.record import Record
+from weightspace.studies.remade import other_makings
 from weightspace.studies.study import Study
 from weightspace.studies.table import check_metrics, columns_of, entries_of
 from weightspace.text import PlainConsole
@@ -56,6 +57,8 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     save_figure(differences_figure(study, entries), str(out / f"{study.name}.png"))
     if left_out := _left_out(cells, record):
         console.print(f"{study.record_file}:{left_out}")
+    for line in other_makings(found for entry in entries.values() for found in entry.results.values()):
+        console.print(line)
     files = ", ".join([*FORMATS, "txt", "png"])
     console.print(f"table and figure: {out}/{study.name}.({files}); results: {study.record_file}")
 

@@ -15,6 +15,7 @@ from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.files.safe_yaml import load_yaml
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.origin import is_outdated
 from weightspace.studies.overrides import changed_keys, merged
 from weightspace.studies.study import Study
 
@@ -156,13 +157,13 @@ class Place:
     def begin(self, cell: Cell) -> None:
         """Prepares the files that a run begins from, or goes on from.
 
-        The run of another configuration is removed before the new digest is noted: cut in between, a study would
-        otherwise go on with that run, and take its results for those of this one.
+        The run of another configuration, zoo or encoder is removed before the new digest is noted: cut in between, a
+        study would otherwise go on with that run, and take its results for those of this one.
 
         Raises:
             ConfigError: a process still trains in the folder.
         """
-        if not self.began_as_asked(cell):
+        if not self.began_as_asked(cell) or is_outdated(self.run(cell)):
             self.asked(cell).unlink(missing_ok=True)
             folder = self.run(cell)
             lock = folder.lock()

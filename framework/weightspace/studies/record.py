@@ -16,6 +16,7 @@ import numpy as np
 from weightspace.errors import ConfigError
 from weightspace.files import read_json, write_whole
 from weightspace.runs.folder import RunFolder
+from weightspace.runs.origin import Origin, origins_of
 from weightspace.studies.cells import Cell
 from weightspace.version import __version__
 
@@ -36,6 +37,7 @@ class Result:
         objects: digest of the numbers of the test objects and views, in their order.
         count: number of test networks.
         correct: a bit for each test network in that order, 1 if its class was found; empty: there are no classes.
+        origins: the zoo and the encoder that it read, by kind; empty: not known, as in records of earlier versions.
     """
 
     digest: str
@@ -47,6 +49,7 @@ class Result:
     objects: str = ""
     count: int = 0
     correct: str = ""
+    origins: dict[str, Origin] = field(default_factory=dict)
 
     def right(self) -> np.ndarray | None:
         """(N,) whether the class of each test network was found; None: there are no classes."""
@@ -90,6 +93,17 @@ class Record:
         """Adds a result; ``write`` keeps it."""
         self.results[cell.key] = replace(result, digest=cell.digest)
 
+    def complete(self, cell: Cell, again: Result) -> None:
+        """Adds to a result of an earlier version what that has not kept; ``write`` keeps it.
+
+        Args:
+            cell: the run.
+            again: what its folder says now; ignored if that is another run.
+        """
+        known = self.results[cell.key]
+        if (known.config, known.metrics, known.correct) == (again.config, again.metrics, again.correct):
+            self.results[cell.key] = replace(known, origins=again.origins)
+
     def write(self) -> None:
         """Writes the file, whole or not at all."""
         runs = {key: asdict(result) for key, result in sorted(self.results.items())}
@@ -104,7 +118,8 @@ def _checked(result: Result) -> Result:
     bits = base64.b64decode(result.correct, validate=True)
     if bits and len(bits) != -(-result.count // 8):
         raise ValueError(f"expected bits of {result.count} networks, found {len(bits)} bytes")
-    return result
+    said: dict[str, Any] = dict(result.origins)  # as JSON has them
+    return replace(result, origins={kind: Origin(**origin) for kind, origin in said.items()})
 
 
 def collect(folder: RunFolder, tested: bool = True) -> Result | None:
@@ -129,6 +144,7 @@ def collect(folder: RunFolder, tested: bool = True) -> Result | None:
         metrics=numbers,
         seconds=numbers.get("seconds", 0.0),
         versions={"weightspace": __version__, "torch": version("torch")},
+        origins=origins_of(folder),
         **(_correctness(predictions) if tested else {}),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.runs.metric_text import metric_text
 from weightspace.studies.cells import Cell, Place
 from weightspace.studies.estimate import ended_runs, time_left
@@ -32,16 +32,20 @@ class Failure:
 def collect_ended(place: Place, cells: Sequence[Cell], record: Record) -> None:
     """Adds the results of runs that have ended since the record was written, for instance on a cluster.
 
+    Results that an earlier version has recorded get what it has not kept.
+
     Args:
         place: the study with its folder.
         cells: the runs that may have.
         record: where they are added; it is not written.
     """
     for cell in cells:
-        if not record.holds(cell) and place.began_as_asked(cell):
-            result = collect(place.run(cell), place.study.tested)
-            if result is not None:
-                record.take(cell, result)
+        held = record.holds(cell)
+        if (held and record.results[cell.key].origins) or not place.began_as_asked(cell):
+            continue
+        result = collect(place.run(cell), place.study.tested)
+        if result is not None:
+            (record.complete if held else record.take)(cell, result)
 
 
 class Runner:
@@ -86,7 +90,7 @@ class Runner:
             try:
                 self.place.check_base(cell)
                 self.place.begin(cell)
-            except ConfigError as error:
+            except WeightspaceError as error:
                 self._fail(cell, str(error), left)
                 return
             job = self.workers.start(json.dumps(self.place.commands(cell)), self.place.log(cell))

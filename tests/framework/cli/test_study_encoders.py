@@ -56,6 +56,16 @@ def test_encoders_are_made_by_their_study(studies: Path, capfd: pytest.CaptureFi
     assert {"val/loss", "seconds"} <= pretrained["metrics"].keys()
     (tuned,) = json.loads(Path("fine.study.json").read_text())["runs"].values()
     assert tuned["count"] == 20
+    assert tuned["origins"]["encoder"]["path"] == "runs/studies/pre/flip/narrow/0/encoder.safetensors"
+    assert main(["study", "fine.yaml"]) == 0
+    config = Path("runs/studies/pre/flip/narrow/0/config.yaml")
+    config.write_text(config.read_text().replace("batch_size: 16", "batch_size: 17"))
+    capfd.readouterr()
+    assert main(["study", "fine.yaml"]) == 2
+    said = " ".join(capfd.readouterr().err.split())
+    assert (
+        "0/encoder.safetensors: made in another way than what 1 results of fine.yaml were measured with (flip)" in said
+    )
     assert main(["study", "pre.yaml", "--table", "--out", "tables"]) == 0
     shutil.rmtree("runs")  # what is recorded needs no encoder
     assert main(["study", "fine.yaml"]) == 0

@@ -93,6 +93,8 @@ GOOD = {"digest": "d", "config": "c", "metrics": {"test/accuracy": 0.5}, "second
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "metrics": {"x": "high"}}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "seconds": "long"}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 9, "correct": "!"}}}), "damaged"),
+        (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "origins": {"zoo": {"path": 1, "size": 2}}}}}), "damaged"),
+        (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "origins": ["zoo"]}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 90, "correct": "AA=="}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": -1, "correct": "AA=="}}}), "damaged"),
     ],

@@ -1,0 +1,140 @@
+"""Which zoo and which encoder a run has read: as it says itself, and as they are now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from weightspace.errors import ConfigError, WeightspaceError
+from weightspace.files import open_regular, read_json
+from weightspace.runs.flat_config import PLACES, read_flat
+from weightspace.runs.folder import RunFolder
+from weightspace.runs.parts import part_name, part_of
+
+#: What can be read, by the keys of ``provenance.json``.
+KINDS = ("zoo", "encoder")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A zoo or an encoder that a run reads.
+
+    Attributes:
+        path: as the configuration has it.
+        digest: of its content: 16 digits of the sha256 of ``zoo.json``, which has the checksums of all shards, or of
+            the encoder's file.
+        making: of how it was made, which other versions and machines do not change; empty: not known.
+    """
+
+    path: str
+    digest: str
+    making: str = ""
+
+    def made_like(self, other: Origin) -> bool:
+        """Whether both were made in the same way; if one does not say how, whether they have the same content."""
+        if self.making and other.making:
+            return self.making == other.making
+        return self.digest == other.digest
+
+
+def origin_there(kind: str, path: str) -> Origin | None:
+    """A zoo or an encoder as it is now; None: it is not there.
+
+    Args:
+        kind: "zoo" or "encoder".
+        path: folder of the zoo, or the encoder's file, or the folder of the run that has trained it.
+
+    Raises:
+        ZooError: ``zoo.json`` is damaged.
+        ConfigError: the folder of a run has no encoder.
+    """
+    return _zoo(path) if kind == "zoo" else _encoder(path)
+
+
+def digest_there(origin: Origin, kind: str) -> str | None:
+    """Digest of the content that lies where an origin was; None: nothing that can be read."""
+    try:
+        return _digest(Path(origin.path) / "zoo.json" if kind == "zoo" else _encoder_file(origin.path))
+    except (OSError, ConfigError):
+        return None
+
+
+def origins_of(folder: RunFolder) -> dict[str, Origin]:
+    """What a run has read, by kind, as its ``provenance.json`` says; runs of earlier versions name the zoo alone.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    path = folder.path / "provenance.json"
+    provenance = read_json(path, ConfigError, "the provenance of a run") if path.exists() else {}
+    found = {kind: _noted(provenance.get(kind)) for kind in KINDS}
+    return {kind: _with_making(kind, origin) for kind, origin in found.items() if origin is not None}
+
+
+def is_outdated(folder: RunFolder) -> bool:
+    """Whether a run has read a zoo or an encoder in whose place there is another one now, made in another way."""
+    for kind, origin in origins_of(folder).items():
+        there = origin_there(kind, origin.path)
+        if there is not None and not there.made_like(origin):
+            return True
+    return False
+
+
+def _noted(said: Any) -> Origin | None:
+    if not isinstance(said, dict) or not isinstance(said.get("path"), str) or not isinstance(said.get("digest"), str):
+        return None
+    return Origin(said["path"], said["digest"][:16], str(said.get("making", "")))
+
+
+def _with_making(kind: str, origin: Origin) -> Origin:
+    """The origin with its making, which what is there can tell if it is still the same."""
+    if not origin.making and digest_there(origin, kind) == origin.digest:
+        with suppress(WeightspaceError):  # a damaged zoo cannot tell
+            return origin_there(kind, origin.path) or origin
+    return origin
+
+
+def _zoo(path: str) -> Origin | None:
+    # imported here: the zoo's room imports torch
+    from weightspace.zoo.header import FILE, ZooHeader
+    from weightspace.zoo.making import making_of
+
+    file = Path(path).expanduser() / FILE
+    if not file.is_file():
+        return None
+    return Origin(path, _digest(file), making_of(ZooHeader.read(file.parent)))
+
+
+def _encoder(path: str) -> Origin | None:
+    if not Path(path).exists():
+        return None
+    file = _encoder_file(path)
+    digest = _digest(file)
+    return Origin(path, digest, _training(RunFolder(file.parent)) or digest)
+
+
+def _encoder_file(path: str) -> Path:
+    # imported here: backbones import torch
+    from weightspace.backbones.artefact import backbone_file
+
+    return backbone_file(path)
+
+
+def _training(folder: RunFolder) -> str:
+    """Digest of the configuration and the zoo with which a run has trained; empty: it is no folder of a run."""
+    config = read_flat(folder.path / part_name("config.yaml", max(1, part_of(folder))))
+    if not config:
+        return ""
+    said = {key: value for key, value in config.items() if key not in PLACES}
+    zoo = origins_of(folder).get("zoo")
+    text = json.dumps([said, zoo and (zoo.making or zoo.digest)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(file: Path) -> str:
+    with open_regular(file) as content:
+        return hashlib.file_digest(cast(Any, content), "sha256").hexdigest()[:16]
