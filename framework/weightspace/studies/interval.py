@@ -1,8 +1,9 @@
 """How much better one variant is than another, with an interval: pairs are seeds and test objects.
 
 Both variants are trained with the same seeds and tested on the same objects. The differences d_si of seed s and object
-i (right or wrong: 1, 0 or -1) vary by three causes that are independent: the seed, the object, and their meeting. With
-S seeds and N objects, mean squares of the two-way layout estimate the variance of the mean,
+i (right or wrong: 1, 0 or -1; of several views, their mean) vary by three causes that are independent: the seed, the
+object, and their meeting. With S seeds and N objects, mean squares of the two-way layout estimate the variance of the
+mean,
 
     (MS_seeds + MS_objects - MS_rest) / (S N),
 
@@ -79,6 +80,23 @@ def difference_by_object(differences: np.ndarray) -> Difference:
     terms = [square**2 / free for square, free in zip((of_seeds, of_objects, of_rest), freedom, strict=True)]
     degrees = max(1.0, total**2 / sum(terms)) if sum(terms) else objects - 1
     return _interval(mean, total / (seeds * objects), degrees)
+
+
+def over_views(values: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """Means over the views of each object, which are no independent networks.
+
+    Args:
+        values: (..., N), the views of an object one after another.
+        views: (O,) how many of the N networks each object has, >= 1.
+
+    Returns:
+        (..., O).
+
+    >>> over_views(np.array([1.0, 0.0, 1.0]), np.array([2, 1]))
+    array([0.5, 1. ])
+    """
+    first = np.cumsum(views) - views
+    return np.asarray(np.add.reduceat(values, first, axis=-1) / views)
 
 
 def _interval(mean: float, variance: float, degrees: float) -> Difference:

@@ -6,8 +6,10 @@ import base64
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ class Result:
         objects: digest of the numbers of the test objects and views, in their order.
         count: number of test networks.
         correct: a bit for each test network in that order, 1 if its class was found; empty: there are no classes.
+        views: how many test networks each object has, see ``views_text``; empty: one.
         origins: the zoo and the encoder that it read, by kind; empty: not known, as in records of earlier versions.
     """
 
@@ -49,6 +52,7 @@ class Result:
     objects: str = ""
     count: int = 0
     correct: str = ""
+    views: str = ""
     origins: dict[str, Origin] = field(default_factory=dict)
 
     def right(self) -> np.ndarray | None:
@@ -57,6 +61,13 @@ class Result:
             return None
         bits = np.unpackbits(np.frombuffer(base64.b64decode(self.correct), np.uint8), count=self.count)
         return np.asarray(bits, bool)
+
+    def views_of_objects(self) -> np.ndarray:
+        """(O,) the number of networks of each test object, whose sum is ``count``."""
+        if not self.views:
+            return np.ones(self.count, int)
+        views, objects = zip(*_parts(self.views), strict=True)
+        return np.repeat(views, objects)
 
 
 class Record:
@@ -102,7 +113,7 @@ class Record:
         """
         known = self.results[cell.key]
         if (known.config, known.metrics, known.correct) == (again.config, again.metrics, again.correct):
-            self.results[cell.key] = replace(known, origins=again.origins)
+            self.results[cell.key] = replace(known, views=again.views, origins=again.origins)
 
     def write(self) -> None:
         """Writes the file, whole or not at all."""
@@ -118,6 +129,10 @@ def _checked(result: Result) -> Result:
     bits = base64.b64decode(result.correct, validate=True)
     if bits and len(bits) != -(-result.count // 8):
         raise ValueError(f"expected bits of {result.count} networks, found {len(bits)} bytes")
+    if parts := _parts(result.views):
+        total = sum(views * objects for views, objects in parts)
+        if min(map(min, parts)) < 1 or total != result.count:
+            raise ValueError(f"expected the views of {result.count} networks, found {result.views!r:.40}")
     said: dict[str, Any] = dict(result.origins)  # as JSON has them
     return replace(result, origins={kind: Origin(**origin) for kind, origin in said.items()})
 
@@ -159,5 +174,27 @@ def _correctness(path: Path) -> dict[str, Any]:
     return {
         "objects": hashlib.sha256(names.encode()).hexdigest()[:16],
         "count": len(rows),
+        "views": views_text([row["object"] for row in rows]),
         "correct": base64.b64encode(bits.tobytes()).decode(),
     }
+
+
+def views_text(objects: Sequence[str]) -> str:
+    """How many networks each object has, as "VIEWSxOBJECTS" for objects one after another; empty: each has one.
+
+    Args:
+        objects: of all networks; those of an object are one after another.
+
+    >>> views_text(["8", "8", "9", "9", "12"]), views_text(["8", "9"])
+    ('2x2 1x1', '')
+    """
+    views = [len(list(networks)) for _, networks in groupby(objects)]
+    if len(views) == len(objects):
+        return ""
+    return " ".join(f"{count}x{len(list(alike))}" for count, alike in groupby(views))
+
+
+def _parts(views: str) -> list[tuple[int, int]]:
+    """Views and objects of each part of a text; ValueError: it is another one."""
+    parts = [part.split("x") for part in views.split()]
+    return [(int(count), int(objects)) for count, objects in parts]

@@ -12,7 +12,7 @@ from weightspace.errors import ConfigError, closest
 from weightspace.runs.comparison import TITLES, Column
 from weightspace.runs.metric_text import is_share, mean_text
 from weightspace.studies.cells import Cell
-from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed
+from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed, over_views
 from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study
 
@@ -71,13 +71,25 @@ def paired_difference(variant: dict[int, Result], baseline: dict[int, Result], m
     pairs = [(one, other) for one, other in pairs if metric in one.metrics and metric in other.metrics]
     if not pairs:
         return None
-    results = [result for pair in pairs for result in pair]
-    right = [found for result in results if (found := result.right()) is not None and len(found) > 1]
+    values = values_of([result for pair in pairs for result in pair], metric)
+    differences = values[::2] - values[1::2]
+    return difference_by_object(differences) if values.ndim == 2 else difference_by_seed(differences)
+
+
+def values_of(results: Sequence[Result], metric: str) -> np.ndarray:
+    """What runs are compared by: (R, O) how often each is right about each test object, or else (R,) their metrics.
+
+    Args:
+        results: of R runs, which have the metric.
+        metric: its key; for ``test/accuracy`` of the same test networks of at least two objects, answers are known.
+    """
+    right = [found for result in results if (found := result.right()) is not None]
     same = len({result.objects for result in results}) == 1
-    if metric == COUNTED and same and len(right) == len(results):
-        bits = np.array(right, float)
-        return difference_by_object(bits[::2] - bits[1::2])
-    return difference_by_seed(np.array([one.metrics[metric] - other.metrics[metric] for one, other in pairs]))
+    # earlier versions have not recorded the views of the same networks
+    views = max(results, key=lambda result: len(result.views)).views_of_objects()
+    if metric == COUNTED and same and len(right) == len(results) and len(views) > 1:
+        return over_views(np.array(right, float), views)
+    return np.array([result.metrics[metric] for result in results])
 
 
 def check_metrics(study: Study, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from weightspace.studies.interval import difference_by_object, difference_by_seed
+from weightspace.studies.interval import difference_by_object, difference_by_seed, over_views
 
 
 def test_by_seed_it_is_the_interval_of_the_paired_t_test() -> None:
@@ -79,3 +79,23 @@ def test_no_difference_at_all_is_an_interval_without_width() -> None:
 )
 def test_a_difference_is_resolved_if_its_interval_excludes_zero(values: list[float], resolved: bool) -> None:
     assert difference_by_seed(np.array(values)).resolved is resolved
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_a_second_view_that_says_the_same_changes_nothing(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    table = rng.integers(-1, 2, (seeds, 40)).astype(np.float64)
+    views = rng.integers(1, 3, 40)  # some have a second one
+    again = over_views(np.repeat(table, views, axis=1), views)
+    assert difference_by_object(again) == difference_by_object(table)
+    if seeds == 1:
+        each_view = difference_by_object(np.repeat(table, 2, axis=1))
+        single = difference_by_object(table)
+        assert each_view.high - each_view.low < 0.72 * (single.high - single.low), "as if there were twice as many"
+
+
+def test_the_views_of_an_object_are_averaged() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 7))
+    views = np.array([2, 1, 4])
+    expected = [[row[:2].mean(), row[2], row[3:].mean()] for row in values]
+    assert over_views(values, views) == pytest.approx(np.array(expected))

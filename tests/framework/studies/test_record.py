@@ -62,6 +62,14 @@ def test_other_objects_have_another_digest(run: RunFolder) -> None:
     assert collect(run).objects != before
 
 
+def test_networks_of_one_object_are_known(run: RunFolder) -> None:
+    assert (collect(run).views, collect(run).views_of_objects().tolist()) == ("", [1] * 11)
+    path = run.path / "predictions.csv"
+    path.write_text(path.read_text().replace("\n1,0,", "\n0,1,").replace("\n9,0,", "\n8,1,"))
+    found = collect(run)
+    assert (found.views, found.views_of_objects().tolist()) == ("2x1 1x6 2x1 1x1", [2, 1, 1, 1, 1, 1, 1, 2, 1])
+
+
 def test_predictions_of_numbers_have_no_correctness(run: RunFolder) -> None:
     (run.path / "predictions.csv").write_text("object,view,true,predicted\n0,0,0.5,0.4\n")
     assert collect(run).right() is None
@@ -95,6 +103,12 @@ GOOD = {"digest": "d", "config": "c", "metrics": {"test/accuracy": 0.5}, "second
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 9, "correct": "!"}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "origins": {"zoo": {"path": 1, "size": 2}}}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "origins": ["zoo"]}}}), "damaged"),
+        (
+            json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 3, "correct": "AA==", "views": "2x2"}}}),
+            "damaged",
+        ),
+        (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 3, "correct": "AA==", "views": "3"}}}), "damaged"),
+        (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 0, "views": "0x99999999999"}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": 90, "correct": "AA=="}}}), "damaged"),
         (json.dumps({"format": 1, "runs": {"a/0": {**GOOD, "count": -1, "correct": "AA=="}}}), "damaged"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,21 @@ def test_one_test_object_is_no_sample(answers: np.ndarray) -> None:
     single = [by_seed(half[:, :1]) for half in answers]
     found = paired_difference(*single, ACCURACY)
     assert found == difference_by_seed(answers[0, :, 0].astype(float) - answers[1, :, 0])
+
+
+@pytest.mark.parametrize("known", ["2x50", ""])
+def test_views_of_one_object_are_no_independent_networks(answers: np.ndarray, known: str) -> None:
+    twice = [by_seed(np.repeat(half, 2, axis=-1)) for half in answers]
+    for seed in range(3):
+        twice[0][seed] = replace(twice[0][seed], views="2x50")
+        twice[1][seed] = replace(twice[1][seed], views=known)  # the record of the other one is older
+    assert paired_difference(*twice, ACCURACY) == paired_difference(*map(by_seed, answers), ACCURACY)
+
+
+def test_the_views_of_a_single_object_are_no_sample(answers: np.ndarray) -> None:
+    single = [{s: replace(found, views="50x1") for s, found in by_seed(half).items()} for half in answers]
+    expected = difference_by_seed(answers[0].mean(1) - answers[1].mean(1))
+    assert paired_difference(*single, ACCURACY) == expected
 
 
 def test_other_metrics_have_seeds_as_pairs(answers: np.ndarray) -> None:
