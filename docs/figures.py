@@ -1,4 +1,5 @@
-"""Draws the pictures of the home page and of docs/concepts from a zoo with several views of scikit-learn's digits.
+"""Draws the pictures of the home page and of docs/concepts from a zoo with several views of scikit-learn's digits, and
+that of docs/studies.md from made-up results.
 
 After `make quickstart`, whose zoo it reads: `python docs/figures.py`. The pictures are committed.
 """
@@ -7,13 +8,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 import weightspace as ws
 from torch import Tensor
 from torch.nn.functional import interpolate
 from weightspace.figures.images import image_grid, save_figure
+from weightspace.figures.worth import worth_figure
 from weightspace.sources import load_source
+from weightspace.studies.amounts import amount
+from weightspace.studies.cells import cells_of
+from weightspace.studies.curve import worths_of
+from weightspace.studies.record import Record, Result
+from weightspace.studies.study import read_study
+from weightspace.studies.table import entries_of
 
 PICTURES = Path(__file__).parent / "pictures"
 SIDE = 48
@@ -108,7 +118,29 @@ def draw_alignment(zoo: ws.Zoo) -> None:
     save_figure(figure, PICTURES / "alignment.png")
 
 
+def draw_worth() -> None:
+    """A study whose columns are amounts, from made-up results: each variant as accurate as with some more data."""
+    factors = {"none": 1.0, "worse": 0.4, "noise": 1.3, "mixup": 2.0, "aligned mixup": 3.0, "all of them": 7.0}
+    amounts = ["500", "2,000", "10,000", "20,000", "55,000"]
+    columns = [f"  {name}: {{n: {number}}}" for number, name in enumerate(amounts)]
+    variants = [f"  {name}: {{factor: {factor}}}" for name, factor in factors.items()]
+    keys = ["title: Made-up results", "base: base.yaml", "seeds: [0, 1, 2, 3, 4]", "amounts: training objects"]
+    lines = [*keys, "columns:", *columns[:3], "baseline_columns:", *columns[3:], "variants:", *variants]
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "base.yaml").write_text("n: 0\n")
+        (Path(folder) / "study.yaml").write_text("\n".join(lines))
+        study = read_study(Path(folder) / "study.yaml")
+        cells, record = cells_of(study), Record(study.record_file)
+    rng = np.random.default_rng(0)
+    for cell in cells:
+        accuracy = 0.4 + 0.07 * np.log(factors[cell.variant] * amount(cell.column) / 500) + rng.normal(0, 0.008)
+        record.take(cell, Result("", "", {"test/accuracy": float(accuracy)}, seconds=0.0))
+    entries = entries_of(study, cells, record)
+    save_figure(worth_figure(study, entries, worths_of(study, entries)), PICTURES / "worth.png")
+
+
 if __name__ == "__main__":
     digits = ws.Zoo(sys.argv[1] if len(sys.argv) > 1 else "zoos/digits")
     for draw in (draw_overview, draw_layers, draw_symmetries, draw_views, draw_alignment):
         draw(digits)
+    draw_worth()

@@ -98,7 +98,7 @@ def test_code_runs(page: Path, digits: Path, tmp_path: Path) -> None:
 def test_the_pictures_of_concepts_are_drawn(digits: Path, tmp_path: Path) -> None:
     folder = clone(tmp_path / "clone")
     shown = {name for page in PAGES for name in re.findall(r"pictures/(\w+\.png)", page.read_text(encoding="utf-8"))}
-    drawn = {"overview.png", "layers.png", "symmetries.png", "views.png", "alignment.png"}
+    drawn = {"overview.png", "layers.png", "symmetries.png", "views.png", "alignment.png", "worth.png"}
     shutil.rmtree(folder / "docs" / "pictures")
     run(f"{sys.executable} docs/figures.py {digits}/digits", folder)
     assert {path.name for path in (folder / "docs" / "pictures").iterdir()} == drawn <= shown

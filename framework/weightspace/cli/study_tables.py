@@ -10,6 +10,7 @@ from weightspace.cli.tables import FORMATS, terminal_tables
 from weightspace.errors import ConfigError
 from weightspace.files import write_whole
 from weightspace.studies.cells import Cell
+from weightspace.studies.curve import worths_of
 from weightspace.studies.record import Record
 from weightspace.studies.remade import other_makings
 from weightspace.studies.study import Study
@@ -35,6 +36,7 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     # imported here: neither --help nor --dry-run needs matplotlib or torch
     from weightspace.figures.images import save_figure
     from weightspace.figures.study import differences_figure
+    from weightspace.figures.worth import worth_figure
 
     entries = entries_of(study, cells, record)
     if not any(entry.results for entry in entries.values()):
@@ -42,7 +44,8 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
             f"{study.record_file} holds no result of {study.path}{_left_out(cells, record)}: run the study"
         )
     check_metrics(study, record)
-    columns = columns_of(study, entries)
+    worths = worths_of(study, entries)
+    columns = columns_of(study, entries, worths)
     console = make_console()
     console.print(terminal_tables(columns, console.width), soft_wrap=False)
     try:
@@ -54,7 +57,8 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
             text.print(terminal_tables(columns, WIDTH), soft_wrap=False)
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
-    save_figure(differences_figure(study, entries), str(out / f"{study.name}.png"))
+    figure = worth_figure(study, entries, worths) if study.amounts else differences_figure(study, entries)
+    save_figure(figure, str(out / f"{study.name}.png"))
     if left_out := _left_out(cells, record):
         console.print(f"{study.record_file}:{left_out}")
     for line in other_makings(found for entry in entries.values() for found in entry.results.values()):

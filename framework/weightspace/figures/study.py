@@ -22,15 +22,17 @@ def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -
     """
     metric, names = study.metrics[0], list(study.variants)
     scale = 100 if is_share(metric) else 1
-    figure = Figure(figsize=(9, 1.4 + 0.32 * len(names) * max(1, 0.6 * len(study.columns))), layout="constrained")
+    columns = list(study.every_column)
+    figure = Figure(figsize=(9, 1.4 + 0.32 * len(names) * max(1, 0.6 * len(columns))), layout="constrained")
     values, differences = figure.subplots(1, 2, sharey=True)
-    for number, column in enumerate(study.columns):
-        shift = 0.6 * ((number + 0.5) / len(study.columns) - 0.5)
+    for number, column in enumerate(columns):
+        shift = 0.6 * ((number + 0.5) / len(columns) - 0.5)
         style = {"fmt": "o", "markersize": 4, "capsize": 2, "color": f"C{number}"}
-        for row, name in enumerate(names):
-            entry, place = entries[name, column], row + shift
+        shown = study.variants_in(column)
+        for name in shown:
+            entry, place = entries[name, column], names.index(name) + shift
             found = [scale * value for value in entry.values(metric)]
-            label = figure_text(column) if row == 0 and column else None
+            label = figure_text(column) if name == shown[0] and column else None
             if found:
                 values.errorbar(mean(found), place, xerr=stdev(found) if len(found) > 1 else None, label=label, **style)
             gain = entry.difference
@@ -48,7 +50,7 @@ def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -
     values.invert_yaxis()
     for axes in (values, differences):
         axes.grid(axis="x", color="0.9")
-    if len(study.columns) > 1:
+    if len(columns) > 1:
         values.legend(fontsize="small")
     figure.suptitle(figure_text(study.title or study.name))
     return figure

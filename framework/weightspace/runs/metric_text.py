@@ -8,6 +8,8 @@ from statistics import mean, stdev
 
 #: Metrics that are fractions, by the end of their name or of the part before the name of a class.
 SHARES = ("accuracy", "precision", "recall", "f1", "auroc")
+#: Metrics of which less is better, by the end of a part of their name.
+LESS_IS_BETTER = ("loss", "mse", "mae", "seconds")
 #: What is counted in whole numbers, or measured in many.
 COUNTS = ("epochs", "parameters", "skipped_steps", "left_out", "per_second", "seconds")
 
@@ -19,6 +21,15 @@ def is_share(name: str) -> bool:
     (True, True, False)
     """
     return any(part.endswith(SHARES) for part in name.split("/"))
+
+
+def less_is_better(name: str) -> bool:
+    """Whether a metric is an error or a cost.
+
+    >>> less_is_better("test/mse/ankle"), less_is_better("test/accuracy")
+    (True, False)
+    """
+    return any(part.endswith(LESS_IS_BETTER) for part in name.split("/"))
 
 
 def metric_text(name: str, value: float) -> str:

@@ -54,8 +54,8 @@ def cells_of(study: Study) -> list[Cell]:
     base = read_base(study)
     asked = {
         (variant, column): merged(base, study.changes(variant, column))
-        for column in study.columns
-        for variant in study.variants
+        for column in study.every_column
+        for variant in study.variants_in(column)
     }
     for column in study.columns:
         for one, other in combinations(study.variants, 2):

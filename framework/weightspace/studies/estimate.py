@@ -60,7 +60,9 @@ def plan_text(study: Study, cells: Sequence[Cell], missing: Sequence[Cell], reco
         workers: runs at a time.
     """
     columns = f" x {len(study.columns)} columns" if len(study.columns) > 1 else ""
-    lines = [f"{study.title or study.name}: {len(study.variants)} variants{columns} x {len(study.seeds)} seeds"]
+    more = f", and {len(study.baseline_columns)} of {study.baseline} alone," if study.baseline_columns else ""
+    title = study.title or study.name
+    lines = [f"{title}: {len(study.variants)} variants{columns}{more} x {len(study.seeds)} seeds"]
     for experiment in dict.fromkeys(cell.experiment for cell in cells):
         left = [str(cell.seed) for cell in missing if cell.experiment == experiment]
         lines.append(f"  {experiment}: {'seeds ' + ', '.join(left) + ' to do' if left else 'done'}")

@@ -15,13 +15,14 @@ import yaml
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_regular
 from weightspace.files.safe_yaml import load_yaml, repeated_key
+from weightspace.studies.amounts import check_amounts
 from weightspace.studies.overrides import filled, merged, undotted
 
 #: Largest size of a study's file in bytes.
 LIMIT = 1_000_000
 KEYS = (
     *("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos", "encoders"),
-    "tested",
+    *("tested", "baseline_columns", "amounts"),
 )
 METRICS = ("test/accuracy",)
 #: Keys that the study gives to each run.
@@ -47,6 +48,8 @@ class Study:
         baseline: the variant with which the others are compared.
         variants: changes by name: the rows of the table.
         columns: changes by name: the columns; without any, one that has no name.
+        baseline_columns: changes by name: further columns, in which the baseline alone is run.
+        amounts: of what the names of columns are amounts, as "training objects"; empty: they are no amounts.
         zoos: arguments of ``weightspace zoo`` that make a zoo, without ``--out``, by its path.
         encoders: arguments of ``weightspace`` that make encoders, by a pattern of their paths ("runs/pretrain/*").
         tested: whether runs are tested and predict after training; a contrastive task can do neither.
@@ -61,6 +64,8 @@ class Study:
     baseline: str
     variants: dict[str, dict[str, Any]]
     columns: dict[str, dict[str, Any]]
+    baseline_columns: dict[str, dict[str, Any]]
+    amounts: str
     zoos: dict[str, str]
     encoders: dict[str, str]
     tested: bool
@@ -75,9 +80,18 @@ class Study:
         """The file with its results, beside its own."""
         return self.path.with_suffix(".study.json")
 
+    @property
+    def every_column(self) -> dict[str, dict[str, Any]]:
+        """Columns with all variants, then those of the baseline alone."""
+        return {**self.columns, **self.baseline_columns}
+
+    def variants_in(self, column: str) -> list[str]:
+        """The variants that are run in a column: all, or the baseline alone."""
+        return list(self.variants) if column in self.columns else [self.baseline]
+
     def changes(self, variant: str, column: str) -> dict[str, Any]:
         """All changes of the base in one cell of the table, nested: those of the variant are above the column's."""
-        changes = merged(merged(self.overrides, self.columns[column]), self.variants[variant])
+        changes = merged(merged(self.overrides, self.every_column[column]), self.variants[variant])
         return filled(changes, {"variant": variant, "column": column})
 
 
@@ -106,16 +120,23 @@ def read_study(path: Path) -> Study:
         raise ConfigError(f"{path}: the baseline {baseline!r} is no variant: {closest(baseline, variants)}")
     overrides = undotted(_mapping(path, content.get("overrides"), "overrides"), f"{path}: overrides")
     _check_free(f"{path}: overrides", overrides)
+    columns, baseline_columns = _columns(path, content)
+    metrics = _metrics(path, content.get("metrics", list(METRICS)))
+    amounts = _text(path, content, "amounts", "")
+    if amounts:
+        check_amounts(str(path), [*columns, *baseline_columns], metrics)
     return Study(
         path=path,
         title=_text(path, content, "title", ""),
         base=base,
         overrides=overrides,
         seeds=_seeds(path, content["seeds"]),
-        metrics=_metrics(path, content.get("metrics", list(METRICS))),
+        metrics=metrics,
         baseline=baseline,
         variants=variants,
-        columns=_named_changes(path, content, "columns") if content.get("columns") else {"": {}},
+        columns=columns,
+        baseline_columns=baseline_columns,
+        amounts=amounts,
         zoos=_commands(path, content, "zoos", "fit --source digits"),
         encoders=_commands(path, content, "encoders", "fit -c pretrain.yaml"),
         tested=_truth(path, content, "tested", True),
@@ -171,6 +192,20 @@ def _named_changes(path: Path, content: Mapping[str, Any], key: str) -> dict[str
     if not found:
         raise ConfigError(f"{path}: {key} has no entries")
     return found
+
+
+def _columns(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The columns with all variants, and those with the baseline alone."""
+    columns = _named_changes(path, content, "columns") if content.get("columns") else {"": {}}
+    if not content.get("baseline_columns"):
+        return columns, {}
+    if "" in columns:
+        raise ConfigError(f"{path}: baseline_columns are further columns: give columns, too")
+    alone = _named_changes(path, content, "baseline_columns")
+    twice = [name for name in alone if name in columns]
+    if twice:
+        raise ConfigError(f"{path}: {twice[0]!r} is in columns and in baseline_columns: leave it out of one of them")
+    return columns, alone
 
 
 def _check_free(where: str, changes: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
@@ -15,6 +15,7 @@ from weightspace.studies.cells import Cell
 from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed, over_views
 from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study
+from weightspace.studies.worth import Worth, factor_text, worth_text
 
 #: Metrics that count the right classes of test networks, for which single objects are pairs, too.
 COUNTED = "test/accuracy"
@@ -35,6 +36,10 @@ class Entry:
     def values(self, metric: str) -> list[float]:
         """The metric by seed, where it was measured."""
         return [found.metrics[metric] for found in self.results.values() if metric in found.metrics]
+
+
+#: The cells of a column of the baseline alone, in the rows of the others.
+NOT_RUN = Entry({}, None)
 
 
 def entries_of(study: Study, cells: Sequence[Cell], record: Record) -> dict[tuple[str, str], Entry]:
@@ -104,18 +109,27 @@ def check_metrics(study: Study, record: Record) -> None:
             raise ConfigError(f"{study.path}: metrics: no run has measured {metric!r}: {closest(metric, known)}")
 
 
-def columns_of(study: Study, entries: dict[tuple[str, str], Entry]) -> list[Column]:
-    """The columns of the table: variants, and for each column of the study its metrics and the difference."""
+def columns_of(
+    study: Study, entries: dict[tuple[str, str], Entry], worths: Mapping[tuple[str, str], Worth] | None = None
+) -> list[Column]:
+    """The columns of the table: variants, and for each column of the study its metrics and the difference.
+
+    Args:
+        study: the study.
+        entries: see ``entries_of``.
+        worths: see ``curve.worths_of``; with ``amounts``, columns have a factor of data, too.
+    """
     names = list(study.variants)
     shown = [f"{name} (baseline)" if name == study.baseline else name for name in names]
     columns = [Column("variant", names, shown, whole=True)]
-    for column in study.columns:
-        group = [entries[name, column] for name in names]
+    for column in study.every_column:
+        group = [entries.get((name, column), NOT_RUN) for name in names]
         prefix = f"{column}: " if column else ""
         first, *others = study.metrics
         columns += [*_metric(prefix, first, group), _seeds(prefix, group)]
-        if len(names) > 1:
+        if len(study.variants_in(column)) > 1:
             columns += _differences(prefix, first, group)
+            columns += _worths(prefix, [(worths or {}).get((name, column)) for name in names]) if study.amounts else []
         for metric in others:
             columns += _metric(prefix, metric, group)
     return columns
@@ -134,8 +148,8 @@ def _metric(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
 
 
 def _seeds(prefix: str, group: list[Entry]) -> Column:
-    counts = [len(entry.results) for entry in group]
-    return Column(f"{prefix}seeds", counts, list(map(str, counts)))
+    counts = [None if entry is NOT_RUN else len(entry.results) for entry in group]
+    return Column(f"{prefix}seeds", counts, ["" if count is None else str(count) for count in counts])
 
 
 def _differences(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
@@ -146,6 +160,20 @@ def _differences(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
         Column(f"{title} low", [d and d.low for d in found], []),
         Column(f"{title} high", [d and d.high for d in found], []),
     ]
+
+
+def _worths(prefix: str, found: list[Worth | None]) -> list[Column]:
+    title = f"{prefix}worth"
+    return [
+        Column(title, [w and _number(w, w.factor) for w in found], list(map(worth_text, found))),
+        Column(f"{title} low", [w and _number(w, w.low) for w in found], []),
+        Column(f"{title} high", [w and _number(w, w.high) for w in found], []),
+    ]
+
+
+def _number(found: Worth, value: float | None) -> float | str | None:
+    """A factor for files: a number, or, as text that cannot be taken for one, the bound beyond which it is."""
+    return factor_text(found, value) if value in (0, float("inf")) else value
 
 
 def difference_text(difference: Difference | None, metric: str) -> str:

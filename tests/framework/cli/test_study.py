@@ -26,6 +26,7 @@ BASE = {
 FLIP = {"data.augmentations": ["sign_flip"]}
 #: The chain is built without a zoo, and finds only then that its networks have sines.
 REFUSED = {"data.augmentations": ["positive_scale"]}
+SHARES = {"half": {"data.label_fraction": 0.5}, "most": {"data.label_fraction": 0.9}}
 SUFFIXES = ("csv", "json", "md", "png", "tex", "txt")
 
 
@@ -238,6 +239,15 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
             [],
             "make them with --make-zoos, or by weightspace zoo fit --source digits --out zoos/missing",
         ),
+        (
+            {"columns": SHARES, "amounts": "labels"},
+            [],
+            "the names of columns are the amounts: expected a number",
+        ),
+        ({"columns": {"1": {}}, "amounts": "labels"}, [], "a curve needs two columns or more, found 1"),
+        ({"columns": SHARES, "baseline_columns": SHARES}, [], "'half' is in columns and in baseline_columns"),
+        ({"columns": SHARES, "baseline_columns": {"all": {"data.labels": 1}}}, [], "s.yaml: none/all: "),
+        ({"baseline_column": SHARES}, [], "unknown key 'baseline_column': did you mean 'baseline_columns'"),
         ({}, ["--rerun", "flap"], "--rerun flap: it is no variant"),
         ({}, ["--workers", "0"], "workers must be at least 1, found 0"),
         ({}, ["--table"], "holds no result of s.yaml: run the study"),
