@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser
 from weightspace.cli.tables import FORMATS, terminal_tables
 from weightspace.errors import ConfigError, closest
 from weightspace.files import write_whole
-from weightspace.runs.comparison import by_experiment, compare
+from weightspace.runs.comparison import Column, by_experiment, compare
 from weightspace.runs.curves import Curves, mean_curves, read_curves
 from weightspace.runs.folder import RunFolder
 from weightspace.text import PlainConsole
@@ -21,9 +22,11 @@ def report_cli(arguments: list[str]) -> None:
     parser = Parser(prog="weightspace report", description="Compares runs.")
     parser.add_argument("runs", nargs="+", type=str, help="folders of runs, or folders that contain them")
     parser.add_argument("--mean", action="store_true", help="a row per experiment: mean and deviation over its seeds")
+    with_intervals = "differences to this one, with 95% intervals; implies --mean"
+    parser.add_argument("--baseline", type=str, metavar="EXPERIMENT", help=with_intervals)
     parser.add_argument("--metrics", nargs="+", type=str, metavar="NAME", help="keys of metrics.json: test/accuracy")
-    parser.add_argument("--format", type=str, default="table", help="table, md, csv or json (full numbers)")
-    parser.add_argument("--out", type=str, metavar="FILE", help="write the md, csv or json to a file")
+    parser.add_argument("--format", type=str, default="table", help="table, md, tex, csv or json (full numbers)")
+    parser.add_argument("--out", type=str, metavar="FILE", help="write the md, tex, csv or json to a file")
     parser.add_argument("--curves", type=str, metavar="FILE", help="draw losses and validation scores (PNG)")
     options = parser.parse_args(arguments)
     if options.format not in ("table", *FORMATS):
@@ -32,9 +35,10 @@ def report_cli(arguments: list[str]) -> None:
         raise ConfigError(f"--out writes a file: give its --format too, {', '.join(FORMATS)}")
     found = [run for name in options.runs for run in find_runs(Path(name))]
     folders = list({run.path.resolve(): run for run in found}.values())
-    columns = compare(folders, options.metrics, options.mean)
+    average = options.mean or options.baseline is not None
+    columns = _columns(folders, options)
     if options.curves:
-        _draw_curves(folders, options.mean, options.curves)
+        _draw_curves(folders, average, options.curves)
     if options.format != "table":
         _write(FORMATS[options.format](columns), options.out)
         return
@@ -43,12 +47,21 @@ def report_cli(arguments: list[str]) -> None:
     if options.curves:
         console.print(f"picture of the curves: {options.curves}")
     console.print(f"curves: tensorboard --logdir {options.runs[0] if len(options.runs) == 1 else _common(folders)}")
-    if options.mean:
+    if average:
         return
     for folder in folders:
         pictures = sorted(folder.pictures.glob("*.png"))
         if pictures:
             console.print(f"pictures: {', '.join(str(p) for p in pictures)}")
+
+
+def _columns(folders: list[RunFolder], options: Any) -> list[Column]:
+    if options.baseline is None:
+        return compare(folders, options.metrics, options.mean)
+    # imported here: intervals need scipy, which takes a second
+    from weightspace.studies.against import compare_with
+
+    return compare_with(folders, options.baseline, options.metrics)
 
 
 def _write(text: str, out: str | None) -> None:

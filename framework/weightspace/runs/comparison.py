@@ -45,7 +45,12 @@ class Column:
     whole: bool = False
 
 
-def compare(folders: list[RunFolder], asked: list[str] | None = None, average: bool = False) -> list[Column]:
+def compare(
+    folders: list[RunFolder],
+    asked: list[str] | None = None,
+    average: bool = False,
+    beside: Callable[[str, str], list[Column]] | None = None,
+) -> list[Column]:
     """Compares runs in columns with a row for each run, or for each experiment with means over its runs.
 
     Args:
@@ -53,6 +58,7 @@ def compare(folders: list[RunFolder], asked: list[str] | None = None, average: b
         asked: keys of metrics in ``metrics.json``, with the prefix "fit:", "validate:" or "test:" if several commands
             have the key; None: the default ones.
         average: whether there is a row for each experiment instead of each run.
+        beside: makes further columns, which are put beside the first metric, from its command and key.
 
     Raises:
         ConfigError: no run has a metric, or a file is damaged.
@@ -66,9 +72,11 @@ def compare(folders: list[RunFolder], asked: list[str] | None = None, average: b
         columns.append(Column("runs", counts, list(map(str, counts))))
     else:
         columns.append(_parameters(folders))
-    for command, key in _chosen(asked, every):
+    for place, (command, key) in enumerate(_chosen(asked, every)):
         numbers = [[m[command][key] for m in group if _has(m, command, key)] for group in metrics.values()]
         columns += _metric(TITLES.get((command, key), key), key, numbers, average)
+        if beside is not None and place == 0:
+            columns += beside(command, key)
     configs = [[read_flat(run.path / "config.yaml") for run in runs] for runs in groups.values()]
     return columns + _differences(configs)
 

@@ -151,16 +151,29 @@ def collect(folder: RunFolder, tested: bool = True) -> Result | None:
     commands = ("fit", "test") if tested else ("fit",)
     if not set(commands) <= found.keys() or (tested and not predictions.is_file()):
         return None
-    metrics = {key: value for command in commands for key, value in found[command].items()}
+    return replace(result_of(folder, commands), origins=origins_of(folder))
+
+
+def result_of(folder: RunFolder, commands: Sequence[str]) -> Result:
+    """What a run's folder has of some commands, also if that is not all; without digest and origins.
+
+    Args:
+        folder: of the run.
+        commands: "fit", "test" or "validate"; with "test", the answers in ``predictions.csv`` are read, too.
+
+    Raises:
+        ConfigError: a file is damaged.
+    """
+    found, config, predictions = folder.read_metrics(), folder.path / "config.yaml", folder.path / "predictions.csv"
+    metrics = {key: value for command in commands for key, value in found.get(command, {}).items()}
     numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
     return Result(
         digest="",
-        config=hashlib.sha256((folder.path / "config.yaml").read_bytes()).hexdigest()[:16],
+        config=hashlib.sha256(config.read_bytes()).hexdigest()[:16] if config.is_file() else "",
         metrics=numbers,
         seconds=numbers.get("seconds", 0.0),
         versions={"weightspace": __version__, "torch": version("torch")},
-        origins=origins_of(folder),
-        **(_correctness(predictions) if tested else {}),
+        **(_correctness(predictions) if "test" in commands and predictions.is_file() else {}),
     )
 
 

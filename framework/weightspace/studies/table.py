@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +66,24 @@ def entries_of(study: Study, cells: Sequence[Cell], record: Record) -> dict[tupl
     }
 
 
-def paired_difference(variant: dict[int, Result], baseline: dict[int, Result], metric: str) -> Difference | None:
+def paired_difference(variant: Mapping[Any, Result], baseline: Mapping[Any, Result], metric: str) -> Difference | None:
     """Difference of a metric over the seeds that both have, see ``interval``; None: there are none.
+
+    Args:
+        variant, baseline: results by seed.
+        metric: key of the metric.
+    """
+    found = paired_values(variant, baseline, metric)
+    return None if found is None else difference_of(found)
+
+
+def difference_of(values: np.ndarray) -> Difference:
+    """The mean of what ``paired_values`` returns, with its interval."""
+    return difference_by_object(values) if values.ndim == 2 else difference_by_seed(values)
+
+
+def paired_values(variant: Mapping[Any, Result], baseline: Mapping[Any, Result], metric: str) -> np.ndarray | None:
+    """Differences over the S seeds that both have: (S, O) of each test object, or else (S,); None: there are none.
 
     Args:
         variant, baseline: results by seed.
@@ -77,8 +94,7 @@ def paired_difference(variant: dict[int, Result], baseline: dict[int, Result], m
     if not pairs:
         return None
     values = values_of([result for pair in pairs for result in pair], metric)
-    differences = values[::2] - values[1::2]
-    return difference_by_object(differences) if values.ndim == 2 else difference_by_seed(differences)
+    return values[::2] - values[1::2]
 
 
 def values_of(results: Sequence[Result], metric: str) -> np.ndarray:
@@ -128,7 +144,7 @@ def columns_of(
         first, *others = study.metrics
         columns += [*_metric(prefix, first, group), _seeds(prefix, group)]
         if len(study.variants_in(column)) > 1:
-            columns += _differences(prefix, first, group)
+            columns += difference_columns(f"{prefix}difference", first, [entry.difference for entry in group])
             columns += _worths(prefix, [(worths or {}).get((name, column)) for name in names]) if study.amounts else []
         for metric in others:
             columns += _metric(prefix, metric, group)
@@ -152,9 +168,8 @@ def _seeds(prefix: str, group: list[Entry]) -> Column:
     return Column(f"{prefix}seeds", counts, ["" if count is None else str(count) for count in counts])
 
 
-def _differences(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
-    found = [entry.difference for entry in group]
-    title = f"{prefix}difference"
+def difference_columns(title: str, metric: str, found: list[Difference | None]) -> list[Column]:
+    """Columns of differences: one that is shown, with the intervals, and the numbers for files."""
     return [
         Column(title, [d and d.mean for d in found], [difference_text(d, metric) for d in found]),
         Column(f"{title} low", [d and d.low for d in found], []),

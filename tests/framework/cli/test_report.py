@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -19,6 +20,7 @@ from weightspace.cli.tables import terminal_tables
 from weightspace.runs.comparison import compare
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.metric_text import mean_text, metric_text
+from weightspace.studies.interval import difference_by_object, difference_by_seed
 from weightspace.text import PlainConsole
 
 MakeRun = Callable[..., RunFolder]
@@ -94,6 +96,76 @@ def test_formats_for_machines(make_run: MakeRun, capsys: pytest.CaptureFixture[s
     ):
         assert main(["report", "runs/a", *wrong]) == 2
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def answered(make_run: MakeRun) -> np.ndarray:
+    """Right answers (2, 3, 40) of the experiments more and none, with three seeds and two views of 20 objects."""
+    right = np.random.default_rng(0).random((2, 3, 40)) < [[[0.8]], [[0.5]]]
+    for name, half in zip(("more", "none"), right, strict=True):
+        for seed, answers in enumerate(half):
+            accuracy = float(np.float32(answers.mean()))
+            folder = make_run(f"{name}/{seed}", {"test": {"test/accuracy": accuracy}, "fit": {"seconds": 3.0 + seed}})
+            lines = [f"{n // 2},{n % 2},cat,{'cat' if found else 'dog'}" for n, found in enumerate(answers)]
+            (folder.path / "predictions.csv").write_text("\n".join(["object,view,true,class", *lines]) + "\n")
+    make_run("else/7", {"test": {"test/accuracy": 0.5}})
+    return right
+
+
+def difference_of(row: dict[str, Any]) -> list[float]:
+    return [row[key] for key in ("difference", "difference low", "difference high")]
+
+
+def test_differences_to_a_baseline_are_paired_by_seeds_and_test_objects(
+    answered: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_object = answered.reshape(2, 3, 20, 2).mean(-1)
+    expected = difference_by_object(by_object[0] - by_object[1])
+    for baseline in ("runs/none", str(Path("runs/none").resolve()), "runs/more/../none/"):
+        found = {row["experiment"]: row for row in rows(capsys, "runs", "--baseline", baseline, "--format", "json")}
+        assert difference_of(found["runs/more"]) == [expected.mean, expected.low, expected.high]
+        assert found["runs/more"]["pairs"] == "3 seeds, 20 objects"
+        assert difference_of(found["runs/none"]) == [None] * 3
+        assert (difference_of(found["runs/else"]), found["runs/else"]["pairs"]) == ([None] * 3, "no pairs")
+    shown = f"{100 * expected.mean:+.1f} ({100 * expected.low:+.1f} to {100 * expected.high:+.1f})"
+    for form in ("table", "md", "tex"):
+        capsys.readouterr()
+        assert main(["report", "runs", "--baseline", "runs/none", "--format", form]) == 0
+        out = capsys.readouterr().out
+        assert shown in out
+        assert "runs/none (baseline)" in out
+    assert main(["report", "runs", "--baseline", "runs/none", "--format", "csv"]) == 0
+    header = next(csv.reader(StringIO(capsys.readouterr().out)))
+    assert header[:8] == ["experiment", "runs", "test accuracy", "test accuracy deviation", "difference",
+                          "difference low", "difference high", "pairs"]  # fmt: skip
+
+
+def test_without_the_answers_of_its_test_seeds_are_the_pairs(
+    answered: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accuracies = answered.mean(-1).astype(np.float32).astype(float)
+    expected = difference_by_seed(accuracies[0] - accuracies[1])
+    path = Path("runs/more/1/predictions.csv")
+    lines = path.read_text().splitlines()
+    other_split = [line.replace("cat,dog", "cat,cat") for line in lines]
+    for content in (other_split, None):
+        path.unlink() if content is None else path.write_text("\n".join(content) + "\n")
+        found = rows(capsys, "runs/more", "runs/none", "--baseline", "runs/none", "--format", "json")
+        assert difference_of(found[0]) == [expected.mean, expected.low, expected.high]
+        assert found[0]["pairs"] == "3 seeds"
+
+
+def test_the_first_metric_that_is_shown_is_compared(answered: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = ["--metrics", "seconds", "test/accuracy"]
+    found = rows(capsys, "runs/more", "runs/none", "--baseline", "runs/none", "--format", "json", *metrics)
+    assert difference_of(found[0]) == [0.0, 0.0, 0.0]
+    assert list(found[0])[2:5] == ["seconds", "seconds deviation", "difference"]
+
+
+def test_a_baseline_that_is_not_shown(answered: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "runs", "--baseline", "runs/nome"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "baseline runs/nome: it is none of the experiments that are shown: did you mean 'runs/none'?" in said
 
 
 def test_any_metric_can_be_a_column(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:

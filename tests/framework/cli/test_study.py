@@ -109,6 +109,17 @@ def test_tables_are_remade_from_three_files_alone(
     assert r"\toprule" in Path("tables/s.tex").read_text()
 
 
+def test_a_report_of_the_runs_has_the_differences_of_the_study(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = Path("runs/studies/s")
+    assert main(["report", str(runs), "--baseline", str(runs / "none"), "--format", "json"]) == 0
+    reported = {Path(row["experiment"]).name: row for row in json.loads(capsys.readouterr().out)}
+    table = {row["variant"]: row for row in json.loads((runs / "s.json").read_text())}
+    for key in ("test accuracy", "difference", "difference low", "difference high"):
+        assert reported["flip"][key] == table["flip"][key]
+        assert reported["none"][key] == table["none"][key]
+    assert table["flip"]["difference low"] is not None
+
+
 def test_what_is_recorded_is_not_run_again(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(study, zoo_of(study))
     shutil.rmtree("runs")  # as in a fresh checkout
