@@ -11,8 +11,10 @@ import numpy as np
 from weightspace.errors import ConfigError, closest
 from weightspace.runs.comparison import Column, by_experiment, compare
 from weightspace.runs.folder import RunFolder
-from weightspace.studies.record import Result, result_of
-from weightspace.studies.table import COUNTED, difference_columns, difference_of, paired_values
+from weightspace.studies.collecting import result_of
+from weightspace.studies.pairs import COUNTED, difference_of, paired_values
+from weightspace.studies.record import Result
+from weightspace.studies.table import difference_columns
 
 #: Largest difference of an accuracy that was measured in float32 to the share of right answers in ``predictions.csv``.
 ROUNDING = 1e-5

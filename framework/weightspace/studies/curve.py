@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from weightspace.studies.amounts import amount
+from weightspace.studies.pairs import values_of
 from weightspace.studies.study import Study
-from weightspace.studies.table import Entry, values_of
+from weightspace.studies.table import Entry
 from weightspace.studies.worth import Worth, worth
 
 

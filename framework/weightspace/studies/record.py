@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import base64
-import csv
-import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +12,8 @@ import numpy as np
 
 from weightspace.errors import ConfigError
 from weightspace.files import read_json, write_whole
-from weightspace.runs.folder import RunFolder
-from weightspace.runs.origin import Origin, origins_of
+from weightspace.runs.origin import Origin
 from weightspace.studies.cells import Cell
-from weightspace.version import __version__
 
 FORMAT = 1
 
@@ -39,7 +32,7 @@ class Result:
         objects: digest of the numbers of the test objects and views, in their order.
         count: number of test networks.
         correct: a bit for each test network in that order, 1 if its class was found; empty: there are no classes.
-        views: how many test networks each object has, see ``views_text``; empty: one.
+        views: how many test networks each object has, see ``collecting.views_text``; empty: one.
         origins: the zoo and the encoder that it read, by kind; empty: not known, as in records of earlier versions.
     """
 
@@ -135,76 +128,6 @@ def _checked(result: Result) -> Result:
             raise ValueError(f"expected the views of {result.count} networks, found {result.views!r:.40}")
     said: dict[str, Any] = dict(result.origins)  # as JSON has them
     return replace(result, origins={kind: Origin(**origin) for kind, origin in said.items()})
-
-
-def collect(folder: RunFolder, tested: bool = True) -> Result | None:
-    """The result of a run that has been trained, tested, and has written its predictions; None: something is missing.
-
-    Args:
-        folder: of the run.
-        tested: whether the run is tested and predicts; otherwise training is all.
-
-    Raises:
-        ConfigError: a file is damaged.
-    """
-    found, predictions = folder.read_metrics(), folder.path / "predictions.csv"
-    commands = ("fit", "test") if tested else ("fit",)
-    if not set(commands) <= found.keys() or (tested and not predictions.is_file()):
-        return None
-    return replace(result_of(folder, commands), origins=origins_of(folder))
-
-
-def result_of(folder: RunFolder, commands: Sequence[str]) -> Result:
-    """What a run's folder has of some commands, also if that is not all; without digest and origins.
-
-    Args:
-        folder: of the run.
-        commands: "fit", "test" or "validate"; with "test", the answers in ``predictions.csv`` are read, too.
-
-    Raises:
-        ConfigError: a file is damaged.
-    """
-    found, config, predictions = folder.read_metrics(), folder.path / "config.yaml", folder.path / "predictions.csv"
-    metrics = {key: value for command in commands for key, value in found.get(command, {}).items()}
-    numbers = {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
-    return Result(
-        digest="",
-        config=hashlib.sha256(config.read_bytes()).hexdigest()[:16] if config.is_file() else "",
-        metrics=numbers,
-        seconds=numbers.get("seconds", 0.0),
-        versions={"weightspace": __version__, "torch": version("torch")},
-        **(_correctness(predictions) if "test" in commands and predictions.is_file() else {}),
-    )
-
-
-def _correctness(path: Path) -> dict[str, Any]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"object", "view", "true", "class"} <= rows[0].keys():
-        return {}
-    names = ",".join(f"{row['object']}:{row['view']}" for row in rows)
-    bits = np.packbits([row["true"] == row["class"] for row in rows])
-    return {
-        "objects": hashlib.sha256(names.encode()).hexdigest()[:16],
-        "count": len(rows),
-        "views": views_text([row["object"] for row in rows]),
-        "correct": base64.b64encode(bits.tobytes()).decode(),
-    }
-
-
-def views_text(objects: Sequence[str]) -> str:
-    """How many networks each object has, as "VIEWSxOBJECTS" for objects one after another; empty: each has one.
-
-    Args:
-        objects: of all networks; those of an object are one after another.
-
-    >>> views_text(["8", "8", "9", "9", "12"]), views_text(["8", "9"])
-    ('2x2 1x1', '')
-    """
-    views = [len(list(networks)) for _, networks in groupby(objects)]
-    if len(views) == len(objects):
-        return ""
-    return " ".join(f"{count}x{len(list(alike))}" for count, alike in groupby(views))
 
 
 def _parts(views: str) -> list[tuple[int, int]]:

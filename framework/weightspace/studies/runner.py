@@ -12,8 +12,9 @@ from pathlib import Path
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.runs.metric_text import metric_text
 from weightspace.studies.cells import Cell, Place
+from weightspace.studies.collecting import collect
 from weightspace.studies.estimate import ended_runs, time_left
-from weightspace.studies.record import Record, Result, collect
+from weightspace.studies.record import Record, Result
 from weightspace.studies.table import check_metrics
 from weightspace.studies.workers import Job, Workers
 

@@ -11,7 +11,8 @@ import pytest
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 from weightspace.studies.cells import Cell
-from weightspace.studies.record import Record, Result, collect
+from weightspace.studies.collecting import collect
+from weightspace.studies.record import Record, Result
 
 CELL = Cell("none", "", 0, "asked")
 

@@ -12,9 +12,10 @@ from weightspace.errors import ConfigError
 from weightspace.figures.study import differences_figure
 from weightspace.studies.cells import Cell, cells_of
 from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed
+from weightspace.studies.pairs import paired_difference
 from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study, read_study
-from weightspace.studies.table import check_metrics, columns_of, difference_text, entries_of, paired_difference
+from weightspace.studies.table import check_metrics, columns_of, difference_text, entries_of
 
 ACCURACY = "test/accuracy"
 
