@@ -122,7 +122,8 @@ def _checked(result: Result) -> Result:
     bits = base64.b64decode(result.correct, validate=True)
     if bits and len(bits) != -(-result.count // 8):
         raise ValueError(f"expected bits of {result.count} networks, found {len(bits)} bytes")
-    if parts := _parts(result.views):
+    if result.views:
+        parts = _parts(result.views)
         total = sum(views * objects for views, objects in parts)
         if min(map(min, parts)) < 1 or total != result.count:
             raise ValueError(f"expected the views of {result.count} networks, found {result.views!r:.40}")
