@@ -34,6 +34,7 @@ def _properties(zoo: Zoo) -> Table:
         ("networks", f"{len(zoo)} of {len(zoo.objects.unique())} objects, {len(zoo.header.shards)} shards"),
         ("architecture", f"{zoo.spec}, {zoo.spec.num_params} parameters"),
         ("source", _source(provenance)),
+        *((name, provenance[name]) for name in ("license", "attribution") if name in provenance),
         (
             "recipe",
             f"{recipe.get('name')}: {recipe.get('steps')} steps, initialisation {recipe.get('init')}"

@@ -241,6 +241,9 @@ class ZooFit:
         provenance = {**self._job(), "source_arguments": self.source.arguments}
         if self.source.left_out:
             provenance["skipped"] = [{"path": path, "reason": reason} for path, reason in self.source.left_out]
+        for name in ("license", "attribution"):  # only where they are stated: others' zoos keep their bytes
+            if stated := getattr(self.source, name):
+                provenance[name] = stated
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
         return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])

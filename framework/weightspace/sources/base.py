@@ -36,6 +36,8 @@ class Objects(ABC):
         in_dim: number of inputs of a network.
         out_dim: number of its outputs.
         left_out: (name, reason) of what the source's files contain but the source does not use.
+        license: under which the objects may be used, as an SPDX identifier; "": not stated.
+        attribution: whose work the objects are, in one line; "": not stated.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Objects(ABC):
     in_dim: int
     out_dim: int
     left_out: tuple[tuple[str, str], ...] = ()
+    license: str = ""
+    attribution: str = ""
 
     @abstractmethod
     def __len__(self) -> int: ...

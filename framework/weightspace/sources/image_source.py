@@ -32,6 +32,8 @@ class ImageSource(Source):
         arguments: what ``load_source`` was called with (so that a zoo can find its source again).
         num_val: how many, after the training pool, are the source's own validation set.
         left_out: (name, reason) of what the source's files contain but the source does not use.
+        license: under which the images may be used, as an SPDX identifier; "": not stated.
+        attribution: whose work the images are, in one line; "": not stated.
     """
 
     name: str
@@ -43,6 +45,8 @@ class ImageSource(Source):
     arguments: dict[str, Any] = field(default_factory=dict)
     num_val: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
+    license: str = ""
+    attribution: str = ""
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or len(self.images) != len(self.labels):

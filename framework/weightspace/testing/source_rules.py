@@ -72,7 +72,7 @@ def independence(load: Callable[[], Source]) -> None:
 
 
 def repeatability(load: Callable[[], Source]) -> None:
-    """Loading it again gives the same digest, targets and values; its arguments are plain JSON."""
+    """Loading it again gives the same digest, targets and values; its arguments are plain JSON, its license text."""
     first, second = load(), load()
     assert first.digest == second.digest, f"digests {first.digest} and {second.digest}"
     assert len(first.digest) == 64, f"expected a sha256 of 64 digits, found {first.digest!r}"
@@ -85,6 +85,8 @@ def repeatability(load: Callable[[], Source]) -> None:
     ):
         assert torch.equal(one, other), f"{name} differ"
     assert json.loads(json.dumps(first.arguments)) == first.arguments, f"arguments {first.arguments}"
+    for name in ("license", "attribution"):
+        assert isinstance(getattr(first, name), str), f"{name} should be a text, found {getattr(first, name)!r}"
 
 
 def fits(load: Callable[[], Source]) -> None:

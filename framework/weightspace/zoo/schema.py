@@ -177,6 +177,8 @@ PROVENANCE: Fields = {
     "spec": (_map, "an object"),
     "import_path": (_text, "a text"),
     "repairs": (_list(_repair), "a list of {shard, was, versions} or {shard, was, dropped}"),
+    "license": (_text, "a text"),
+    "attribution": (_text, "a text"),
     "skipped": (_list(_object(path=_text, reason=_text)), "a list of {path, reason}"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_progress_counts_networks(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert first == "digits: 20 networks 2-4-4-1 sine, omega 30, output +0.5"
     assert re.fullmatch(r"20/20 networks, [\d.]+ networks/s, [\d.]+ dB", last)
     assert end == f"zoo of 20 networks at {tmp_path / 'z'}"
+
+
+def test_license_and_attribution_are_kept_where_a_source_states_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stated = {"license": "CC0-1.0", "attribution": "drawn by a friend"}
+    fit_zoo(replace(load_source("digits"), **stated), tmp_path / "z", train=8, **SIREN)
+    assert stated.items() <= Zoo(tmp_path / "z").header.provenance.items()
+    assert main(["zoo", "info", str(tmp_path / "z")]) == 0
+    assert re.search(r"license +CC0-1.0\s+attribution +drawn by a friend", capsys.readouterr().out)
+    plain = fit_zoo("digits", tmp_path / "plain", train=8, **SIREN)
+    assert not stated.keys() & plain.header.provenance.keys()
 
 
 def test_rates_of_each_layer_are_kept_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
