@@ -103,10 +103,13 @@ setup(
             "cifar10 = weightspace.sources.cifar10:cifar10",
             "cifar100 = weightspace.sources.cifar100:cifar100",
             "classifiers = weightspace.sources.classifiers:classifiers",
+            "clip-art = weightspace.sources.clip_art:clip_art",
             "images = weightspace.sources.images:images",
             "meshes = weightspace.sources.solids.meshes:meshes",
             "shapes = weightspace.sources.solids.shapes:shapes",
             "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",
+            "mnist-5k = weightspace.sources.mnist_5k:mnist_5k",
+            "silhouettes = weightspace.sources.silhouettes:silhouettes",
         ],
     },
 )

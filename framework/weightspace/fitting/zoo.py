@@ -46,8 +46,8 @@ def fit_zoo(
     Under torchrun or srun, all processes share the work; the bytes of the zoo do not depend on their number.
 
     Args:
-        source: name of the source: digits, fashion-mnist, idx, cifar10, cifar100, images, shapes, meshes, classifiers,
-            or one of a plugin; in Python also a source object.
+        source: name of the source: digits, mnist-5k, fashion-mnist, silhouettes, clip-art, idx, cifar10, cifar100,
+            images, shapes, meshes, classifiers, or one of a plugin; in Python also a source object.
         out: folder of the zoo.
         train: training objects, at least 1.
         val: validation objects, from the source's own validation set if it has one, else from those for training.

@@ -1,8 +1,9 @@
-"""Reading a picture file as a square image of eight bits."""
+"""Reading a picture file as an image of eight bits."""
 
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class PictureError(ValueError):
 
 
 def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
-    """Reads a picture: turned as its EXIF data say, over black where it is transparent, of 16 bits the upper eight.
+    """Reads a picture as a square, see ``open_picture``, over black where it is transparent.
 
     Args:
         path: of a file in one of ``FORMATS``; of several frames, the first is taken.
@@ -46,6 +47,37 @@ def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
     from PIL import Image, ImageOps
 
     fit = {"crop": ImageOps.fit, "pad": ImageOps.pad, "stretch": lambda i, s, m: i.resize(s, m)}[resize]
+    with _reading(path):
+        whole = open_picture(path, colour, "black")
+        return np.asarray(fit(whole, (size, size), Image.Resampling.LANCZOS)).reshape(size, size, -1)
+
+
+def open_picture(path: Path, colour: str, background: str) -> Image:
+    """Reads a picture in its own size: turned as its EXIF data say, over a background where it is transparent, of 16
+    bits the upper eight.
+
+    Args:
+        path: of a file in one of ``FORMATS``; of several frames, the first is taken.
+        colour: "grey" or "rgb".
+        background: "black" or "white".
+
+    Raises:
+        SourceError: it cannot be read, has too many pixels, or numbers whose range is not stated.
+    """
+    from PIL import Image
+
+    with _reading(path), warnings.catch_warnings():
+        require_regular(path)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > PIXELS:
+                raise Image.DecompressionBombError
+            return _eight_bits(image, background).convert(COLOURS[colour])
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    """Turns whatever Pillow raises on a file into a SourceError that names it."""
+    from PIL import Image
 
     def refuse(error: Exception) -> SourceError:
         if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
@@ -56,18 +88,11 @@ def read_picture(path: Path, size: int, colour: str, resize: str) -> np.ndarray:
             return SourceError(f"{path}: {error}")
         return SourceError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})")
 
-    with reading(refuse, passed=(MemoryError,)), warnings.catch_warnings():
-        require_regular(path)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > PIXELS:
-                raise Image.DecompressionBombError
-            whole = _eight_bits(image).convert(COLOURS[colour])
-        return np.asarray(fit(whole, (size, size), Image.Resampling.LANCZOS)).reshape(size, size, -1)
+    return reading(refuse, passed=(MemoryError,))
 
 
-def _eight_bits(image: Image) -> Image:
-    """The picture turned upright, in a mode of eight bits, over black where it is transparent."""
+def _eight_bits(image: Image, background: str) -> Image:
+    """The picture turned upright, in a mode of eight bits, over the background where it is transparent."""
     from PIL import Image, ImageOps
 
     white = _white(image)
@@ -76,10 +101,10 @@ def _eight_bits(image: Image) -> Image:
     if white:
         values = np.asarray(upright).astype(np.int64).clip(0, white)
         if isinstance(clear := upright.info.get("transparency"), int):
-            values[values == clear] = white if inverted else 0
+            values[values == clear] = white if inverted == (background == "black") else 0
         return Image.fromarray(scaled(white - values if inverted else values, white))
     if "A" in upright.getbands() or "transparency" in upright.info:
-        return Image.alpha_composite(Image.new("RGBA", upright.size, "black"), upright.convert("RGBA"))
+        return Image.alpha_composite(Image.new("RGBA", upright.size, background), upright.convert("RGBA"))
     return upright
 
 

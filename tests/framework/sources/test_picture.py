@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from weightspace.errors import SourceError
 from weightspace.files.limits import PIXELS
-from weightspace.sources.picture import read_picture
+from weightspace.sources.picture import open_picture, read_picture
 
 #: From black at the left to white at the right, in 16 steps.
 RAMP = np.tile(np.linspace(0, 1, 16), (16, 1))
@@ -129,6 +129,22 @@ def test_what_is_transparent_is_black_whatever_lies_below(mode: str, tmp_path: P
     assert np.array_equal(read(content)[..., 0], left)
     half = Image.new("RGBA", (16, 16), (255, 255, 255, 128))
     assert set(read(png(tmp_path, half)).flatten()) == {128}
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "L", "RGB", "I;16"])
+def test_a_white_background_shows_where_a_picture_is_transparent(mode: str, tmp_path: Path) -> None:
+    """A black picture whose left half is clear, as a channel or as a grey that only this half has."""
+    left = np.where(np.arange(16) < 8, 0, 255).astype(np.uint8)[None].repeat(16, 0)
+    options: dict[str, int | tuple[int, ...]] = {}
+    if mode in ("LA", "RGBA"):
+        image = Image.new(mode[:-1], (16, 16), "black")
+        image.putalpha(Image.fromarray(left))
+    else:
+        grey = np.where(left, 0, 100).astype(np.uint16 if mode == "I;16" else np.uint8)
+        image = Image.fromarray(grey) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+        options["transparency"] = (100, 100, 100) if mode == "RGB" else image.getpixel((0, 0))
+    image.save(tmp_path / "made.png", **options)
+    assert np.array_equal(np.asarray(open_picture(tmp_path / "made.png", "grey", "white")), 255 - left)
 
 
 def test_other_formats_are_not_opened(read: Callable[..., np.ndarray]) -> None:
