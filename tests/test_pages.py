@@ -104,6 +104,19 @@ def test_the_pictures_of_concepts_are_drawn(digits: Path, tmp_path: Path) -> Non
     assert {path.name for path in (folder / "docs" / "pictures").iterdir()} == drawn <= shown
 
 
+def test_tables_of_results_are_those_of_their_records(tmp_path: Path) -> None:
+    run(f"{sys.executable} docs/tables.py --check", ROOT)
+    folder = clone(tmp_path / "clone")
+    (record,) = folder.glob("experiments/studies/precision_gnn.study.json")
+    record.write_text(record.read_text().replace('"test/accuracy": 0.4', '"test/accuracy": 0.5'))
+    refused = subprocess.run(
+        [sys.executable, "docs/tables.py", "--check"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, refused.stdout) == (1, "benchmarks/README.md: not as recorded: python docs/tables.py\n")
+    run(f"{sys.executable} docs/tables.py", folder)
+    run(f"{sys.executable} docs/tables.py --check", folder)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     for block in blocks(page):
