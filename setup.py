@@ -25,7 +25,11 @@ DATA = [
     "requests>=2.30",  # takes urllib3 2, which notices a connection that is closed before the end
     "pillow>=10.3",  # earlier ones misread some pictures of 16 bits
 ]
-SHAPES = ["scikit-image>=0.22", "trimesh>=4.7"]  # earlier trimesh asks for chardet where an STL file was cut
+SHAPES = [
+    "scikit-image>=0.22",
+    "trimesh>=4.7",  # earlier ones ask for chardet where an STL file was cut
+    "libigl>=2.6",  # the first with these names and types of arguments
+]
 COMPLETION = ["argcomplete>=3.5"]
 CLUSTER = ["submitit>=1.5"]
 DOCS = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0", "ruff"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -27,9 +28,7 @@ from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.state_dict import read_state_dict, widths_of
 from weightspace.sources.solids.mesh_file import leak, parse_mesh
-from weightspace.sources.solids.nearest import surface_distance
-from weightspace.sources.solids.triangle_tree import triangle_tree
-from weightspace.sources.solids.winding import winding_number
+from weightspace.sources.solids.triangles import surface_distance, winding_number
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader, digest
@@ -289,10 +288,10 @@ def damaged_mesh(content: bytes, ending: str, damage: Damage) -> None:
     assert float(mesh.vertices[mesh.faces].max()) <= 0.9 + 1e-9
     assert float(mesh.vertices[mesh.faces].min()) >= -0.9 - 1e-9
     leak(mesh)
-    tree = triangle_tree(torch.from_numpy(mesh.triangles.copy()))
+    surface = np.array(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
     points = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-    assert winding_number(points, tree).isfinite().all()
-    assert (surface_distance(points, tree, torch.from_numpy(mesh.triangles[:, 0].copy())) <= 4).all()
+    assert winding_number(points, *surface).isfinite().all()
+    assert (surface_distance(points, *surface) <= 4).all()
 
 
 def cases(count: int) -> settings:

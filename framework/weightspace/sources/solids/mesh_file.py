@@ -17,8 +17,7 @@ from weightspace.sources.solids.obj import prepared_obj
 from weightspace.sources.solids.off import read_off
 from weightspace.sources.solids.ply import in_halves, read_ply
 from weightspace.sources.solids.polygons import MeshError, triangulate
-from weightspace.sources.solids.triangle_tree import triangle_tree
-from weightspace.sources.solids.winding import winding_number
+from weightspace.sources.solids.triangles import winding_number
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -114,11 +113,11 @@ def turn_outwards(mesh: Trimesh) -> None:
     if not inwards:
         return
     others = np.setdiff1d(np.arange(len(mesh.faces)), np.concatenate(inwards))
-    shell = triangle_tree(torch.from_numpy(mesh.triangles[others])) if len(others) else None
-    faces = mesh.faces.copy()
+    vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
+    shell = faces[others]
     for body in inwards:
         corners = torch.from_numpy(mesh.triangles[body][:WITNESSES].reshape(-1, 3).copy())
-        if shell is None or not (winding_number(corners, shell) > 0.5).all():
+        if not len(shell) or not (winding_number(corners, vertices, shell) > 0.5).all():
             faces[body] = faces[body, ::-1]
     mesh.faces = faces
 

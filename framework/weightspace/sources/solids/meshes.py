@@ -11,21 +11,17 @@ import torch
 from torch import Tensor
 
 from weightspace.checks import check_whole, require
-from weightspace.errors import MissingExtraError, SourceError
+from weightspace.errors import SourceError
 from weightspace.files.class_folders import class_folders
 from weightspace.files.names import in_order
 from weightspace.files.walk import most_frequent
 from weightspace.sources.solids.mesh_file import ENDINGS, parse_mesh, read_file, turn_outwards
-from weightspace.sources.solids.nearest import surface_distance
 from weightspace.sources.solids.solid import CLAMP, NEAR, SolidSource
 from weightspace.sources.solids.survey import survey
-from weightspace.sources.solids.triangle_tree import triangle_tree
-from weightspace.sources.solids.winding import winding_number
+from weightspace.sources.solids.triangles import require_geometry, surface_distance, winding_number
 
 #: Another number means other points or values for the same files.
-VERSION = 1
-#: Points of a surface that show what is far from others.
-WITNESSES = 8192
+VERSION = 2
 
 
 class MeshSource(SolidSource):
@@ -88,21 +84,15 @@ class MeshSource(SolidSource):
         return torch.from_numpy(np.concatenate([even, near])).clamp(-1, 1)
 
     def distance(self, item: int, points: Tensor) -> Tensor:
-        """Signed distance, negative if the absolute winding number exceeds one half; exact up to the clamp."""
-        from trimesh.sample import sample_surface
-
-        mesh = self._mesh(item)
-        triangles = torch.from_numpy(np.array(mesh.triangles))
-        on, _ = sample_surface(mesh, WITNESSES, seed=0)
-        witnesses, tree = torch.cat([triangles.reshape(-1, 3), torch.from_numpy(on)]), triangle_tree(triangles)
-        limit = self.clamp if self.field == "sdf" else 0.0
-        distance = surface_distance(points, tree, witnesses, limit)
-        return torch.where(winding_number(points, tree).abs() > 0.5, -distance, distance)
+        """Signed distance, negative if the absolute winding number exceeds one half; exact."""
+        vertices, faces = self.surface(item)
+        distance = surface_distance(points, vertices, faces)
+        return torch.where(winding_number(points, vertices, faces).abs() > 0.5, -distance, distance)
 
     def surface(self, item: int) -> tuple[np.ndarray, np.ndarray]:
         """Vertices and faces of the mesh."""
         mesh = self._mesh(item)
-        return np.asarray(mesh.vertices), np.asarray(mesh.faces)
+        return np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
 
     def _mesh(self, item: int) -> Any:
         """The mesh of an object with its faces turned outwards; the last one is cached."""
@@ -142,11 +132,7 @@ def meshes(
 
     Raises:
         SourceError: no folder, no usable mesh, or a value out of range.
-        MissingExtraError: trimesh is not installed.
+        MissingExtraError: trimesh or libigl is not installed.
     """
-    try:
-        import trimesh
-    except ImportError as error:
-        raise MissingExtraError("trimesh", "shapes", "the source 'meshes'") from error
-    del trimesh
+    require_geometry("meshes")
     return MeshSource(path, points, field, clamp, winding, seed)

@@ -290,9 +290,10 @@ def test_bad_arguments(arguments: dict, message: str, modelnet: Path) -> None:
         load_source("meshes", **{"path": str(modelnet), **arguments})
 
 
-def test_without_trimesh(monkeypatch: pytest.MonkeyPatch, modelnet: Path) -> None:
-    monkeypatch.setitem(sys.modules, "trimesh", None)
-    with pytest.raises(MissingExtraError, match=r"pip install \"weightspace\[shapes\]\""):
+@pytest.mark.parametrize(("module", "package"), [("trimesh", "trimesh"), ("igl", "libigl")])
+def test_without_the_extra(module: str, package: str, monkeypatch: pytest.MonkeyPatch, modelnet: Path) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=f'{package}.*pip install "weightspace\\[shapes\\]"'):
         load_source("meshes", path=str(modelnet))
 
 

@@ -9,11 +9,8 @@ import pytest
 import torch
 import trimesh
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from weightspace.sources.solids.nearest import surface_distance, triangle_distances
 from weightspace.sources.solids.sdf import box
-from weightspace.sources.solids.triangle_tree import Cluster, triangle_tree
-from weightspace.sources.solids.winding import winding_number
+from weightspace.sources.solids.triangles import surface_distance, winding_number
 
 MESHES = {
     "box": lambda: trimesh.creation.box((1.8, 1.1, 0.3)),
@@ -23,8 +20,16 @@ MESHES = {
 }
 
 
-def corners(mesh: trimesh.Trimesh) -> Tensor:
-    return torch.from_numpy(np.array(mesh.triangles))
+Surface = tuple[np.ndarray, np.ndarray]
+
+
+def surface_of(mesh: trimesh.Trimesh) -> Surface:
+    return np.array(mesh.vertices), np.array(mesh.faces)
+
+
+def soup(triangles: Tensor) -> Surface:
+    """Triangles (F, 3, 3) that share no vertices."""
+    return triangles.reshape(-1, 3).numpy(), np.arange(3 * len(triangles)).reshape(-1, 3)
 
 
 def random_points(count: int, seed: int = 0) -> Tensor:
@@ -34,80 +39,42 @@ def random_points(count: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("name", MESHES)
 def test_winding_number_of_closed_meshes(name: str) -> None:
     mesh, points = MESHES[name](), random_points(3000)
-    tree = triangle_tree(corners(mesh))
-    exact = winding_number(points, tree, math.inf)
-    assert (exact - exact.round()).abs().max() < 1e-9
-    volume = float((exact.round() == 1).double().mean()) * 8
+    vertices, faces = surface_of(mesh)
+    number = winding_number(points, vertices, faces)
+    assert (number - number.round()).abs().max() < 1e-9
+    volume = float((number.round() == 1).double().mean()) * 8
     assert volume == pytest.approx(mesh.volume, rel=0.2)
-    assert set(exact.round().tolist()) == {0.0, 1.0}
-    assert (winding_number(points, tree) - exact).abs().max() < 0.1
-    turned = triangle_tree(corners(mesh).flip(1))
-    assert torch.allclose(winding_number(points, turned, math.inf), -exact, atol=1e-9)
+    assert set(number.round().tolist()) == {0.0, 1.0}
+    assert torch.allclose(winding_number(points, vertices, faces[:, ::-1].copy()), -number, atol=1e-9)
 
 
 def test_winding_number_of_open_surfaces() -> None:
     cube = trimesh.creation.box((1, 1, 1))
-    sides = [corners(cube)[cube.face_normals @ axis > 0.9] for axis in np.concatenate([np.eye(3), -np.eye(3)])]
+    vertices, faces = surface_of(cube)
     centre = torch.zeros(1, 3, dtype=torch.float64)
-    for side in sides:
-        assert float(winding_number(centre, triangle_tree(side))) == pytest.approx(1 / 6)
-    sphere = corners(trimesh.creation.icosphere(subdivisions=5))
-    upper = sphere[sphere[..., 2].amin(1) >= 0]
-    assert float(winding_number(centre, triangle_tree(upper), math.inf)) == pytest.approx(0.5, abs=0.02)
+    for axis in np.concatenate([np.eye(3), -np.eye(3)]):
+        side = faces[cube.face_normals @ axis > 0.9]
+        assert float(winding_number(centre, vertices, side)) == pytest.approx(1 / 6)
+    vertices, faces = surface_of(trimesh.creation.icosphere(subdivisions=5))
+    upper = faces[vertices[faces][..., 2].min(1) >= 0]
+    assert float(winding_number(centre, vertices, upper)) == pytest.approx(0.5, abs=0.02)
 
 
-class AngleCount(TorchDispatchMode):
-    """Counts solid angles: results of atan2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.angles = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if function is torch.ops.aten.atan2.default:
-            self.angles += result.numel()
-        return result
-
-
-def test_dipoles_need_few_triangles() -> None:
-    """What is far is not looked at: otherwise large meshes would cost points times triangles."""
-    tree, points = triangle_tree(corners(trimesh.creation.icosphere(subdivisions=5))), random_points(50)
-    with AngleCount() as few:
-        winding_number(points, tree)
-    with AngleCount() as all_of_them:
-        winding_number(points, tree, math.inf)
-    assert all_of_them.angles == 50 * 20480
-    assert 0 < few.angles < 0.15 * all_of_them.angles
-
-
-def test_the_tree_holds_every_triangle_once() -> None:
-    triangles = torch.rand(1000, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-    def leaves(cluster: Cluster) -> list[Tensor]:
-        assert (cluster.triangles is None) == (len(cluster.parts) == 2)
-        inside = [part for half in cluster.parts for part in leaves(half)]
-        found = inside if cluster.triangles is None else [cluster.triangles]
-        together = torch.cat(found)
-        assert torch.equal(together.amin((0, 1)), cluster.low)
-        assert torch.equal(together.amax((0, 1)), cluster.high)
-        assert float((together - cluster.centre).norm(dim=2).max()) == pytest.approx(cluster.radius)
-        return found
-
-    together = torch.cat(leaves(triangle_tree(triangles))).reshape(-1, 9)
-    assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, triangles.reshape(-1, 9).tolist()))
+def test_winding_number_is_the_sum_of_solid_angles() -> None:
+    """Of any triangles, also where edges are of one face or of many (Van Oosterom and Strackee 1983, eq. 8)."""
+    generator = torch.Generator().manual_seed(0)
+    triangles, points = torch.rand(300, 3, 3, generator=generator).double() * 2 - 1, random_points(100)
+    a, b, c = (triangles[None, :, corner] - points[:, None] for corner in range(3))
+    la, lb, lc = (v.norm(dim=2) for v in (a, b, c))
+    solid = la * lb * lc + (a * b).sum(2) * lc + (b * c).sum(2) * la + (c * a).sum(2) * lb
+    angles = torch.atan2((a * torch.linalg.cross(b, c)).sum(2), solid)
+    assert torch.allclose(winding_number(points, *soup(triangles)), angles.sum(1) / (2 * math.pi), atol=1e-9)
 
 
 def test_distances_to_a_box_are_exact() -> None:
     mesh, points = trimesh.creation.box((1.8, 1.1, 0.3)).subdivide().subdivide().subdivide(), random_points(4000)
     expected = box(points, (0.9, 0.55, 0.15)).abs()
-    tree, corner = triangle_tree(corners(mesh)), torch.from_numpy(np.array(mesh.vertices))
-    assert (surface_distance(points, tree, corner) - expected).abs().max() < 1e-8
-    near = surface_distance(points, tree, corner[:1], limit=0.1)
-    within = expected <= 0.1
-    assert within.any()
-    assert (near - expected)[within].abs().max() < 1e-8
-    assert near[~within].min() > 0.1
+    assert (surface_distance(points, *surface_of(mesh)) - expected).abs().max() < 1e-8
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -119,9 +86,10 @@ def test_distances_against_brute_force(seed: int) -> None:
     triangles[:10, 2] = triangles[:10, 1]
     triangles[10:15] = triangles[10:15, :1]
     triangles[15:30, 2] = (triangles[15:30, 0] + triangles[15:30, 1]) / 2 + 1e-9
+    triangles[30:50, 2] = (triangles[30:50, 0] + triangles[30:50, 1]) / 2  # on a line, but for rounding
     points = random_points(200, seed + 10)
-    found = surface_distance(points, triangle_tree(triangles), triangles[:, 0])
-    assert torch.allclose(found, triangle_distances(points, triangles).amin(1), atol=1e-12)
+    each = torch.stack([surface_distance(points, *soup(one)) for one in triangles.split(1)], dim=1)
+    assert torch.allclose(surface_distance(points, *soup(triangles)), each.amin(1), atol=1e-12)
     # barycentric grids: never nearer than the answer, and nearly as near
     steps = 60
     u, v = torch.meshgrid(*[torch.arange(steps + 1, dtype=torch.float64) / steps] * 2, indexing="ij")
@@ -130,7 +98,7 @@ def test_distances_against_brute_force(seed: int) -> None:
     grid = a[:, None] + u[:, None] * (b - a)[:, None] + v[:, None] * (c - a)[:, None]
     for number in range(150):
         dense = torch.cdist(points, grid[number]).amin(1)
-        exact = triangle_distances(points, triangles[number : number + 1])[:, 0]
+        exact = each[:, number]
         spacing = float((triangles[number] - triangles[number].roll(1, 0)).norm(dim=1).max()) / steps
         assert (exact <= dense + 1e-7).all()
         assert (dense - exact <= spacing + 1e-7).all()
