@@ -7,15 +7,19 @@ outside the domain that it was fitted on.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, pack_layers
-from weightspace.checks import require
+from weightspace.checks import is_number, require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
+
+#: The axis that solids stand upright along.
+VERTICAL = (0.0, 0.0, 1.0)
 
 
 class Rotate(Augmentation):
@@ -28,33 +32,45 @@ class Rotate(Augmentation):
     Args:
         degrees: largest angle, in 0..180, or "haar".
         p: probability that a network is changed.
+        axis: in 3-D, "any", or the one axis of all rotations: "vertical", the third, or three numbers, not all 0.
+            "haar" then draws uniformly from all angles.
     """
 
     exact = "input"
     family = "input space"
 
-    def __init__(self, degrees: float | str = 30.0, p: float = 1.0) -> None:
+    def __init__(self, degrees: float | str = 30.0, p: float = 1.0, axis: str | Sequence[float] = "any") -> None:
         super().__init__(p)
         haar = not isinstance(degrees, str) or degrees == "haar"
         require("Rotate: degrees", degrees, haar, "in 0..180, or 'haar'", AugmentationError)
         self.degrees = degrees if isinstance(degrees, str) else self.in_range("degrees", degrees, 0, 180)
+        three = isinstance(axis, list | tuple) and len(axis) == 3 and all(map(is_number, axis)) and any(axis)
+        known = three or axis in ("any", "vertical")
+        require("Rotate: axis", axis, known, "any, vertical, or three numbers, not all 0", AugmentationError)
+        self.axis = axis
+        self.fixed = None if axis == "any" else list(VERTICAL if isinstance(axis, str) else map(float, axis))
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError unless the networks have two or three inputs."""
         super().check(spec, target)
         if spec.in_dim not in (2, 3):
             raise AugmentationError(f"{self.name}: rotates 2-D and 3-D inputs, these networks have {spec.in_dim}")
+        if spec.in_dim == 2 and self.fixed is not None:
+            raise AugmentationError(f"{self.name}: axis {self.axis} is of 3-D rotations, these networks have 2 inputs")
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """(B, d, d) rotation matrices."""
         kind: dict[str, Any] = {"dtype": batch.params.dtype, "device": batch.device}
-        if self.degrees == "haar" and batch.spec.in_dim == 3:
+        if self.degrees == "haar" and batch.spec.in_dim == 3 and self.fixed is None:
             return haar_rotations_3d(torch.randn(len(batch), 4, generator=generator, **kind))
         turn = 2 * torch.rand(len(batch), generator=generator, **kind) - 1
         angles = turn * math.radians(180 if isinstance(self.degrees, str) else self.degrees)
         if batch.spec.in_dim == 2:
             return rotations_2d(angles)
-        axes = torch.randn(len(batch), 3, generator=generator, **kind)
+        if self.fixed is None:
+            axes = torch.randn(len(batch), 3, generator=generator, **kind)
+        else:
+            axes = torch.tensor([self.fixed], **kind).expand(len(batch), 3)
         return rotations_3d(torch.nn.functional.normalize(axes, dim=1), angles)
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:

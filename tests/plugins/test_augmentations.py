@@ -87,6 +87,30 @@ def test_haar_is_uniform_over_all_rotations(random_batch) -> None:
     assert (r.square().mean(0) - 1 / 3).abs().max() < 0.01, "each axis goes everywhere alike"
 
 
+@pytest.mark.parametrize(
+    ("axis", "kept"), [("vertical", [0.0, 0, 1]), ([0, 2, 0], [0.0, 1, 0]), ((1, 1, 1), [1.0, 1, 1])]
+)
+@pytest.mark.parametrize("degrees", [40, "haar"])
+def test_rotations_about_one_axis(random_batch, axis, kept, degrees) -> None:
+    r = Rotate(degrees, axis=axis).sample(random_batch((3, 3, 1), count=4000), generator())
+    line = torch.tensor(kept, dtype=torch.float64)
+    assert torch.allclose(r @ line, line.expand(4000, 3), atol=1e-12)
+    most = 180 if degrees == "haar" else degrees
+    assert float(rotation_angles(r).mean()) == pytest.approx(most / 2, rel=0.05)
+    assert rotation_angles(r).max() <= most + 1e-6
+
+
+@pytest.mark.parametrize("axis", ["horizontal", [0, 0, 0], [1, 2], [1, 2, "z"], 3, None])
+def test_an_axis_is_a_name_or_three_numbers(axis) -> None:
+    with pytest.raises(AugmentationError, match="Rotate: axis .*any, vertical, or three numbers, not all 0"):
+        Rotate(axis=axis)
+
+
+def test_images_have_no_axis(random_batch) -> None:
+    with pytest.raises(AugmentationError, match="axis vertical is of 3-D rotations, these networks have 2 inputs"):
+        Rotate(axis="vertical").check(random_batch((2, 3, 1)).spec, None)
+
+
 def test_a_quarter_turn_about_the_third_axis() -> None:
     axis, angle = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([math.pi / 2])
     assert torch.allclose(rotations_3d(axis, angle) @ torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 1, 0]), atol=1e-6)
