@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from weightspace.augment import build_augmentations
@@ -15,6 +16,7 @@ from weightspace.studies.cells import Cell, write_changes
 from weightspace.studies.overrides import changed_keys, leaves
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
+from weightspace.tasks import Task
 
 #: Keys that each run has for itself.
 _OWN = ("experiment", "config", "seed_everything")
@@ -45,6 +47,8 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
             with _explained(f"{study.path}: {cell.experiment}"):
                 config = _resolved(resolver, [*shared, "-c", str(path)])
                 build_augmentations(config["data"]["augmentations"])
+            if study.tested:
+                _check_tested(f"{study.path}: {cell.experiment}", resolve_name(config["model"]["class_path"]))
             _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
             for other, known in seen:
                 if other.column == cell.column and not _changed(known, config):
@@ -75,6 +79,14 @@ def _explained(where: str) -> Iterator[None]:
         yield
     except WeightspaceError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_tested(where: str, task: type) -> None:
+    if issubclass(task, Task) and (task.test_step, task.loss) == (Task.test_step, Task.loss):
+        raise ConfigError(
+            f"{where}: {task.__name__} has no test: give the study `tested: false`, and metrics of training, "
+            "such as val/loss"
+        )
 
 
 def _check_stated(where: str, changes: dict[str, Any], base: dict[str, Any], config: dict[str, Any]) -> None:

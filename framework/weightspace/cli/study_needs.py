@@ -8,11 +8,10 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
-from weightspace.runs.origin import KINDS
+from weightspace.runs.origin import KINDS, is_there, origin_there
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
 from weightspace.studies.workers import SEQUENCE
@@ -39,7 +38,7 @@ class Need:
 
     def is_there(self) -> bool:
         """Whether it is there by now."""
-        return _has_zoo(self.path) if self.kind == "zoo" else Path(self.path).exists()
+        return is_there(self.kind, self.path)
 
 
 def missing_needs(study: Study, inputs: Iterable[Inputs]) -> list[Need]:
@@ -63,7 +62,7 @@ def missing_zoos(study: Study, zoos: Iterable[str]) -> list[Need]:
     Raises:
         ConfigError: the study does not say how to make one of them.
     """
-    absent = [zoo for zoo in zoos if not _has_zoo(zoo)]
+    absent = [zoo for zoo in zoos if not is_there("zoo", zoo)]
     unknown = [zoo for zoo in absent if zoo not in study.zoos]
     if unknown:
         raise ConfigError(
@@ -81,20 +80,26 @@ def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
     """
     absent = []
     for encoder in encoders:
-        if Path(encoder).exists():
+        if is_there("encoder", encoder):
             continue
         pattern = next((pattern for pattern in study.encoders if fnmatchcase(encoder, pattern)), None)
+        if pattern is None and origin_there("encoder", encoder) is not None:
+            continue  # of a run that has not ended, which is nobody's but the user's
         if pattern is None:
             raise ConfigError(
                 f"{study.path}: there is no encoder {encoder}, and `encoders` does not say how to make it: make it, or "
                 f"add `encoders: {{{encoder}: fit -c ...}}`"
             )
-        absent.append(Need("encoder", encoder, tuple(shlex.split(study.encoders[pattern]))))
+        absent.append(Need("encoder", encoder, _resuming(tuple(shlex.split(study.encoders[pattern])))))
     return absent
 
 
-def _has_zoo(path: str) -> bool:
-    return (Path(path) / "zoo.json").is_file()
+def _resuming(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments; those of training also say that it goes on where it was cut, unless they say what else to do."""
+    said = {argument.partition("=")[0] for argument in arguments}
+    if arguments[0] != "fit" or said & {"--auto_resume", "--ckpt_path", "--overwrite"}:
+        return arguments
+    return (*arguments, "--auto_resume", "true")
 
 
 def needs_text(needs: Sequence[Need]) -> str:
@@ -131,5 +136,11 @@ def make_needs(needs: Sequence[Need], asked: Mapping[str, bool]) -> None:
         with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
             code = process.wait()
         if code or not need.is_there():
-            why = f"exit code {code}" if code else f"`{need.command}` has not made it"
-            raise ConfigError(f"the {need.kind} {need.path} could not be made ({why})")
+            raise ConfigError(f"the {need.kind} {need.path} could not be made ({_why_not(need, code)})")
+
+
+def _why_not(need: Need, code: int) -> str:
+    if code:
+        return f"exit code {code}"
+    recorded = f"; if its results are recorded and its runs are gone, `{need.command} --rerun` makes them again"
+    return f"`{need.command}` has not made it{recorded if need.arguments[0] == 'study' else ''}"

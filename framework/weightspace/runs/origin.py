@@ -50,7 +50,7 @@ def origin_there(kind: str, path: str) -> Origin | None:
 
     Raises:
         ZooError: ``zoo.json`` is damaged.
-        ConfigError: the folder of a run has no encoder.
+        ConfigError: a folder has several encoders.
     """
     return _zoo(path) if kind == "zoo" else _encoder(path)
 
@@ -58,9 +58,28 @@ def origin_there(kind: str, path: str) -> Origin | None:
 def digest_there(origin: Origin, kind: str) -> str | None:
     """Digest of the content that lies where an origin was; None: nothing that can be read."""
     try:
-        return _digest(Path(origin.path) / "zoo.json" if kind == "zoo" else _encoder_file(origin.path))
+        file = _zoo_file(origin.path) if kind == "zoo" else _encoder_file(origin.path)
+        return file and _digest(file)
     except (OSError, ConfigError):
         return None
+
+
+def is_there(kind: str, path: str) -> bool:
+    """Whether there is a zoo, or an encoder whose training has ended if it lies in the folder of the run.
+
+    Args:
+        kind: "zoo" or "encoder".
+        path: see ``origin_there``.
+
+    Raises:
+        ConfigError: a folder has several encoders, or ``metrics.json`` of the run is damaged.
+    """
+    file = _zoo_file(path) if kind == "zoo" else _encoder_file(path)
+    if file is None or kind == "zoo":
+        return file is not None
+    run = RunFolder(file.parent)
+    # the best encoder so far lies there long before the last one
+    return not (run.path / "provenance.json").exists() or "fit" in run.read_metrics()
 
 
 def origins_of(folder: RunFolder) -> dict[str, Origin]:
@@ -100,27 +119,34 @@ def _with_making(kind: str, origin: Origin) -> Origin:
 
 def _zoo(path: str) -> Origin | None:
     # imported here: the zoo's room imports torch
-    from weightspace.zoo.header import FILE, ZooHeader
+    from weightspace.zoo.header import ZooHeader
     from weightspace.zoo.making import making_of
 
-    file = Path(path).expanduser() / FILE
-    if not file.is_file():
-        return None
-    return Origin(path, _digest(file), making_of(ZooHeader.read(file.parent)))
+    file = _zoo_file(path)
+    return file and Origin(path, _digest(file), making_of(ZooHeader.read(file.parent)))
+
+
+def _zoo_file(path: str) -> Path | None:
+    file = Path(path).expanduser() / "zoo.json"
+    return file if file.is_file() else None
 
 
 def _encoder(path: str) -> Origin | None:
-    if not Path(path).exists():
-        return None
     file = _encoder_file(path)
+    if file is None:
+        return None
     digest = _digest(file)
     return Origin(path, digest, _training(RunFolder(file.parent)) or digest)
 
 
-def _encoder_file(path: str) -> Path:
+def _encoder_file(path: str) -> Path | None:
+    """The file of an encoder; None: there is none, or none yet in the folder of a run."""
     # imported here: backbones import torch
-    from weightspace.backbones.artefact import backbone_file
+    from weightspace.backbones.artefact import ENDING, backbone_file
 
+    place = Path(path)
+    if not place.exists() or (place.is_dir() and not any(place.glob(f"*{ENDING}"))):
+        return None
     return backbone_file(path)
 
 

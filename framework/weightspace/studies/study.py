@@ -96,6 +96,13 @@ def read_study(path: Path) -> Study:
     overrides = file.changes("overrides")
     columns, baseline_columns = _columns(file)
     metrics, amounts = file.metrics(METRICS), file.text("amounts", "")
+    tested = file.truth("tested", True)
+    of_tests = [metric for metric in metrics if metric.startswith(("test/", "internal_test/"))]
+    if of_tests and not tested:
+        raise ConfigError(
+            f"{path}: tested: false: runs that are only trained have no {of_tests[0]}: "
+            "give metrics of training, such as val/loss"
+        )
     if amounts:
         check_amounts(str(path), [*columns, *baseline_columns], metrics)
     return Study(
@@ -112,7 +119,7 @@ def read_study(path: Path) -> Study:
         amounts=amounts,
         zoos=file.commands("zoos", "fit --source digits"),
         encoders=file.commands("encoders", "fit -c pretrain.yaml"),
-        tested=file.truth("tested", True),
+        tested=tested,
     )
 
 

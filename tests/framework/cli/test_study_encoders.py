@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from weightspace.cli.main import main
+from weightspace.cli.study_needs import missing_encoders
 from weightspace.studies.study import read_study
 
 BACKBONE = {"class_path": "MLP", "init_args": {"hidden": 8, "layers": 1}}
@@ -70,6 +71,8 @@ def test_encoders_are_made_by_their_study(studies: Path, capfd: pytest.CaptureFi
     shutil.rmtree("runs")  # what is recorded needs no encoder
     assert main(["study", "fine.yaml"]) == 0
     assert "0 of 1 runs to do" in capfd.readouterr().out
+    assert main(["study", "fine.yaml", "--make-encoders", "--rerun"]) == 2
+    assert "its runs are gone, `weightspace study pre.yaml --rerun` makes them again" in capfd.readouterr().err
 
 
 def test_each_cell_reads_its_own_encoder_and_one_command_makes_all(
@@ -111,3 +114,50 @@ def test_a_command_that_does_not_make_its_encoder_is_named(studies: Path, capfd:
     Path("fine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     assert main(["study", "fine.yaml", "--make-encoders"]) == 2
     assert "could not be made (`weightspace augmentations` has not made it)" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("encoder", ["runs/p/0", "runs/p/0/encoder_best.safetensors"])
+def test_an_encoder_whose_training_was_cut_is_missing_and_gone_on_with(
+    encoder: str, studies: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"overrides": {"model.init_args.encoder": encoder}, "variants": {"none": {}}, "columns": {"narrow": {}}}
+    content = yaml.safe_load(Path("fine.yaml").read_text()) | changes
+    command = "fit -c pre_base.yaml --experiment p --seed_everything 0"
+    Path("fine.yaml").write_text(yaml.safe_dump({**content, "encoders": {"runs/p/0*": command}}))
+    assert main(command.split()) == 0
+    run = Path("runs/p/0")
+    best, last = (run / f"encoder{which}.safetensors" for which in ("_best", ""))
+    trained = last.read_bytes()
+    for path in (run / "metrics.json", run / "ending.json", last):  # written at the end
+        path.unlink()
+    capfd.readouterr()
+    assert main(["study", "fine.yaml", "--dry-run"]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert f"there is no encoder {encoder} yet: weightspace {command} --auto_resume true" in said
+    best.unlink()  # cut before the first best epoch
+    assert main(["study", "fine.yaml", "--dry-run"]) == 0
+    assert "there is no encoder" in capfd.readouterr().out
+    best.write_bytes(trained)
+    assert main(["study", "fine.yaml", "--make-encoders"]) == 0
+    assert last.read_bytes() == trained, "the run has gone on at its checkpoint"
+
+
+def test_a_command_that_says_how_to_train_is_left_as_it_is(studies: Path) -> None:
+    content = yaml.safe_load(Path("fine.yaml").read_text())
+    for option in ("--overwrite=true", "--auto_resume false", "--ckpt_path last"):
+        Path("fine.yaml").write_text(yaml.safe_dump({**content, "encoders": {"*": f"fit -c a.yaml {option}"}}))
+        (need,) = missing_encoders(read_study(Path("fine.yaml")), ["e.safetensors"])
+        assert need.arguments == ("fit", "-c", "a.yaml", *option.split())
+
+
+def test_runs_that_cannot_be_tested_are_found_before_any_is_trained(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(Path("pre.yaml").read_text())
+    for change, message in (
+        ({"tested": True}, "pre.yaml: none/narrow: ContrastiveTask has no test: give the study `tested: false`"),
+        ({"metrics": ["val/loss", "test/accuracy"]}, "runs that are only trained have no test/accuracy"),
+    ):
+        Path("pre.yaml").write_text(yaml.safe_dump({**content, **change}, sort_keys=False))
+        assert main(["study", "pre.yaml", "--dry-run"]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())

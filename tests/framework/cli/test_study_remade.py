@@ -14,7 +14,7 @@ import yaml
 from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.runs.folder import RunFolder
-from weightspace.runs.origin import is_outdated, origins_of
+from weightspace.runs.origin import digest_there, is_outdated, is_there, origin_there, origins_of
 from weightspace.studies.record import Record
 from weightspace.zoo.header import ZooHeader
 
@@ -123,3 +123,12 @@ def test_a_record_of_an_earlier_version_is_read_and_completed(say: Say) -> None:
     assert completed == recorded["runs"]["none/0"] | {"origins": {"zoo": found}}
     make_anew(versions={"torch": "another"})
     assert origins_of(RUN)["zoo"].making == "", "the zoo that was read is no longer there to tell"
+
+
+def test_zoos_are_found_in_the_home_folder(digits_zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(digits_zoo.parent))
+    path = f"~/{digits_zoo.name}"
+    found = origin_there("zoo", path)
+    assert found is not None
+    assert digest_there(found, "zoo") == found.digest
+    assert (is_there("zoo", path), is_there("zoo", "~/elsewhere")) == (True, False)

@@ -78,6 +78,15 @@ def test_on_a_curve_that_falls_between_the_interval_has_all_that_is_not_excluded
     assert 10000 < found.high * 2000 < 20000, "the baseline reaches it once more"
 
 
+def test_a_curve_that_falls_at_its_end_gives_an_interval_with_the_factor() -> None:
+    means = np.array([0.3, 0.5, 0.7, 0.7, 0.4])
+    right = answers(np.random.default_rng(6), np.append(means, 0.65), 3, 4000)
+    found = worth(AMOUNTS, 2000, right[:-1], right[-1])
+    assert found.factor == INF, "the last three are pooled, at 0.6"
+    assert 2000 < found.low * 2000 < 10000
+    assert found.high == INF, "the baseline's end is worse, not better"
+
+
 @pytest.mark.parametrize("number", range(6))
 def test_the_factor_one_is_excluded_where_the_difference_is_resolved(number: int) -> None:
     rng = np.random.default_rng(number)
