@@ -109,9 +109,16 @@ class Record:
             self.results[cell.key] = replace(known, views=again.views, origins=again.origins)
 
     def write(self) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
         runs = {key: asdict(result) for key, result in sorted(self.results.items())}
-        write_whole(self.path, (json.dumps({"format": FORMAT, "runs": runs}, indent=1) + "\n").encode())
+        try:
+            write_whole(self.path, (json.dumps({"format": FORMAT, "runs": runs}, indent=1) + "\n").encode())
+        except OSError as error:
+            raise ConfigError(f"the results {self.path} cannot be written: {error.strerror or error}") from error
 
 
 def _checked(result: Result) -> Result:

@@ -14,10 +14,10 @@ below b_1 is worth less than the former: 0 here.
 
 The interval has the factors that cannot be excluded. An amount m is excluded if the baseline with m is different from
 the variant: if the interval of their paired difference (see ``interval``) excludes 0. Between amounts, the baseline's
-answers to each test object are interpolated like their means. The ends are the smallest m / n with which the baseline is
-not worse and the largest with which it is not better, and 0 or infinity where the start or the end of the curve is so:
-on a curve that rises, the smallest and the largest that is not excluded; one that falls gives longer intervals. So the
-difference is resolved where the factor 1 is excluded.
+answers to each test object are interpolated like their means. The ends are the smallest m / n with which the baseline
+is not worse and the largest with which it is not better, and 0 or infinity where the start or the end of the curve is
+so: on a curve that rises, the smallest and the largest that is not excluded; one that falls gives longer intervals. So
+the difference is resolved where the factor 1 is excluded.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def worth(amounts: Sequence[float], amount: float, curve: np.ndarray, variant: n
 
 
 def _not_excluded(logs: np.ndarray, curve: np.ndarray, variant: np.ndarray) -> tuple[float, float]:
-    """Logarithms of the smallest amount with which the baseline is not worse, and the largest where it is not better."""
+    """Logarithms of the smallest amount with which the baseline is not worse, and the largest where not better."""
     places = np.interp(np.arange((len(logs) - 1) * PLACES + 1) / PLACES, np.arange(len(logs)), logs)
     lows, highs = np.array([_difference(logs, curve, variant, place) for place in places]).T
     low = _first_below(places, lows, lambda place: _difference(logs, curve, variant, place)[0])

@@ -127,3 +127,8 @@ def test_bits_are_those_that_were_given() -> None:
     packed = base64.b64encode(np.packbits(bits).tobytes()).decode()
     found = Result("d", "c", {}, 0.0, count=1003, correct=packed).right()
     assert (found == bits).all()
+
+
+def test_a_record_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the results .*gone/s\.study\.json cannot be written: No such file"):
+        Record(tmp_path / "gone" / "s.study.json").write()
