@@ -49,8 +49,12 @@ class EncoderFile(Checkpoint):
         """Writes the network if this epoch is the best and its checkpoint is saved only now."""
         self._keep_best(trainer, pl_module)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Writes the network of the last epoch, before ``metrics.json`` says that the run has ended."""
+        self._write(trainer, pl_module, "")
+
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the network of the last epoch."""
+        """Writes the network of the last epoch, also where a run that is resumed has nothing left to train."""
         self._write(trainer, pl_module, "")
 
     def state_dict(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
         if kind == "finetune":
             assert torch.allclose(loaded.encoder(batch), task.encoder(batch), atol=1e-6)
     before = path.read_bytes()
-    next(c for c in run.callbacks if isinstance(c, EncoderFile)).on_train_end(run, task)
+    next(c for c in run.callbacks if isinstance(c, EncoderFile)).on_fit_end(run, task)
     assert path.read_bytes() == before
 
 
@@ -71,3 +71,22 @@ def test_the_best_of_a_plain_trainer_is_that_of_its_checkpoint(digits_zoo: Path,
     expected = torch.load(best.best_model_path, weights_only=True)["state_dict"]
     file = load_backbone(tmp_path / "backbone_best.safetensors").state_dict()
     assert all(torch.equal(expected[f"backbone.{name}"], tensor) for name, tensor in file.items())
+
+
+class Cut(pl.Callback):
+    """Stands for a process that ends once the files of a run's end are being written."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        raise RuntimeError("cut")
+
+
+def test_the_network_is_written_before_the_run_is_said_to_have_ended(digits_zoo: Path, tmp_path: Path) -> None:
+    task = SupervisedTask(lambda spec, k: MLP(spec, k, hidden=4))
+    run = pl.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[Cut(), EncoderFile(tmp_path)],
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="cut"):
+        run.fit(task, datamodule=ZooDataModule(str(digits_zoo)))
+    written = load_backbone(tmp_path / "backbone.safetensors").state_dict()
+    assert all(torch.equal(tensor, written[name]) for name, tensor in task.backbone.state_dict().items())
