@@ -59,7 +59,7 @@ def digest_there(origin: Origin, kind: str) -> str | None:
     """Digest of the content that lies where an origin was; None: nothing that can be read."""
     try:
         file = _zoo_file(origin.path) if kind == "zoo" else _encoder_file(origin.path)
-        return file and _digest(file)
+        return None if file is None else _digest(file)
     except (OSError, ConfigError):
         return None
 
@@ -123,7 +123,7 @@ def _zoo(path: str) -> Origin | None:
     from weightspace.zoo.making import making_of
 
     file = _zoo_file(path)
-    return file and Origin(path, _digest(file), making_of(ZooHeader.read(file.parent)))
+    return None if file is None else Origin(path, _digest(file), making_of(ZooHeader.read(file.parent)))
 
 
 def _zoo_file(path: str) -> Path | None:
