@@ -258,6 +258,14 @@ class RunCLI(OpenCLI):
         if not len(self.datamodule.zoo.rows("val")):
             raise ConfigError(f"{self.datamodule.zoo.path} has no validation objects: fit it with --val N")
 
+    def before_test(self) -> None:
+        """Raises ConfigError if the task has no test."""
+        if isinstance(self.model, Task) and not self.model.has_test():
+            raise ConfigError(
+                f"{type(self.model).__name__} has no test, since it has no targets: `weightspace validate` measures "
+                "its loss, and fine-tuning shows what its encoder is good for"
+            )
+
     def predict(self, **arguments: Any) -> None:
         """Writes ``predictions.csv`` to the run's folder, with one line per network and its true target."""
         task, data, options = type(self.model).__name__, self.datamodule, self.command_options

@@ -82,7 +82,7 @@ def _explained(where: str) -> Iterator[None]:
 
 
 def _check_tested(where: str, task: type) -> None:
-    if issubclass(task, Task) and (task.test_step, task.loss) == (Task.test_step, Task.loss):
+    if issubclass(task, Task) and not task.has_test():
         raise ConfigError(
             f"{where}: {task.__name__} has no test: give the study `tested: false`, and metrics of training, "
             "such as val/loss"

@@ -12,9 +12,10 @@ from weightspace.studies.worth import Worth, worth
 
 
 def worths_of(study: Study, entries: Mapping[tuple[str, str], Entry]) -> dict[tuple[str, str], Worth]:
-    """What each variant is worth in each column, from the seeds that it shares with all of the baseline's curve.
+    """What each variant is worth in each column, from the seeds that it shares with the baseline there.
 
-    The curve has the columns in which the baseline has a result.
+    The curve has the columns in which the baseline has all these seeds: one that is still being run does not take seeds
+    away from the others.
 
     Args:
         study: the study; without ``amounts`` there are none.
@@ -25,13 +26,15 @@ def worths_of(study: Study, entries: Mapping[tuple[str, str], Entry]) -> dict[tu
         place: {seed: result for seed, result in entry.results.items() if metric in result.metrics}
         for place, entry in entries.items()
     }
-    curve = [column for column in study.every_column if study.amounts and known[study.baseline, column]]
-    curve.sort(key=amount)
+    baseline = {name: known[study.baseline, name] for name in study.every_column}
     found = {}
     for (variant, column), results in known.items():
-        rows = [*(known[study.baseline, name] for name in curve), results]
-        seeds = [seed for seed in study.seeds if all(seed in row for row in rows)]
-        if variant != study.baseline and len(curve) > 1 and seeds:
+        if not study.amounts or variant == study.baseline:
+            continue
+        seeds = [seed for seed in study.seeds if seed in results and seed in baseline[column]]
+        curve = sorted((name for name, runs in baseline.items() if runs.keys() >= set(seeds)), key=amount)
+        rows = [*(baseline[name] for name in curve), results]
+        if len(curve) > 1 and seeds:
             values = values_of([row[seed] for row in rows for seed in seeds], metric)
             table = values.reshape(len(rows), len(seeds), *values.shape[1:])
             found[variant, column] = worth([*map(amount, curve)], amount(column), table[:-1], table[-1])

@@ -125,8 +125,9 @@ def read_study(path: Path) -> Study:
 
 def _columns(file: StudyFile) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """The columns with all variants, and those with the baseline alone."""
-    columns = file.named_changes("columns") if file.content.get("columns") else {"": {}}
-    if not file.content.get("baseline_columns"):
+    none: tuple[Any, ...] = (None, {})
+    columns = {"": {}} if file.content.get("columns") in none else file.named_changes("columns")
+    if file.content.get("baseline_columns") in none:
         return columns, {}
     if "" in columns:
         raise ConfigError(f"{file.path}: baseline_columns are further columns: give columns, too")

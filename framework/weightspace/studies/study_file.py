@@ -27,7 +27,7 @@ GIVEN = ("experiment", "runs", "ckpt_path", "overwrite", "auto_resume")
 LARGEST_SEED = 2**32 - 1
 #: Names are parts of the paths of runs.
 LONGEST_NAME = 200
-_NAME = re.compile(r"[\w][\w .,+=%()-]*")
+_NAME = re.compile(r"\w([\w .,+=%()-]*[\w.,+=%()-])?")
 
 
 class StudyFile:
@@ -97,7 +97,12 @@ class StudyFile:
             if not _NAME.fullmatch(str(name)) or len(str(name).encode()) > LONGEST_NAME:
                 raise ConfigError(
                     f"{self.path}: {key}: {str(name)!r:.60} cannot be a folder's name: up to {LONGEST_NAME} letters, "
-                    "digits and _ - + , . = % ( ), of which the first is a letter, a digit or _"
+                    "digits and _ - + , . = % ( ), of which the first is a letter, a digit or _, with spaces within"
+                )
+            if changes is None:  # as of `{1,200: ...}`, which YAML takes for 1 and 200
+                raise ConfigError(
+                    f"{self.path}: {key}: {name} says nothing: write {name}: {{}} if nothing differs, and quote names "
+                    "with commas within braces"
                 )
             found[str(name)] = self._changes(changes, f"{key}: {name}")
         if not found:

@@ -189,6 +189,11 @@ class Task(ZooModule):
         """Logs loss and metrics of a validation batch."""
         self._evaluate("val", batch)
 
+    @classmethod
+    def has_test(cls) -> bool:
+        """Whether it can be tested: a task without targets, such as contrastive pretraining, cannot."""
+        return (cls.test_step, cls.loss) != (Task.test_step, Task.loss)
+
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Logs loss and metrics of a batch of the external or internal test."""
         self._evaluate(TEST_NAMES[dataloader_idx], batch)

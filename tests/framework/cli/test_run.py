@@ -528,6 +528,10 @@ def test_pretraining_leaves_an_encoder_that_embeds_and_is_finetuned(
     assert "there is no such file" in capsys.readouterr().err
     assert main(["predict", "-c", str(pretrain)]) == 2
     assert "weightspace embed" in capsys.readouterr().err
+    assert main(["test", "-c", str(pretrain)]) == 2
+    assert "ContrastiveTask has no test, since it has no targets" in capsys.readouterr().err
+    assert main(["validate", "-c", str(pretrain)]) == 0
+    assert "val/loss" in metrics(run)["validate"]
 
     config["model"] = {
         "class_path": "weightspace.tasks.FineTuneTask",

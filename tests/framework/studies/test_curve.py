@@ -77,16 +77,22 @@ def test_each_variant_is_compared_with_all_columns_of_the_baseline(study: Study)
     assert worths["far", "2,000"].factor == float("inf")
 
 
-def test_seeds_that_a_run_of_the_curve_lacks_are_left_out(study: Study) -> None:
+def test_a_column_that_is_still_being_run_is_no_part_of_the_curve(study: Study) -> None:
     record = recorded(study)
     del record.results["none/20,000/1"]
-    rows = table([*CURVE, ("more", "500")], [0])
-    assert found(study, record)["more", "500"] == worth([500, 2000, 20000], 500, rows[:-1], rows[-1])
-    del record.results["none/20,000/0"]
-    assert found(study, record)["more", "500"].most == 4, "the curve ends where the baseline was run"
+    rows = table([*CURVE[:2], ("more", "500")], [0, 1])
+    assert found(study, record)["more", "500"] == worth([500, 2000], 500, rows[:-1], rows[-1])
+    assert found(study, record)["more", "500"].most == 4
     for seed in "01":
         del record.results[f"none/2,000/{seed}"]
     assert found(study, record) == {}, "one column is no curve"
+
+
+def test_a_variant_with_fewer_seeds_uses_those_alone(study: Study) -> None:
+    record = recorded(study)
+    del record.results["more/500/1"]
+    rows = table([*CURVE, ("more", "500")], [0])
+    assert found(study, record)["more", "500"] == worth([500, 2000, 20000], 500, rows[:-1], rows[-1])
 
 
 def test_other_test_objects_leave_seeds_alone(study: Study) -> None:

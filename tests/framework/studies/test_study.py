@@ -70,6 +70,17 @@ def test_without_columns_there_is_one_without_a_name(written: Path) -> None:
         ("seeds: [0, 1]", "seeds: [0]\nmetrics: test/accuracy", "metrics should be a list of keys"),
         ("seeds: [0, 1]", "seeds: [0]\nzoos: [a]", "zoos should be a mapping"),
         ("  none: {}", "  ../none: {}", "cannot be a folder's name"),
+        ("  none: {}", "  'none ': {}", "cannot be a folder's name"),
+        (
+            "short: {trainer.max_epochs: 1}",
+            "1,200: {}",
+            "columns: 1 says nothing: .* quote names with commas within braces",
+        ),
+        (
+            "columns: {short: {trainer.max_epochs: 1}, long: {trainer.max_epochs: 2}}",
+            "columns: []",
+            "columns should be a map",
+        ),
         ("  none: {}", "  none: 3", "variants: none should be a mapping, found 3"),
         ("  none: {}", "  none: {seed_everything: 3}", "variants: none: seeds are a list of their own"),
         ("  none: {}", "  noise 0.1: {}", "the key 'noise 0.1' is there twice"),
