@@ -110,6 +110,7 @@ setup(
             "clip-art = weightspace.sources.clip_art:clip_art",
             "images = weightspace.sources.images:images",
             "meshes = weightspace.sources.solids.meshes:meshes",
+            "furniture = weightspace.sources.solids.furniture.source:furniture",
             "shapes = weightspace.sources.solids.shapes:shapes",
             "fashion-mnist = weightspace.sources.fashion_mnist:fashion_mnist",
             "mnist-5k = weightspace.sources.mnist_5k:mnist_5k",

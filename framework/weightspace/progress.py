@@ -78,11 +78,17 @@ class Display:
     def _moving(self, deed: str, unit: str) -> Iterator[Report]:
         fields = (TextColumn(f"{{task.fields[{name}]}}") for name in ("pace", "note"))
         pace = _Pace(unit)
-        with Progress(TextColumn(deed), BarColumn(), MofNCompleteColumn(), *fields, console=self._console) as progress:
-            task = progress.add_task(deed, total=None, pace="", note="")
-            yield lambda done, total, note="": progress.update(
-                task, completed=done, total=total, pace=pace.text(done, total), note=note
-            )
+        progress = Progress(TextColumn(deed), BarColumn(), MofNCompleteColumn(), *fields, console=self._console)
+        task = progress.add_task(deed, total=None, pace="", note="")
+
+        def report(done: int, total: int, note: str = "") -> None:
+            progress.start()  # so that what comes before the first report may show a bar of its own
+            progress.update(task, completed=done, total=total, pace=pace.text(done, total), note=note)
+
+        try:
+            yield report
+        finally:
+            progress.stop()
 
     def _logging(self, unit: str) -> Iterator[Report]:
         pace, line, logged = _Pace(unit), "", (0, time.monotonic())

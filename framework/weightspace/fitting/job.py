@@ -16,6 +16,8 @@ from weightspace.checks import check_whole
 from weightspace.distributed import first_then_all, rank, wait_for_all, world_size
 from weightspace.errors import ZooError
 from weightspace.fitting.base import Fitted, Fitter
+from weightspace.fitting.draw import drawn
+from weightspace.progress import Display
 from weightspace.sources.base import Objects
 from weightspace.version import __version__
 from weightspace.zoo.header import ZooHeader
@@ -72,9 +74,9 @@ class ZooPlan:
         """(n,) object, view and split of every planned network, all views of an object together.
 
         Raises:
-            ZooError: the plan needs more objects than the source has.
+            ZooError: the plan needs more objects than the source has, or near-copies cannot be kept together.
         """
-        pools = self._draw(source)
+        pools = drawn(source, (self.train, self.val, self.test), self.seed)
         objects: list[np.ndarray] = []
         views: list[np.ndarray] = []
         splits: list[np.ndarray] = []
@@ -85,29 +87,6 @@ class ZooPlan:
             splits.append(np.full(len(pool) * count, split, dtype=np.uint8))
         columns = {"object": objects, "view": views, "split": splits}
         return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in columns.items()}
-
-    def _draw(self, source: Objects) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        own_val, own_test = source.num_val > 0, source.num_test > 0
-        wanted = self.train + (0 if own_val else self.val) + (0 if own_test else self.test)
-        if (
-            wanted > source.num_train
-            or (own_val and self.val > source.num_val)
-            or (own_test and self.test > source.num_test)
-        ):
-            sets = [(source.num_train, "training"), (source.num_val, "validation"), (source.num_test, "test")]
-            has = (
-                " and ".join(f"{count} {name}" for count, name in sets if count) if own_val or own_test else len(source)
-            )
-            raise ZooError(
-                f"source {source.name!r} has {has} objects: train {self.train}, val {self.val} and "
-                f"test {self.test} ask for more"
-            )
-        generator = np.random.Generator(np.random.PCG64(self.seed))
-        train, rest = np.split(generator.permutation(source.num_train), [self.train])
-        tests = generator.permutation(source.num_test) + source.num_train + source.num_val
-        val = generator.permutation(source.num_val) + source.num_train if own_val else rest
-        test = tests if own_test else rest if own_val else rest[self.val :]
-        return train, val[: self.val], test[: self.test]
 
 
 @dataclass(frozen=True)
@@ -146,11 +125,12 @@ class ZooFit:
     def __len__(self) -> int:
         return len(self.rows["object"])
 
-    def run(self, report: Callable[[Progress], None]) -> ZooHeader:
+    def run(self, report: Callable[[Progress], None], display: Display | None = None) -> ZooHeader:
         """Fits the missing networks and writes them to the zoo.
 
         Args:
             report: called with the progress so far at the start, then after every block of this process.
+            display: where the source shows how far it is in preparing objects; None: nowhere.
 
         Raises:
             ZooError: the folder cannot be written, or contains something else.
@@ -158,7 +138,7 @@ class ZooFit:
         first_then_all(self.writer.__enter__)
         with ExitStack() as stack:
             stack.push(self.writer)
-            return self._run(report)
+            return self._run(report, display or Display(show=False))
 
     def shard(self, number: int) -> dict[str, Tensor]:
         """Fits the networks of one shard again and returns its tensors."""
@@ -169,7 +149,7 @@ class ZooFit:
         """Versions that affect the last bits of the weights."""
         return {"weightspace": __version__, "torch": torch.__version__, "numpy": np.__version__}
 
-    def _run(self, report: Callable[[Progress], None]) -> ZooHeader:
+    def _run(self, report: Callable[[Progress], None], display: Display) -> ZooHeader:
         writer, planned = self.writer, len(self)
         if writer.finished:
             _Tally(planned, 0, report).skip(planned)
@@ -178,6 +158,9 @@ class ZooFit:
         own = missing[rank() :: world_size()]
         sizes = {n: min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in own}
         there = planned - sum(min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in missing)
+        if own:
+            rows = [self.rows["object"][number * SHARD_ROWS : (number + 1) * SHARD_ROWS] for number in own]
+            self.source.prepare(torch.cat(rows), display)
         tally = _Tally(there + sum(sizes.values()), sum(map(len, writer.left_out.values())), report)
         tally.skip(there)
         if own:

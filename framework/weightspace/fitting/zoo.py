@@ -47,7 +47,7 @@ def fit_zoo(
 
     Args:
         source: name of the source: digits, mnist-5k, fashion-mnist, silhouettes, clip-art, idx, cifar10, cifar100,
-            images, shapes, meshes, classifiers, or one of a plugin; in Python also a source object.
+            images, shapes, meshes, furniture, classifiers, or one of a plugin; in Python also a source object.
         out: folder of the zoo.
         train: training objects, at least 1.
         val: validation objects, from the source's own validation set if it has one, else from those for training.
@@ -112,7 +112,7 @@ def run_fit(fit: ZooFit, display: Display) -> ZooHeader:
             report(state.done, state.total, ", ".join(notes))
 
         with resumable(f"complete shards in {fit.writer.path} are kept"):
-            return fit.run(show)
+            return fit.run(show, display)
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from weightspace.constructed import check_constructed
 from weightspace.entry_points import SOURCES, choices, gives, load_plugin
 from weightspace.errors import SourceError
+from weightspace.progress import Display
 from weightspace.text import listed, shown
 
 #: Objects, and points of each, that a source can be asked for: more are a mistake, or a file's claim.
@@ -38,6 +39,7 @@ class Objects(ABC):
         left_out: (name, reason) of what the source's files contain but the source does not use.
         license: under which the objects may be used, as an SPDX identifier; "": not stated.
         attribution: whose work the objects are, in one line; "": not stated.
+        groups: (n,) int64; objects of one number are near-copies, and come into one split. None: there are none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Objects(ABC):
     left_out: tuple[tuple[str, str], ...] = ()
     license: str = ""
     attribution: str = ""
+    groups: np.ndarray | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -72,7 +75,15 @@ class Objects(ABC):
     @property
     @abstractmethod
     def digest(self) -> str:
-        """sha256 of what decides the objects: equal digests mean equal objects."""
+        """sha256 of what decides the objects and their groups: equal digests mean equal objects."""
+
+    def prepare(self, objects: Tensor, display: Display) -> None:  # noqa: B027 - most sources have nothing to do
+        """Called once, before networks are fitted to objects: what takes long can be computed here, with progress.
+
+        Args:
+            objects: numbers of those that this process will fit, perhaps several times each.
+            display: where progress is shown.
+        """
 
 
 class Source(Objects):

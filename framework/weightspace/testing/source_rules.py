@@ -20,11 +20,18 @@ SAMPLE = 5
 
 
 def counts(load: Callable[[], Source]) -> None:
-    """Targets are (n,) class numbers or (n, T) finite numbers with T names, and 1 to n objects are for training."""
+    """Targets are (n,) class numbers or (n, T) finite numbers with T names, 1 to n are for training; groups fit."""
     source = load()
     assert isinstance(source, Source), f"expected a Source, found {type(source).__name__}"
     assert 1 <= source.num_train <= len(source), f"num_train {source.num_train} of {len(source)}"
     assert 0 <= source.num_val <= len(source) - source.num_train, f"num_val {source.num_val} of {len(source)}"
+    if (groups := source.groups) is not None:
+        assert groups.shape == (len(source),), f"expected groups ({len(source)},), found {groups.shape}"
+        own = np.searchsorted(
+            [source.num_train, source.num_train + source.num_val], np.arange(len(source)), side="right"
+        )
+        sets = np.unique(np.stack([groups, own]), axis=1).shape[1]
+        assert sets == len(np.unique(groups)), "a group is in several of the source's own sets"
     targets = source.targets
     if source.class_names is None:
         shape = (len(source), len(source.target_names))

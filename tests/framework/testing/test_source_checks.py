@@ -75,6 +75,8 @@ class Broken(Source):
             self.class_names = None
         if fault == "arguments":
             self.arguments = {"sizes": (1, 2)}
+        if fault == "groups":
+            self.groups = np.zeros(3, dtype=np.int64)
         if fault == "license":
             self.license = ["MIT"]
         self.calls = 0
@@ -119,6 +121,7 @@ def test_a_good_one_passes() -> None:
         ("targets", "counts"),
         ("names", "counts"),
         ("arguments", "repeatability"),
+        ("groups", "counts"),
         ("license", "repeatability"),
         ("digest", "repeatability"),
         ("points", "shapes"),

@@ -17,7 +17,7 @@ from weightspace.sources.solids.obj import prepared_obj
 from weightspace.sources.solids.off import read_off
 from weightspace.sources.solids.ply import in_halves, read_ply
 from weightspace.sources.solids.polygons import MeshError, triangulate
-from weightspace.sources.solids.triangles import winding_number
+from weightspace.sources.solids.triangles import inside, to_one_side
 
 if TYPE_CHECKING:
     from trimesh import Trimesh
@@ -31,12 +31,13 @@ WITNESSES = 64
 REACH = 0.9
 
 
-def parse_mesh(content: bytes, ending: str) -> Trimesh:
+def parse_mesh(content: bytes, ending: str, crossed: bool = False) -> Trimesh:
     """Reads a mesh, moves and scales its bounding box to the longest side [-0.9, 0.9], and merges equal vertices.
 
     Args:
         content: of the file. Materials and textures beside it are not looked for.
         ending: ".off", ".obj", ".stl" or ".ply".
+        crossed: take OBJ files with faces that cross themselves, which then cover another area than they say.
 
     Raises:
         MeshError: it is not a usable mesh; the message says why.
@@ -50,7 +51,7 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
         return MeshError(f"cannot be read ({type(error).__name__}: {str(error).strip()[:200]})")
 
     with reading(refuse, passed=(MeshError, MemoryError, ImportError)):  # said already, or no fault of the file
-        vertices, faces = _read(content, ending)
+        vertices, faces = _read(content, ending, crossed)
     if not len(faces) or faces.ndim != 2:
         raise MeshError("has no faces")
     if vertices.ndim != 2 or vertices.shape[1] != 3:
@@ -64,16 +65,26 @@ def parse_mesh(content: bytes, ending: str) -> Trimesh:
         raise MeshError("has vertices that are not finite numbers")
     used = np.unique(faces)  # the others may lie anywhere
     vertices, faces = vertices[used], np.searchsorted(used, faces)
-    low, high = vertices.min(0), vertices.max(0)
-    size = float((high / 2 - low / 2).max())
-    if not 1e-100 < size < 1e100:
-        raise MeshError(f"its longest side is {2 * size:g}")
-    mesh = trimesh.Trimesh((vertices - (low / 2 + high / 2)) * (REACH / size), faces, process=True)
+    mesh = trimesh.Trimesh(normalise(vertices), faces, process=True)
     if not (whole := np.diff(np.sort(mesh.faces, axis=1), axis=1).all(1)).all():
         mesh.update_faces(whole)  # of two corners, that is, at most: their edges would seem to be between others
     if not mesh.area > 0:
         raise MeshError("its faces have no area")
     return mesh
+
+
+def normalise(vertices: np.ndarray) -> np.ndarray:
+    """Moves and scales vertices (V, 3) so that the longest side of their bounding box is [-0.9, 0.9].
+
+    Raises:
+        MeshError: that side has no length, or one that is out of range.
+    """
+    low, high = vertices.min(0), vertices.max(0)
+    size = float((high / 2 - low / 2).max())
+    if not 1e-100 < size < 1e100:
+        raise MeshError(f"its longest side is {2 * size:g}")
+    result: np.ndarray = (vertices - (low / 2 + high / 2)) * (REACH / size)
+    return result
 
 
 def leak(mesh: Trimesh) -> str | None:
@@ -105,21 +116,33 @@ def read_file(path: Path) -> bytes:
 def turn_outwards(mesh: Trimesh) -> None:
     """Turns the faces of each connected body to one side, and that side outwards, except of cavities: bodies turned
     inwards that lie within another one."""
-    import trimesh
-
     if not mesh.is_winding_consistent:
-        trimesh.repair.fix_winding(mesh)
+        mesh.faces = to_one_side(np.array(mesh.faces, dtype=np.int64))
     inwards = [body for body in _bodies(mesh) if _volume(mesh.triangles[body]) < 0]
     if not inwards:
         return
     others = np.setdiff1d(np.arange(len(mesh.faces)), np.concatenate(inwards))
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
     shell = faces[others]
-    for body in inwards:
-        corners = torch.from_numpy(mesh.triangles[body][:WITNESSES].reshape(-1, 3).copy())
-        if not len(shell) or not (winding_number(corners, vertices, shell) > 0.5).all():
+    corners = [mesh.triangles[body][:WITNESSES].reshape(-1, 3) for body in inwards]
+    likely = np.flatnonzero(_within([part[:1] for part in corners], vertices, shell))  # most bodies have one outside
+    cavities = {
+        int(body)
+        for body, lies in zip(likely, _within([corners[i] for i in likely], vertices, shell), strict=True)
+        if lies
+    }
+    for number, body in enumerate(inwards):
+        if number not in cavities:
             faces[body] = faces[body, ::-1]
     mesh.faces = faces
+
+
+def _within(parts: list[np.ndarray], vertices: np.ndarray, shell: np.ndarray) -> list[bool]:
+    """Whether all points of each part are within the faces of a shell, all in one go."""
+    if not parts or not len(shell):
+        return [False] * len(parts)
+    within, _ = inside(torch.from_numpy(np.concatenate(parts)), vertices, shell)
+    return [bool(one.all()) for one in within.split([len(part) for part in parts])]
 
 
 def _bodies(mesh: Trimesh) -> list[np.ndarray]:
@@ -136,7 +159,7 @@ def _volume(triangles: np.ndarray) -> float:
     return float((np.cross(first, second) * third).sum() / 6)
 
 
-def _read(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
+def _read(content: bytes, ending: str, crossed: bool) -> tuple[np.ndarray, np.ndarray]:
     """Reads vertices and triangles."""
     if ending == ".off":
         points, corners, lengths = read_off(content)
@@ -144,7 +167,7 @@ def _read(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
     if ending == ".ply":
         points, corners, lengths = read_ply(content)
         return points, in_halves(triangulate(points, corners, lengths), lengths)
-    return _read_by_trimesh(prepared_obj(content) if ending == ".obj" else _counted_stl(content), ending)
+    return _read_by_trimesh(prepared_obj(content, crossed) if ending == ".obj" else _counted_stl(content), ending)
 
 
 def _counted_stl(content: bytes) -> bytes:

@@ -20,12 +20,16 @@ COUNTED = (
 SPECIAL = re.compile(rb"^f(?:(?:[ \t]+\S+){4}|(?:[ \t]+\S+){0,2}\s*$|.*[ \t]-)", re.MULTILINE)
 
 
-def prepared_obj(content: bytes) -> bytes:
+def prepared_obj(content: bytes, crossed: bool = False) -> bytes:
     """Rewrites faces of an OBJ file so that a reader that divides polygons into fans keeps their area.
 
     Faces of several corners, where a fan from the first one does not keep the area, become triangles; those of fewer
     than three are left out; corners that are counted backwards get the vertices' numbers. All else, and a file without
     them, stays as it is.
+
+    Args:
+        content: of the file.
+        crossed: see ``divisions``.
 
     Raises:
         MeshError: too many lines of a kind, or a face that cannot be divided.
@@ -55,17 +59,17 @@ def prepared_obj(content: bytes) -> bytes:
         lines.append(line)
     if sum(len(words) - 2 for _, words in faces) > FACES:
         raise MeshError(f"its faces make more triangles than the {FACES:,} that are read")
-    _divide(np.array(points).reshape(-1, 3), faces, lines)
+    _divide(np.array(points).reshape(-1, 3), faces, lines, crossed)
     return b"\n".join(lines)
 
 
-def _divide(points: np.ndarray, faces: list[tuple[int, list[bytes]]], lines: list[bytes]) -> None:
+def _divide(points: np.ndarray, faces: list[tuple[int, list[bytes]]], lines: list[bytes], crossed: bool) -> None:
     """Replaces lines of faces whose fan does not keep the area by lines of triangles."""
     lengths = np.array([len(words) for _, words in faces], dtype=np.int64)
     corners = np.array([int(word.split(b"/")[0]) - 1 for _, words in faces for word in words], dtype=np.int64)
     if not len(corners) or corners.min() < 0 or corners.max() >= len(points):
         return  # said where all faces are checked
-    divided, first = divisions(points, corners, lengths), 0
+    divided, first = divisions(points, corners, lengths, crossed), 0
     for (line, words), length in zip(faces, lengths.tolist(), strict=True):
         part = divided[first : first + length - 2]
         first += length - 2

@@ -48,8 +48,12 @@ def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) ->
     return found
 
 
-def divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray, crossed: bool = False) -> np.ndarray:
     """As ``triangulate``, with indices into each polygon's own corners, 0 ... k - 1: (C - 2n, 3).
+
+    Args:
+        points, corners, lengths: see ``triangulate``.
+        crossed: divide a polygon that crosses itself as a fan from its first corner, instead of refusing it.
 
     Raises:
         MeshError: a polygon crosses itself; too many corners are in polygons that no fan divides; points that are not
@@ -78,7 +82,11 @@ def divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) -> n
                 f"{CONCAVE_CORNERS:,} in all)"
             )
         for polygon, outline, area in zip(number, flat, areas, strict=True):
-            places[first[polygon] : first[polygon] + size - 2] = clip_ears(outline, float(area))
+            try:
+                places[first[polygon] : first[polygon] + size - 2] = clip_ears(outline, float(area))
+            except MeshError:
+                if not crossed:
+                    raise
     return places
 
 

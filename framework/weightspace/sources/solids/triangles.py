@@ -10,6 +10,8 @@ from weightspace.errors import MissingExtraError
 
 #: Triangles of less height, relative to their longest side, count as that side: libigl would divide by their area.
 FLAT = 1e-10
+#: Approximate winding numbers nearer to one half are computed exactly: those of 25 models erred by up to 0.08.
+MARGIN = 0.2
 
 
 def require_geometry(source: str) -> None:
@@ -72,6 +74,34 @@ def winding_number(points: Tensor, vertices: np.ndarray, faces: np.ndarray) -> T
     import igl
 
     return torch.from_numpy(igl.winding_number(vertices, faces, points.numpy()))
+
+
+def inside(points: Tensor, vertices: np.ndarray, faces: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Whether the winding number is above one half, and whether it is below minus one half: turned inside out.
+
+    libigl's approximation (Barill et al. 2018) decides where it is far from both; elsewhere the exact number does.
+
+    Args:
+        points, vertices, faces: see ``winding_number``.
+
+    Returns:
+        (N,) and (N,) bool.
+    """
+    import igl
+
+    number = torch.from_numpy(igl.fast_winding_number(vertices, faces, points.numpy()))
+    unsure = ~((number.abs() - 0.5).abs() > MARGIN)  # also what is no number
+    if unsure.any():
+        number[unsure] = winding_number(points[unsure], vertices, faces)
+    return number > 0.5, number < -0.5
+
+
+def to_one_side(faces: np.ndarray) -> np.ndarray:
+    """Faces (F, 3) int64, of which those that are connected by edges between two faces are turned to one side."""
+    import igl
+
+    turned, _ = igl.bfs_orient(faces)
+    return np.asarray(turned, dtype=np.int64)
 
 
 def _with_sides(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

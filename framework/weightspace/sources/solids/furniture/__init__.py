@@ -1,0 +1,1 @@
+"""Models of furniture in libraries of Sweet Home 3D."""
