@@ -12,6 +12,7 @@ import trimesh
 from weightspace.cli.main import main
 from weightspace.errors import MissingExtraError, SourceError
 from weightspace.fitting.verify import verify
+from weightspace.progress import Display
 from weightspace.sources import load_source
 from weightspace.sources.solids.mesh_file import parse_mesh
 from weightspace.sources.solids.sdf import box
@@ -288,6 +289,26 @@ def test_a_memory_that_cannot_be_read_is_made_anew(content: bytes, tmp_path: Pat
 def test_bad_arguments(arguments: dict, message: str, modelnet: Path) -> None:
     with pytest.raises(SourceError, match=message):
         load_source("meshes", **{"path": str(modelnet), **arguments})
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_is_prepared_is_what_is_asked_for(
+    processes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(10):
+        write(tmp_path / f"box/{number}.off", trimesh.creation.box((1, 1 + number, 2)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: processes)
+    monkeypatch.setattr("weightspace.distributed.workers._usable_cores", lambda: processes)
+    source = load_source("meshes", path=str(tmp_path), points=128)
+    objects = torch.tensor([3, 0, 3, 9, 1, 2, 4, 5, 6])
+    expected = source.observations(objects)
+    source.prepare(objects, Display(show=True))
+    assert "8/8 meshes" in capsys.readouterr().out
+    os.rename(tmp_path / "box", tmp_path / "gone")  # nothing is read again
+    for found, one in zip(source.observations(objects), expected, strict=True):
+        assert torch.equal(found, one)
+    with pytest.raises(SourceError, match=r"box/7.off: "):
+        source.prepare(torch.arange(10), Display(show=False))
 
 
 @pytest.mark.parametrize(("module", "package"), [("trimesh", "trimesh"), ("igl", "libigl")])

@@ -10,7 +10,7 @@ import torch
 import trimesh
 from torch import Tensor
 from weightspace.sources.solids.sdf import box
-from weightspace.sources.solids.triangles import surface_distance, winding_number
+from weightspace.sources.solids.triangles import inside, surface_distance, to_one_side, winding_number
 
 MESHES = {
     "box": lambda: trimesh.creation.box((1.8, 1.1, 0.3)),
@@ -69,6 +69,28 @@ def test_winding_number_is_the_sum_of_solid_angles() -> None:
     solid = la * lb * lc + (a * b).sum(2) * lc + (b * c).sum(2) * la + (c * a).sum(2) * lb
     angles = torch.atan2((a * torch.linalg.cross(b, c)).sum(2), solid)
     assert torch.allclose(winding_number(points, *soup(triangles)), angles.sum(1) / (2 * math.pi), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", MESHES)
+def test_the_inside_is_decided_as_by_exact_numbers(name: str) -> None:
+    """Of whole meshes, and of those with holes, turned either way."""
+    mesh, points = MESHES[name](), random_points(500)
+    vertices, faces = surface_of(mesh)
+    torn = faces[np.random.default_rng(0).random(len(faces)) < 0.8]
+    for some in (faces, torn, torn[:, ::-1].copy()):
+        number = winding_number(points, vertices, some)
+        outwards, inwards = inside(points, vertices, some)
+        assert torch.equal(outwards, number > 0.5)
+        assert torch.equal(inwards, number < -0.5)
+
+
+def test_faces_are_turned_to_one_side() -> None:
+    mesh = MESHES["torus"]()
+    faces = mesh.faces.copy()
+    turned = np.random.default_rng(0).random(len(faces)) < 0.5
+    faces[turned] = faces[turned, ::-1]
+    assert not trimesh.Trimesh(mesh.vertices, faces, process=False).is_winding_consistent
+    assert trimesh.Trimesh(mesh.vertices, to_one_side(faces), process=False).is_winding_consistent
 
 
 def test_distances_to_a_box_are_exact() -> None:
