@@ -72,4 +72,4 @@ def test_elements_sources_and_augmentations_name_their_parts(zoo: ws.Zoo) -> Non
     assert repr(task) == "SupervisedTask (no modules yet: they are built for the zoo that it is trained on)"
     assert "(backbone): DWS(" in repr(task.build_for(ws.ZooDataModule(zoo)))
     assert repr(ws.DWS.partial(hidden=16)) == "DWS.partial(hidden=16)"
-    assert repr(ws.augmentation("rotate", degrees=20)) == "Rotate(degrees=20.0, p=1.0)"
+    assert repr(ws.augmentation("rotate", degrees=20)) == "Rotate(degrees=20.0, p=1.0, axis='any')"
