@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from weightspace.cli.tables import markdown
-from weightspace.figures.images import save_figure
-from weightspace.figures.study import differences_figure
-from weightspace.figures.worth import worth_figure
 from weightspace.studies.cells import cells_of
 from weightspace.studies.curve import worths_of
 from weightspace.studies.record import Record
 from weightspace.studies.study import Study, read_study
-from weightspace.studies.table import columns_of, entries_of
+from weightspace.studies.table import Entry, columns_of, entries_of
+from weightspace.studies.worth import Worth
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("experiments/README.md", "benchmarks/README.md")
@@ -32,31 +31,50 @@ PICTURES = Path("docs/pictures/studies")
 BLOCK = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
-def table_text(study: Study) -> str:
+@dataclass(frozen=True)
+class Results:
+    """What is recorded of a study: its cells by (variant, column), and how many runs it has in all."""
+
+    study: Study
+    entries: dict[tuple[str, str], Entry]
+    worths: dict[tuple[str, str], Worth]
+    runs: int
+
+
+def results_of(path: str) -> Results:
+    """Reads a study and its record."""
+    study = read_study(ROOT / path)
+    cells = cells_of(study)
+    entries = entries_of(study, cells, Record(study.record_file))
+    return Results(study, entries, worths_of(study, entries), len(cells))
+
+
+def table_text(found: Results) -> str:
     """The table in Markdown, with a line that says how many runs there are, and how long they took."""
-    cells, record = cells_of(study), Record(study.record_file)
-    entries = entries_of(study, cells, record)
-    table = markdown(columns_of(study, entries, worths_of(study, entries)))
-    seconds = [max(result.whole, result.seconds) for entry in entries.values() for result in entry.results.values()]
-    runs = f"{len(seconds)} runs" if len(seconds) == len(cells) else f"{len(seconds)} of {len(cells)} runs"
-    hours = timedelta(seconds=round(sum(seconds)))
-    each = sum(seconds) / max(1, len(seconds)) / 60
-    return f"\n{table}\n{study.title}: {runs}, {each:.1f} minutes each, {hours} hours in all.\n\n"
+    table = markdown(columns_of(found.study, found.entries, found.worths))
+    ended = [result for entry in found.entries.values() for result in entry.results.values()]
+    seconds = sum(max(result.whole, result.seconds) for result in ended)
+    runs = f"{len(ended)} runs" if len(ended) == found.runs else f"{len(ended)} of {found.runs} runs"
+    each, hours = seconds / max(1, len(ended)) / 60, timedelta(seconds=round(seconds))
+    return f"\n{table}\n{found.study.title}: {runs}, {each:.1f} minutes each, {hours} hours in all.\n\n"
 
 
-def draw(study: Study) -> None:
+def with_tables(text: str, results: dict[str, Results]) -> str:
+    """A page with the tables that the records have now; results by the path of their study."""
+    return BLOCK.sub(lambda block: f"{block[1]}{table_text(results[block[2]])}{block[3]}", text)
+
+
+def draw(found: Results) -> None:
     """Draws the figure of a study."""
-    entries = entries_of(study, cells_of(study), Record(study.record_file))
-    worths = worths_of(study, entries)
-    figure = worth_figure(study, entries, worths) if study.amounts else differences_figure(study, entries)
+    # imported here: --check needs neither matplotlib nor torch
+    from weightspace.figures.images import save_figure
+    from weightspace.figures.study import differences_figure
+    from weightspace.figures.worth import worth_figure
+
+    study, entries = found.study, found.entries
+    figure = worth_figure(study, entries, found.worths) if study.amounts else differences_figure(study, entries)
     (ROOT / PICTURES).mkdir(parents=True, exist_ok=True)
     save_figure(figure, str(ROOT / PICTURES / f"{study.name}.png"))
-
-
-def updated(text: str) -> tuple[str, list[Study]]:
-    """A page with the tables that the records have now, and their studies."""
-    studies = {path: read_study(ROOT / path) for _, path, _ in BLOCK.findall(text)}
-    return BLOCK.sub(lambda found: f"{found[1]}{table_text(studies[found[2]])}{found[3]}", text), list(studies.values())
 
 
 def main(check: bool) -> int:
@@ -65,15 +83,16 @@ def main(check: bool) -> int:
     for page in PAGES:
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
-        new, studies = updated(text)
+        results = {name: results_of(name) for _, name, _ in BLOCK.findall(text)}
+        new = with_tables(text, results)
         if new != text:
             outdated += 1
             print(f"{page}: {'not as recorded: python docs/tables.py' if check else 'updated'}")
         if not check:
             path.write_text(new, encoding="utf-8")
-            for study in studies:
-                if f"studies/{study.name}.png" in new:
-                    draw(study)
+            for found in results.values():
+                if f"studies/{found.study.name}.png" in new:
+                    draw(found)
     return int(check and outdated > 0)
 
 

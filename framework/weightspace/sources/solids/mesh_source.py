@@ -60,7 +60,7 @@ class MeshSource(SolidSource):
         return torch.from_numpy(np.concatenate([even, near])).clamp(-1, 1)
 
     def distance(self, item: int, points: Tensor) -> Tensor:
-        """Signed distance, negative if the absolute winding number exceeds one half; exact."""
+        """Signed distance: exact, and negative if the absolute winding number exceeds one half (see ``inside``)."""
         vertices, faces = self.surface(item)
         distance = surface_distance(points, vertices, faces)
         outwards, inwards = inside(points, vertices, faces)

@@ -76,8 +76,8 @@ def furniture(
     """Loads the OBJ models of five libraries of Sweet Home 3D, as far as their names are of one of 15 classes.
 
     Each model is turned upright, so that its third coordinate is the height, then moved and scaled so that its longest
-    side goes from -0.9 to 0.9. Models with the same vertices, but for place, size and a turn around the upright axis,
-    come into one split (``groups``). Nothing is unpacked to the disk. No own test set.
+    side goes from -0.9 to 0.9. Models with nearly the same surface, but for place, size and a turn around the upright
+    axis, come into one split (``groups``, see ``near_copies``). Nothing is unpacked to the disk. No own test set.
 
     Args:
         path: folder with libraries (``*.sh3f``), or one of them. Without it, that of the installed package.
