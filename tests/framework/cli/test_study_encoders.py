@@ -48,6 +48,7 @@ def only(path: str, *variants: str) -> None:
     Path(path).write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+@pytest.mark.long
 def test_encoders_are_made_by_their_study(studies: Path, capfd: pytest.CaptureFixture[str]) -> None:
     only("pre.yaml", "flip")
     only("fine.yaml", "flip")
@@ -116,7 +117,9 @@ def test_a_command_that_does_not_make_its_encoder_is_named(studies: Path, capfd:
     assert "could not be made (`weightspace augmentations` has not made it)" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("encoder", ["runs/p/0", "runs/p/0/encoder_best.safetensors"])
+@pytest.mark.parametrize(
+    "encoder", [pytest.param("runs/p/0", marks=pytest.mark.long), "runs/p/0/encoder_best.safetensors"]
+)
 def test_an_encoder_whose_training_was_cut_is_missing_and_gone_on_with(
     encoder: str, studies: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

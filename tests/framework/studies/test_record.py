@@ -85,6 +85,17 @@ def test_a_run_without_all_of_its_results_is_not_finished(run: RunFolder, missin
     assert collect(run) is None
 
 
+def test_a_run_that_is_not_tested_is_finished_with_its_training(run: RunFolder) -> None:
+    (run.path / "predictions.csv").unlink()
+    run.write_json("metrics.json", {"fit": {"seconds": 12.5, "val/loss": 0.75}})
+    assert collect(run) is None
+    found = collect(run, tested=False)
+    assert (found.metrics, found.seconds) == ({"seconds": 12.5, "val/loss": 0.75}, 12.5)
+    assert (found.correct, found.right()) == ("", None)
+    run.write_json("metrics.json", {})
+    assert collect(run, tested=False) is None
+
+
 GOOD = {"digest": "d", "config": "c", "metrics": {"test/accuracy": 0.5}, "seconds": 1.0}
 
 
