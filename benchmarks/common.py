@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from statistics import median
 
 import torch
 from weightspace.distributed.device import choose_device
@@ -103,3 +104,22 @@ def rate(work: Callable[[], int], seconds: float, device: torch.device | str = "
     calls = max(1, round(seconds / 5 / min(taken, timed(work, device)[1])))
     rounds = [timed(work, device, calls) for _ in range(5)]
     return sorted(done / taken for done, taken in rounds)[2]
+
+
+def rates_in_turn(
+    works: dict[str, Callable[[], int]], seconds: float, device: torch.device, rounds: int = 5
+) -> dict[str, float]:
+    """Medians of the units of work per second of several works, which take turns so that a slow minute meets all.
+
+    Each work has about ``seconds`` in all; one that takes longer for a call has one call per round.
+    """
+    calls = {}
+    for name, work in works.items():
+        timed(work, device)
+        calls[name] = max(1, round(seconds / rounds / timed(work, device)[1]))
+    columns: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            done, taken = timed(work, device, calls[name])
+            columns[name].append(done / taken)
+    return {name: median(column) for name, column in columns.items()}

@@ -1,17 +1,16 @@
-"""Speed of fitting SIRENs with a naive torch loop and with the batched fitter, eager and compiled.
+"""Speed of fitting SIRENs: a naive torch loop, the batched fitter, eager and compiled, and its matrix products alone.
 
 Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import torch
-from common import Report, Row, rate, synchronise
+from common import Report, rates_in_turn
 from torch import Tensor, nn
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
@@ -54,33 +53,60 @@ def naive(widths: tuple[int, ...], coordinates: Tensor, values: Tensor, points: 
     return steps
 
 
+def products(widths: tuple[int, ...], block: int, points: int, tiles: int, device: torch.device) -> Callable[[], int]:
+    """The matrix products of one step of a block, forward and backward, without anything between them."""
+    weights = [torch.randn(block, outputs, inputs, device=device) for inputs, outputs in pairwise(widths)]
+    values = [torch.randn(block, width, points // tiles, device=device) for width in widths]
+    results, slopes = [torch.empty_like(v) for v in values], [torch.empty_like(w) for w in weights]
+
+    def step() -> int:
+        for _ in range(tiles):
+            for layer, weight in enumerate(weights):
+                torch.bmm(weight, values[layer], out=results[layer + 1])
+            for layer, weight in enumerate(weights):
+                torch.bmm(values[layer + 1], values[layer].mT, out=slopes[layer])
+                if layer:
+                    torch.bmm(weight.mT, values[layer + 1], out=results[layer])
+        return block
+
+    return step
+
+
+def fitting(fitter: BatchedFitter, source: Source) -> Callable[[], int]:
+    """Fits one block of networks to a source's objects."""
+    objects = torch.arange(fitter.block) % len(source)
+    own = source.points(objects)
+    initial = initialise(fitter.recipe, fitter.spec, 0, [(i, 0, 0) for i in range(fitter.block)])
+    arguments = (initial, source.values(objects), own if own.ndim == 3 else None)
+
+    def block() -> int:
+        fitter.fit(*arguments)
+        return fitter.block * fitter.recipe.steps
+
+    return block
+
+
 def compare(report: Report, title: str, source: Source, changes: dict, seconds: float) -> None:
+    """Times the loop, both modes of the fitter and the products alone in turn."""
     recipe = load_recipe("dwsnets", {"steps": 100, "stop_psnr": None, **changes})
     spec = recipe.spec(source.in_dim, source.out_dim)
-    points, values = source.points(torch.arange(1)), source.values(torch.arange(1))[0]
+    points, values = source.points(torch.arange(1)), source.values(torch.arange(1))[0].to(report.device)
     coordinates = (points[0] if points.ndim == 3 else points).to(report.device)
-    values = values.to(report.device)
     per_step = recipe.points_per_step or len(coordinates)
-    work: Callable[[], int] = lambda: naive(spec.widths, coordinates, values, per_step, 20)  # noqa: E731
-    base: Row = report.add(f"{title}: naive loop", rate(work, seconds, report.device), "INR-steps/s")
-    for mode in ("eager", "compiled"):
-        fitter = BatchedFitter(recipe, spec, points, mode, report.device, source.uniform)
-        start = time.perf_counter()
-        fitter.compile()
-        synchronise(report.device)
-        taken = time.perf_counter() - start
-        objects = torch.arange(fitter.block) % len(source)
-        own = source.points(objects)
-        initial = initialise(recipe, spec, 0, [(i, 0, 0) for i in range(fitter.block)])
-        arguments = (initial, source.values(objects), own if own.ndim == 3 else None)
-
-        def batch(fitter: BatchedFitter = fitter, arguments=arguments) -> int:
-            fitter.fit(*arguments)
-            return fitter.block * recipe.steps
-
-        report.add(f"{title}: {mode}, {fitter.block} at once", rate(batch, seconds, report.device), "INR-steps/s", base)
-        if mode == "compiled":
-            report.add(f"{title}: compiling (2 to 3 s from a disk cache)", taken, "s")
+    fitters = {m: BatchedFitter(recipe, spec, points, m, report.device, source.uniform) for m in ("eager", "compiled")}
+    fitters["compiled"].compile()
+    block, tiles = fitters["compiled"].block, fitters["compiled"].tiles
+    loop = f"{title}: naive loop"
+    works: dict[str, Callable[[], int]] = {
+        loop: lambda: naive(spec.widths, coordinates, values, per_step, 20),
+        **{f"{title}: {m}, {block} at once": fitting(fitter, source) for m, fitter in fitters.items()},
+        f"{title}: products alone": products(spec.widths, block, per_step, tiles, report.device),
+    }
+    rates = rates_in_turn(works, seconds, report.device)
+    base = report.add(loop, rates.pop(loop), "INR-steps/s")
+    for name, value in rates.items():
+        report.add(name, value, "INR-steps/s", base)
+    report.add(f"{title}: compiling (2 to 3 s from a disk cache)", fitters["compiled"].compile_seconds or 0.0, "s")
 
 
 def main() -> None:

@@ -6,10 +6,9 @@ One block of networks by each recipe in turn, several times; medians.
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
 
 import torch
-from common import Report, timed
+from common import Report, rates_in_turn
 from fitting import images
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
@@ -53,12 +52,10 @@ def main() -> None:
     report = Report(__doc__ or "", only="only the recipes whose name begins so, and the first one")
     chosen = [(n, c) for i, (n, c) in enumerate(RECIPES) if i == 0 or n.startswith(report.options.only or "")]
     works = [fitting(name, changes, report) for name, changes in chosen]
-    for _, work in works:
-        work()
-    rounds = [[timed(work, report.device) for _, work in works] for _ in range(1 if report.quick else ROUNDS)]
+    rates = rates_in_turn(dict(works), 0.0, report.device, 1 if report.quick else ROUNDS)
     base = None
-    for (name, _), column in zip(works, zip(*rounds, strict=True), strict=True):
-        row = report.add(name, median(done / taken for done, taken in column), "INR/s", base)
+    for name, value in rates.items():
+        row = report.add(name, value, "INR/s", base)
         base = base or row
     report.finish()
 

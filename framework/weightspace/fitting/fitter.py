@@ -39,6 +39,16 @@ def block_size(spec: NetworkSpec, points: int, device: str = "cpu") -> int:
     return 2 ** min(most, max(3, round(math.log2(room))))
 
 
+def tile_count(spec: NetworkSpec, points: int, block: int, device: str = "cpu") -> int:
+    """Number of equal tiles of the points of a step, so that a block's activations of one tile fit the cache.
+
+    The next divisor of the points from there; 1 if there is none up to twice as many.
+    """
+    size = BLOCK_BYTES if device == "cpu" else DEVICE_BLOCK_BYTES
+    least = max(1, round(4 * block * points * max(spec.widths) / size))
+    return next((count for count in range(least, 2 * least + 1) if points % count == 0), 1)
+
+
 class BatchedFitter(Fitter):
     """Fits blocks of networks with one recipe.
 
@@ -78,7 +88,8 @@ class BatchedFitter(Fitter):
         if total % self.points:
             raise RecipeError(f"recipe {recipe.name!r}: points_per_step {self.points} does not divide {total} points")
         self.block = block_size(spec, self.points, self.device.type)
-        self._step: Step = make_step(recipe, spec, compiled=mode == "compiled")
+        self.tiles = tile_count(spec, self.points, self.block, self.device.type)
+        self._step: Step = make_step(recipe, spec, compiled=mode == "compiled", tiles=self.tiles)
 
     def compile(self) -> None:
         """Compiles the training step in mode "compiled" by running it once, which also shows whether a compiler works.
@@ -91,10 +102,11 @@ class BatchedFitter(Fitter):
         start = time.perf_counter()
         keep_compiled_code()
         state = self._state(torch.zeros(1, self.spec.num_params))
-        values = torch.zeros(self.block, self.spec.out_dim, self.points, device=self.device)
-        x = self._inputs(self.coordinates)[0]
+        total = self.coordinates.shape[-2]
+        ys = self._chunks(torch.zeros(self.block, total, self.spec.out_dim))[0]
+        xs = self._inputs(self.coordinates)[0]
         try:
-            self._step(state, x, values, torch.ones(self.spec.num_layers + 1, device=self.device))
+            self._step(state, xs, ys, torch.ones(self.spec.num_layers + 1, device=self.device))
         except Exception as error:  # a compiler fails in many ways; all of them mean the same here
             reason = str(error).strip().splitlines()
             needed = "a C++ compiler" if self.device.type == "cpu" else "triton, a C compiler"
@@ -159,11 +171,12 @@ class BatchedFitter(Fitter):
         filled[: len(rows)] = rows
         return filled
 
-    def _inputs(self, coordinates: Tensor) -> list[Tensor]:
-        """Splits the points, shared or of each object, into chunks."""
+    def _inputs(self, coordinates: Tensor) -> list[list[Tensor]]:
+        """Splits the points, shared or of each object, into chunks of tiles."""
         return self._chunks(coordinates if coordinates.ndim == 2 else self._filled(coordinates))
 
-    def _chunks(self, values: Tensor) -> list[Tensor]:
-        """Splits (..., N, C) into strided chunks (..., C, points) on the device, which the steps use in turn."""
-        count = values.shape[-2] // self.points
-        return [values[..., first::count, :].mT.contiguous().to(self.device) for first in range(count)]
+    def _chunks(self, values: Tensor) -> list[list[Tensor]]:
+        """Splits (..., N, C) into strided chunks, which steps use in turn, of tiles (..., C, points) on the device."""
+        count, tile = values.shape[-2] // self.points, self.points // self.tiles
+        chunks = [values[..., first::count, :].mT.to(self.device) for first in range(count)]
+        return [[part.contiguous() for part in chunk.split(tile, dim=-1)] for chunk in chunks]

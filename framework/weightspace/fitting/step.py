@@ -14,9 +14,10 @@ from weightspace.fitting.recipes import Recipe
 from weightspace.fitting.sincos import sincos
 from weightspace.spec import NetworkSpec
 
-#: (state, coordinates (d, N), values (B, C, N), numbers of the step (layers + 1,)) -> None, in place.
-#: The numbers are rate / (1 - beta1^t) of each layer, and 1 / sqrt(1 - beta2^t).
-Step = Callable[["FitState", Tensor, Tensor, Tensor], None]
+#: (state, coordinates (d, N) or (B, d, N), values (B, C, N), numbers of the step (layers + 1,)) -> None, in place.
+#: Coordinates and values are lists of equally large tiles of the N points. The numbers are rate / (1 - beta1^t) of each
+#: layer, and 1 / sqrt(1 - beta2^t).
+Step = Callable[["FitState", list[Tensor], list[Tensor], Tensor], None]
 #: Replacements for an activation's function with slope in compiled steps, which a compiler fuses better.
 FUSED = {"sine": sincos}
 
@@ -49,15 +50,17 @@ class FitState:
         return pack_layers(self.params[0::2], [bias.squeeze(2) for bias in self.params[1::2]])
 
 
-def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
+def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool, tiles: int = 1) -> Step:
     """Builds the training step of a recipe: one update of Adam on the mean squared error over all points.
 
-    Activations are (B, width, N), so that a layer is one batched product W h and biases broadcast over points.
+    Activations are (B, width, points of a tile), so that a layer is one batched product W h and biases broadcast over
+    points. The gradients of the tiles are added up before the update.
 
     Args:
         recipe: optimiser constants and the PSNR at which a network stops.
         spec: activation, frequencies and output offset.
         compiled: build it with ``torch.compile`` (static shapes); sine and cosine then share one argument reduction.
+        tiles: into how many tiles the points of a step are divided.
     """
     activate = ACTIVATIONS[spec.activation].with_slope
     if compiled:
@@ -66,7 +69,8 @@ def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
     low, high = recipe.value_range
     stop_loss = 0.0 if recipe.stop_psnr is None else (high - low) ** 2 * 10 ** (-recipe.stop_psnr / 10)
 
-    def gradients(params: list[Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def gradients(params: list[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
+        """The loss (B,) and the gradients of all parameters, as far as these points contribute to them."""
         weights, biases = params[0::2], params[1::2]
         inputs, slopes = [x.expand(len(y), -1, -1)], []
         for weight, bias, omega in zip(weights, biases, spec.omegas, strict=False):
@@ -74,17 +78,16 @@ def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
             inputs.append(h)
             slopes.append(omega * slope)
         error = torch.bmm(weights[-1], inputs[-1]) + biases[-1] + (spec.output_offset - y)
-        delta = error * (2 / (y.shape[1] * y.shape[2]))
+        delta = error * (2 / (y.shape[1] * y.shape[2] * tiles))
         grads: list[Tensor] = []
         for layer in reversed(range(len(weights))):
             grads = [torch.bmm(delta, inputs[layer].transpose(1, 2)), delta.sum(2, keepdim=True), *grads]
             if layer:
                 delta = torch.bmm(weights[layer].transpose(1, 2), delta) * slopes[layer - 1]
-        return (error * error).mean((1, 2)), grads
+        return [(error * error).mean((1, 2)) / tiles, *grads]
 
     def update(params: list[Tensor], m: list[Tensor], v: list[Tensor], active: Tensor, loss: Tensor,
-               x: Tensor, y: Tensor, rates: Tensor) -> None:  # fmt: skip
-        new_loss, grads = gradients(params, x, y)
+               new_loss: Tensor, grads: list[Tensor], rates: Tensor) -> None:  # fmt: skip
         loss.copy_(new_loss)
         active.mul_((new_loss > stop_loss).to(active.dtype).reshape(-1, 1, 1))
         for i, (p, m1, m2, g) in enumerate(zip(params, m, v, grads, strict=True)):
@@ -93,9 +96,16 @@ def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool) -> Step:
             p.sub_(active * rates[i // 2] * m1 / (m2.sqrt() * rates[-1] + recipe.epsilon))
 
     if compiled:
+        gradients = torch.compile(gradients, dynamic=False)
         update = torch.compile(update, dynamic=False)
 
-    def step(state: FitState, x: Tensor, y: Tensor, rates: Tensor) -> None:
-        update(state.params, state.first_moments, state.second_moments, state.active, state.loss, x, y, rates)
+    def step(state: FitState, xs: list[Tensor], ys: list[Tensor], rates: Tensor) -> None:
+        sums = gradients(state.params, xs[0], ys[0])
+        for x, y in zip(xs[1:], ys[1:], strict=True):
+            torch._foreach_add_(sums, gradients(state.params, x, y))
+        new_loss, *grads = sums
+        update(
+            state.params, state.first_moments, state.second_moments, state.active, state.loss, new_loss, grads, rates
+        )
 
     return step

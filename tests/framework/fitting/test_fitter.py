@@ -6,7 +6,7 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.errors import RecipeError
 from weightspace.fitting.choose import choose_mode
-from weightspace.fitting.fitter import BatchedFitter, block_size
+from weightspace.fitting.fitter import BatchedFitter, block_size, tile_count
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import RECIPES, Recipe, load_recipe
 from weightspace.fitting.sincos import sincos
@@ -52,18 +52,21 @@ def problem(recipe: Recipe, count: int) -> tuple[Tensor, Tensor, Tensor]:
         ("relu", {"steps": 12, "hidden": [9]}),
     ],
 )
-def test_agrees_with_autograd_and_torch_adam_in_float64(name: str, changes: dict) -> None:
+@pytest.mark.parametrize("tiles", [1, 4])
+def test_agrees_with_autograd_and_torch_adam_in_float64(name: str, changes: dict, tiles: int) -> None:
     recipe = load_recipe(name, changes)
     initial, x, y = problem(recipe, 3)
     initial, x, y = initial.double(), x.double(), y.double()
     spec = recipe.spec(2, 1)
-    step = make_step(recipe, spec, compiled=False)
+    step = make_step(recipe, spec, compiled=False, tiles=tiles)
     state = FitState.start(WeightBatch(initial, spec))
     state.active, state.loss = state.active.double(), state.loss.double()
     low, high = recipe.value_range
     fitter = BatchedFitter(recipe, spec, x, "eager")
+    xs, ys = (values.mT.chunk(tiles, dim=-1) for values in (x, low + (high - low) * y))
+    assert len(xs) == tiles
     for rates in fitter._rates().double():
-        step(state, x.T.contiguous(), (low + (high - low) * y).transpose(1, 2), rates)
+        step(state, list(xs), list(ys), rates)
     expected = torch.stack([reference(recipe, i, x, v) for i, v in zip(initial, y, strict=True)])
     assert (state.packed() - expected).abs().max() < 1e-6  # float32 learning rates
 
@@ -109,6 +112,9 @@ def test_mode_and_block_depend_on_the_work_alone() -> None:
     assert choose_mode(recipe, spec, 100, 64) == "eager"
     assert (block_size(spec, 784), block_size(spec, 64), block_size(spec, 10**6)) == (16, 64, 8)
     assert (block_size(spec, 784, "cuda"), block_size(spec, 10**6, "cuda")) == (256, 8)
+    assert [tile_count(spec, 784, 16), tile_count(spec, 4096, 8), tile_count(spec, 16384, 8)] == [1, 4, 16]
+    assert tile_count(spec, 4099, 8) == 1  # a prime number of points
+    assert tile_count(spec, 4096, 8, "cuda") == 1
 
 
 def test_fused_sine_and_cosine() -> None:
