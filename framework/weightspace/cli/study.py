@@ -95,6 +95,8 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
             console.print(needs_text(absent))
         return []
     make_needs(absent, {"zoo": options.make_zoos, "encoder": options.make_encoders})
+    if any(need.kind == "zoo" for need in absent):
+        check_variants(study, cells)  # for the networks that are there now
     _check_made(study, cells, record, inputs, options.rerun)  # what has just been made, too
     place.folder.mkdir(parents=True, exist_ok=True)
     same = f"another study with the name of {study.path} runs in {place.folder}: wait for it, or give --runs"

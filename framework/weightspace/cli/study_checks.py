@@ -1,4 +1,4 @@
-"""Checks of a study before anything runs: its experiments can be read, and differ as they say."""
+"""Checks of a study before anything runs: its experiments can be read and built, and differ as they say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from jsonargparse import Namespace
+
 from weightspace.augment import build_augmentations
 from weightspace.cli.resolving import Resolver
 from weightspace.errors import ConfigError, WeightspaceError
+from weightspace.runs.origin import is_there
 from weightspace.studies.cells import Cell, write_changes
 from weightspace.studies.overrides import changed_keys, leaves
 from weightspace.studies.remade import Inputs
@@ -25,31 +28,37 @@ _OWN = ("experiment", "config", "seed_everything")
 def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
     """Resolves the configuration of each cell of the table; returns the zoo and the encoder that each experiment reads.
 
+    Where the zoo is there, task, backbone and augmentations are also built for its networks, one seed of each cell.
+
     Args:
         study: the study.
         cells: its runs.
 
     Raises:
-        ConfigError: a key is unknown, a value is not what its key needs, a variant changes what it does not state, or
-            it is another one with a default written out.
+        ConfigError: a key is unknown, a value is not what its key or the networks of the zoo need, a variant changes
+            what it does not state, or it is another one with a default written out.
     """
     inputs: dict[str, Inputs] = {}
     seen: list[tuple[Cell, dict[str, Any]]] = []
     shared = ["-c", str(study.base), "--experiment", study.name]
     with _explained(f"the base {study.base}"):
         resolver = Resolver(shared)
-        base = _resolved(resolver, shared)
+        base = _resolved(resolver.parse(shared))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changes.yaml"
         for cell in {cell.experiment: cell for cell in cells}.values():
             changes = study.changes(cell.variant, cell.column)
             write_changes(path, changes)
             with _explained(f"{study.path}: {cell.experiment}"):
-                config = _resolved(resolver, [*shared, "-c", str(path)])
+                parsed = resolver.parse([*shared, "-c", str(path)])
+                config = _resolved(parsed)
                 build_augmentations(config["data"]["augmentations"])
             if study.tested:
                 _check_tested(f"{study.path}: {cell.experiment}", resolve_name(config["model"]["class_path"]))
             _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
+            if is_there("zoo", str(config["data"]["zoo"])):
+                with _explained(f"{study.path}: {cell.experiment}"):
+                    resolver.build(parsed)
             for other, known in seen:
                 if other.column == cell.column and not _changed(known, config):
                     names = f"the variants {other.variant!r} and {cell.variant!r}"
@@ -62,9 +71,9 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
     return inputs
 
 
-def _resolved(resolver: Resolver, arguments: list[str]) -> dict[str, Any]:
+def _resolved(parsed: Namespace) -> dict[str, Any]:
     """A resolved configuration, in which no augmentations are an empty list, for which null is another word."""
-    config = resolver.resolve(arguments)
+    config: dict[str, Any] = parsed["fit"].as_dict()
     config["data"]["augmentations"] = config["data"]["augmentations"] or []
     return config
 
@@ -79,6 +88,9 @@ def _explained(where: str) -> Iterator[None]:
         yield
     except WeightspaceError as error:
         raise ConfigError(f"{where}: {error}") from error
+    except Exception as error:  # of a class of somebody's own
+        error.add_note(f"raised for {where}")
+        raise
 
 
 def _check_tested(where: str, task: type) -> None:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
 from weightspace.runs.origin import KINDS, is_there, origin_there
+from weightspace.studies.overrides import placeholders
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
 from weightspace.studies.workers import SEQUENCE
@@ -65,6 +66,7 @@ def missing_zoos(study: Study, zoos: Iterable[str]) -> list[Need]:
     absent = [zoo for zoo in zoos if not is_there("zoo", zoo)]
     unknown = [zoo for zoo in absent if zoo not in study.zoos]
     if unknown:
+        _check_filled(study, "zoo", unknown[0])
         raise ConfigError(
             f"{study.path}: there is no zoo {unknown[0]}, and `zoos` does not say how to make it: make it, or add "
             f"`zoos: {{{unknown[0]}: fit --source ...}}`"
@@ -82,6 +84,7 @@ def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
     for encoder in encoders:
         if is_there("encoder", encoder):
             continue
+        _check_filled(study, "encoder", encoder)
         pattern = next((pattern for pattern in study.encoders if fnmatchcase(encoder, pattern)), None)
         if pattern is None and origin_there("encoder", encoder) is not None:
             continue  # of a run that has not ended, which is nobody's but the user's
@@ -92,6 +95,14 @@ def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
             )
         absent.append(Need("encoder", encoder, _resuming(tuple(shlex.split(study.encoders[pattern])))))
     return absent
+
+
+def _check_filled(study: Study, kind: str, path: str) -> None:
+    """Raises ConfigError if what is missing is that of a word in braces, for which nothing has been put."""
+    for word in placeholders(path):
+        raise ConfigError(
+            f"{study.path}: {{{word}}} in the {kind} {path} stands for nothing: {{variant}} and {{column}} do"
+        )
 
 
 def _resuming(arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -28,12 +28,14 @@ class Difference:
 
     Attributes:
         mean: variant minus baseline.
-        low, high: ends of the interval; None: a single number has none.
+        low, high: ends of the interval; None: a single number has none, and neither have pairs that are all equal.
+        equal: whether no pair differs, which says nothing about how much others would.
     """
 
     mean: float
     low: float | None = None
     high: float | None = None
+    equal: bool = False
 
     @property
     def resolved(self) -> bool:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from weightspace.errors import ConfigError
+from weightspace.errors import ConfigError, closest
+
+#: A word in braces, which can stand for a name.
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+#: Share of letters from which on a word is taken for a misspelt one: {epoch} of checkpoints' names is far below it.
+_LIKE = 0.75
 
 
 def undotted(changes: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -67,6 +74,40 @@ def filled(value: Any, names: Mapping[str, str]) -> Any:
         for key, name in names.items():
             value = value.replace(f"{{{key}}}", name)
     return value
+
+
+def placeholders(text: str) -> list[str]:
+    """The words in braces.
+
+    >>> placeholders("runs/{variant}/0")
+    ['variant']
+    """
+    return _PLACEHOLDER.findall(text)
+
+
+def check_placeholders(value: Any, names: Mapping[str, str], where: str) -> None:
+    """Checks that no text has a misspelt name in braces; other words in braces are the texts' own.
+
+    Args:
+        value: a configuration.
+        names: see ``filled``.
+        where: the place of the configuration, for messages.
+
+    Raises:
+        ConfigError: a word in braces is nearly a name.
+    """
+    for text in _texts(value):
+        for word in placeholders(text):
+            if word not in names and get_close_matches(word, names, cutoff=_LIKE):
+                raise ConfigError(f"{where}: {{{word}}} in {text!r:.120} stands for nothing: {closest(word, names)}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
 
 
 def leaves(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from weightspace.errors import ConfigError, closest
 from weightspace.studies.amounts import check_amounts
-from weightspace.studies.overrides import filled, merged
+from weightspace.studies.overrides import check_placeholders, filled, merged
 from weightspace.studies.study_file import StudyFile
 
 METRICS = ("test/accuracy",)
@@ -71,9 +71,15 @@ class Study:
         return list(self.variants) if column in self.columns else [self.baseline]
 
     def changes(self, variant: str, column: str) -> dict[str, Any]:
-        """All changes of the base in one cell of the table, nested: those of the variant are above the column's."""
+        """All changes of the base in one cell of the table, nested: those of the variant are above the column's.
+
+        Raises:
+            ConfigError: a text has a misspelt ``{variant}`` or ``{column}``.
+        """
         changes = merged(merged(self.overrides, self.every_column[column]), self.variants[variant])
-        return filled(changes, {"variant": variant, "column": column})
+        names = {"variant": variant, "column": column}
+        check_placeholders(changes, names, f"{self.path}: {variant}")
+        return filled(changes, names)
 
 
 def read_study(path: Path) -> Study:

@@ -140,13 +140,15 @@ def _number(found: Worth, value: float | None) -> float | str | None:
 
 
 def difference_text(difference: Difference | None, metric: str) -> str:
-    """As "+1.2 (0.3 to 2.1)": shares in points; empty for None.
+    """As "+1.2 (0.3 to 2.1)": shares in points; "equal" if no pair differs; empty for None.
 
     >>> difference_text(Difference(0.012, 0.003, 0.021), "test/accuracy")
     '+1.2 (+0.3 to +2.1)'
     """
     if difference is None:
         return ""
+    if difference.equal:
+        return "equal"
     scale, digits = (100, 1) if is_share(metric) else (1, 3)
     mean_, low, high = (
         "" if value is None else f"{scale * value:+.{digits}f}"

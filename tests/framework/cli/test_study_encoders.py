@@ -95,6 +95,14 @@ def test_each_cell_reads_its_own_encoder_and_one_command_makes_all(
     [
         ({}, "encoders are missing: make them with --make-encoders, or by weightspace study pre.yaml"),
         ({"encoders": {}}, "there is no encoder runs/studies/pre/none/narrow/0/encoder.safetensors, and `encoders`"),
+        (
+            {"overrides": {"model.init_args.encoder": "runs/studies/pre/{variant}/{seed}/encoder.safetensors"}},
+            "{seed} in the encoder runs/studies/pre/none/{seed}/encoder.safetensors stands for nothing: {variant} and",
+        ),
+        (
+            {"overrides": {"model.init_args.encoder": ENCODER.replace("variant", "varaint")}},
+            "fine.yaml: none: {varaint} in 'runs/studies/pre/{varaint}/{column}/0/encoder.safetensors' stands for",
+        ),
         ({"encoders": {"runs/*": 3}}, "encoders: runs/*: expected text like `fit -c pretrain.yaml`, found 3"),
         ({"tested": "no"}, "tested should be true or false, found 'no'"),
     ],

@@ -37,6 +37,16 @@ def test_changes_of_variants_are_above_those_of_columns_and_of_the_study(written
     assert changes == {"trainer": {"max_epochs": 3}, "data": {"batch_size": 8, "augmentations": ["noise"]}}
 
 
+def test_misspelt_names_in_braces_are_refused_and_other_braces_are_left(written: Path) -> None:
+    written.write_text(GOOD.replace("data.batch_size: 8", "data.zoo: 'z/{variant}', log: ['{epoch:02d}', '{step}']"))
+    changes = read_study(written).changes("none", "long")
+    assert (changes["data"]["zoo"], changes["log"]) == ("z/none", ["{epoch:02d}", "{step}"])
+    for place in ("log: ['a {varaint}']", "data.zoo: 'a {varaint}'"):
+        written.write_text(GOOD.replace("data.batch_size: 8", place))
+        with pytest.raises(ConfigError, match=r"none: \{varaint\} in 'a \{varaint\}' .* did you mean 'variant'"):
+            read_study(written).changes("none", "long")
+
+
 def test_without_columns_there_is_one_without_a_name(written: Path) -> None:
     written.write_text("base: base.yaml\nseeds: [3]\nvariants: {2000: {}, b: {x: 1}}\nbaseline: b\n")
     study = read_study(written)

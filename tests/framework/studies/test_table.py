@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from weightspace.cli.tables import FORMATS
 from weightspace.errors import ConfigError
 from weightspace.figures.study import differences_figure
 from weightspace.studies.cells import Cell, cells_of
@@ -125,6 +127,19 @@ def test_the_table_has_means_deviations_seeds_and_differences(study: Study, answ
     assert len(differences_figure(study, entries).axes) == 2
 
 
+def test_equal_answers_have_no_interval_in_any_format(study: Study, answers: np.ndarray) -> None:
+    cells, record = filled(study, np.stack([answers[0], answers[0]]))
+    columns = columns_of(study, entries_of(study, cells, record))
+    assert {column.title: column.values[1] for column in columns if column.title.startswith("difference")} == {
+        "difference": 0.0,
+        "difference low": None,
+        "difference high": None,
+    }
+    for suffix, line in (("md", "| 3 | equal |"), ("tex", "& 3 & equal &"), ("csv", ",3,0.0,,,")):
+        assert FORMATS[suffix](columns).count(line) == 1
+    assert json.loads(FORMATS["json"](columns))[1]["difference low"] is None
+
+
 def test_results_of_another_configuration_are_not_shown(study: Study, answers: np.ndarray) -> None:
     _, record = filled(study, answers)
     study.path.write_text(study.path.read_text().replace("a: 2", "a: 4"))
@@ -150,6 +165,7 @@ def test_metrics_that_no_run_has_are_refused(study: Study, answers: np.ndarray) 
         (Difference(-0.034), ACCURACY, "-3.4"),
         (Difference(-0.034, -0.05, 0.001), ACCURACY, "-3.4 (-5.0 to +0.1)"),
         (Difference(0.5, 0.0, 1.0), "test/r2", "+0.500 (+0.000 to +1.000)"),
+        (Difference(0.0, equal=True), ACCURACY, "equal"),
     ],
 )
 def test_differences_are_written_in_points_or_in_the_metric(
