@@ -19,6 +19,7 @@ STAND_ALONE = {
     "ssl_pretrain.yaml",
     "ssl_finetune.yaml",
     "fmnist/supervised.yaml",
+    "furniture/supervised.yaml",
     "fmnist/pretrain.yaml",
     "fmnist/finetune_5pct.yaml",
     "generalization/dws.yaml",

@@ -15,7 +15,7 @@ from weightspace.augment import build_augmentations
 from weightspace.cli.resolving import Resolver
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.runs.origin import is_there
-from weightspace.studies.cells import Cell, write_changes
+from weightspace.studies.cells import Cell, changes_of, write_changes
 from weightspace.studies.overrides import changed_keys, leaves
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
@@ -46,18 +46,18 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
         base = _resolved(resolver.parse(shared))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changes.yaml"
-        for cell in {cell.experiment: cell for cell in cells}.values():
-            changes = study.changes(cell.variant, cell.column)
+        for cell in {cell.place: cell for cell in cells}.values():
+            changes = changes_of(study, cell)
             write_changes(path, changes)
-            with _explained(f"{study.path}: {cell.experiment}"):
+            with _explained(f"{study.path}: {cell.place}"):
                 parsed = resolver.parse([*shared, "-c", str(path)])
                 config = _resolved(parsed)
                 build_augmentations(config["data"]["augmentations"])
             if study.tested:
-                _check_tested(f"{study.path}: {cell.experiment}", resolve_name(config["model"]["class_path"]))
-            _check_stated(f"{study.path}: {cell.experiment}", changes, base, config)
+                _check_tested(f"{study.path}: {cell.place}", resolve_name(config["model"]["class_path"]))
+            _check_stated(f"{study.path}: {cell.place}", changes, base, config)
             if is_there("zoo", str(config["data"]["zoo"])):
-                with _explained(f"{study.path}: {cell.experiment}"):
+                with _explained(f"{study.path}: {cell.place}"):
                     resolver.build(parsed)
             for other, known in seen:
                 if other.column == cell.column and not _changed(known, config):
@@ -67,7 +67,7 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
             encoder = config["model"].get("init_args", {}).get("encoder")
             # a task of one's own can have a class there
             read = {"encoder": str(encoder)} if isinstance(encoder, str | Path) else {}
-            inputs[cell.experiment] = {"zoo": str(config["data"]["zoo"]), **read}
+            inputs[cell.place] = {"zoo": str(config["data"]["zoo"]), **read}
     return inputs
 
 

@@ -16,6 +16,7 @@ from weightspace.augment.registry import Entry
 from weightspace.augment.states import with_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
+from weightspace.data.folds import folded
 from weightspace.data.loading import LateLoader, quiet_hang_ups
 from weightspace.data.position import EpochPosition
 from weightspace.data.rows import training_rows
@@ -32,8 +33,8 @@ from weightspace.zoo.splits import evenly_spaced
 class ZooDataModule(pl.LightningDataModule):
     """Training, validation, test and prediction batches of one zoo.
 
-    The splits are those of the zoo and separate objects. Validation and test use the first view of each object,
-    without augmentation.
+    The splits are those of the zoo, or of a fold, and separate objects. Validation and test use the first view of each
+    object, without augmentation.
 
     Args:
         zoo: folder of a zoo, or the zoo.
@@ -51,6 +52,8 @@ class ZooDataModule(pl.LightningDataModule):
         num_workers: loader processes; 0 is fastest for zoos in memory.
         memory_gb: largest size in gigabytes up to which the parameters of a split are copied to memory, >= 0; larger
             splits are read batch by batch from the zoo's files.
+        folds, fold: instead of the zoo's own splits, those of cross-validation: number of folds, >= 2, and which of
+            them is tested, from 0. Folds are the same for every seed; see ``folded``.
 
     Raises:
         ConfigError: a value is out of range.
@@ -71,6 +74,8 @@ class ZooDataModule(pl.LightningDataModule):
         seed: int | None = None,
         num_workers: int = 0,
         memory_gb: float = 4.0,
+        folds: int | None = None,
+        fold: int | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = check_whole("data.batch_size", batch_size, low=1)
@@ -78,7 +83,7 @@ class ZooDataModule(pl.LightningDataModule):
         self.seed = seed = check_whole("data.seed", 0 if seed is None else seed, low=0)
         self.num_workers = check_whole("data.num_workers", num_workers, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
-        self.zoo = zoo if isinstance(zoo, Zoo) else Zoo(zoo)
+        self.zoo = folded(zoo if isinstance(zoo, Zoo) else Zoo(zoo), folds, fold)
         #: the split whose networks ``predict_dataloader`` loads
         self.predict_split = "test"
         self.serve(None)

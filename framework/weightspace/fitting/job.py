@@ -16,7 +16,7 @@ from weightspace.checks import check_whole
 from weightspace.distributed import first_then_all, rank, wait_for_all, world_size
 from weightspace.errors import ZooError
 from weightspace.fitting.base import Fitted, Fitter
-from weightspace.fitting.draw import drawn
+from weightspace.fitting.draw import drawn, near_copies
 from weightspace.progress import Display
 from weightspace.sources.base import Objects
 from weightspace.version import __version__
@@ -227,6 +227,8 @@ class ZooFit:
         for name in ("license", "attribution"):  # only where they are stated: others' zoos keep their bytes
             if stated := getattr(self.source, name):
                 provenance[name] = stated
+        if self.source.groups is not None:
+            provenance["near_copies"] = near_copies(self.source.groups, self.rows["object"].unique().numpy())
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
         return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])

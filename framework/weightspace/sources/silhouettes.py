@@ -55,6 +55,7 @@ def silhouettes(path: str | None = None) -> ImageSource:
         left_out=left_out,
         license="MIT",
         attribution="Animal-MNIST by S. Mohammadi",
+        stratified=True,
     )
 
 

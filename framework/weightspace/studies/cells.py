@@ -27,26 +27,36 @@ class Cell:
     Attributes:
         variant, column, seed: its place in the study.
         digest: of the configuration that is asked for: base, changes and seed.
+        fold: which fold of the data it is tested on; None: the study has none.
     """
 
     variant: str
     column: str
     seed: int
     digest: str
+    fold: int | None = None
 
     @property
     def key(self) -> str:
-        """Its name within the study, as "mixup/2000 objects/0"; without the column if that has no name."""
-        return "/".join(part for part in (self.variant, self.column, str(self.seed)) if part)
+        """Its name within the study, as "mixup/2000 objects/0" or "mixup/2000 objects/fold 4/0".
+
+        A column that has no name is left out.
+        """
+        return f"{self.experiment}/{self.seed}"
 
     @property
     def experiment(self) -> str:
         """Its key without the seed."""
-        return self.key.rpartition("/")[0]
+        return self.place if self.fold is None else f"{self.place}/fold {self.fold}"
+
+    @property
+    def place(self) -> str:
+        """Its place in the table, which all seeds and folds share: "mixup/2000 objects"."""
+        return "/".join(filter(None, (self.variant, self.column)))
 
 
 def cells_of(study: Study) -> list[Cell]:
-    """All runs of a study, seed by seed, so that a study that is cut has compared something.
+    """All runs of a study, seed by seed, so that a study that is cut has compared something; folds side by side.
 
     Raises:
         ConfigError: the base cannot be read, or two variants are the same.
@@ -62,10 +72,23 @@ def cells_of(study: Study) -> list[Cell]:
             if not changed_keys(asked[one, column], asked[other, column]):
                 raise ConfigError(f"{study.path}: the variants {one!r} and {other!r} are the same")
     return [
-        Cell(variant, column, seed, _digest({**config, "seed_everything": seed}))
+        Cell(
+            variant, column, seed, _digest({**merged(config, fold_changes(study, fold)), "seed_everything": seed}), fold
+        )
         for seed in study.seeds
         for (variant, column), config in asked.items()
+        for fold in study.each_fold
     ]
+
+
+def fold_changes(study: Study, fold: int | None) -> dict[str, Any]:
+    """The changes that make a run one of a fold."""
+    return {} if fold is None else {"data": {"folds": study.folds, "fold": fold}}
+
+
+def changes_of(study: Study, cell: Cell) -> dict[str, Any]:
+    """All changes of the base in a run, nested, without its seed."""
+    return merged(study.changes(cell.variant, cell.column), fold_changes(study, cell.fold))
 
 
 def read_base(study: Study) -> dict[str, Any]:
@@ -149,7 +172,7 @@ class Place:
         Raises:
             ConfigError: it does not; what the run has is then not gone on with.
         """
-        config = merged(read_base(self.study), self.study.changes(cell.variant, cell.column))
+        config = merged(read_base(self.study), changes_of(self.study, cell))
         if _digest({**config, "seed_everything": cell.seed}) != cell.digest:
             self.asked(cell).unlink(missing_ok=True)
             raise ConfigError(f"{self.study.base} was changed while the study ran: start the study again")
@@ -173,7 +196,7 @@ class Place:
                 lock.release()
             self.asked(cell).write_text(f"{cell.digest}\n", encoding="utf-8")
         (self.run(cell).path / "predictions.csv").unlink(missing_ok=True)  # it ends what is collected
-        write_changes(self.changes(cell), self.study.changes(cell.variant, cell.column))
+        write_changes(self.changes(cell), changes_of(self.study, cell))
 
 
 def write_changes(path: Path, changes: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ def seconds_of(cell: Cell, ended: Sequence[tuple[Cell, float]]) -> float | None:
         ended: runs with their seconds.
     """
     for alike in (
-        [seconds for other, seconds in ended if other.experiment == cell.experiment],
+        [seconds for other, seconds in ended if other.place == cell.place],
         [seconds for other, seconds in ended if other.column == cell.column],
         [seconds for _, seconds in ended],
     ):
@@ -62,9 +62,26 @@ def plan_text(study: Study, cells: Sequence[Cell], missing: Sequence[Cell], reco
     columns = f" x {len(study.columns)} columns" if len(study.columns) > 1 else ""
     more = f", and {len(study.baseline_columns)} of {study.baseline} alone," if study.baseline_columns else ""
     title = study.title or study.name
-    lines = [f"{title}: {len(study.variants)} variants{columns}{more} x {len(study.seeds)} seeds"]
-    for experiment in dict.fromkeys(cell.experiment for cell in cells):
-        left = [str(cell.seed) for cell in missing if cell.experiment == experiment]
-        lines.append(f"  {experiment}: {'seeds ' + ', '.join(left) + ' to do' if left else 'done'}")
+    folds = f" x {study.folds} folds" if study.folds else ""
+    lines = [f"{title}: {len(study.variants)} variants{columns}{more} x {len(study.seeds)} seeds{folds}"]
+    for place in dict.fromkeys(cell.place for cell in cells):
+        left = [cell for cell in missing if cell.place == place]
+        lines.append(f"  {place}: {f'{_runs_text(left)} to do' if left else 'done'}")
     time = time_left(missing, ended_runs(cells, record), workers)
     return "\n".join([*lines, f"{len(missing)} of {len(cells)} runs to do, {workers} at a time; time: {time}"])
+
+
+def _runs_text(cells: Sequence[Cell]) -> str:
+    """Some runs of one place by their seeds, or by the folds of each seed.
+
+    >>> _runs_text([Cell("none", "", seed, "") for seed in (0, 2)])
+    'seeds 0, 2'
+    >>> _runs_text([Cell("none", "", seed, "", fold) for seed, fold in ((0, 3), (0, 4), (1, 0))])
+    'seed 0: folds 3, 4; seed 1: folds 0'
+    """
+    seeds: dict[int, list[str]] = {}
+    for cell in cells:
+        seeds.setdefault(cell.seed, []).append(str(cell.fold))
+    if cells[0].fold is None:
+        return f"seeds {', '.join(map(str, seeds))}"
+    return "; ".join(f"seed {seed}: folds {', '.join(folds)}" for seed, folds in seeds.items())

@@ -9,7 +9,7 @@ from typing import Any
 
 from weightspace.errors import ConfigError, closest
 from weightspace.studies.amounts import check_amounts
-from weightspace.studies.overrides import check_placeholders, filled, merged
+from weightspace.studies.overrides import check_placeholders, filled, leaves, merged
 from weightspace.studies.study_file import StudyFile
 
 METRICS = ("test/accuracy",)
@@ -17,7 +17,7 @@ METRICS = ("test/accuracy",)
 
 @dataclass(frozen=True)
 class Study:
-    """A table of runs: each variant in each column with each seed.
+    """A table of runs: each variant in each column with each seed, and on each fold if there are folds.
 
     Attributes:
         path: its YAML file.
@@ -34,6 +34,7 @@ class Study:
         zoos: arguments of ``weightspace zoo`` that make a zoo, without ``--out``, by its path.
         encoders: arguments of ``weightspace`` that make encoders, by a pattern of their paths ("runs/pretrain/*").
         tested: whether runs are tested and predict after training; a contrastive task can do neither.
+        folds: number of folds of the data, each of which is tested once; 0: the zoo's own splits.
     """
 
     path: Path
@@ -50,6 +51,12 @@ class Study:
     zoos: dict[str, str]
     encoders: dict[str, str]
     tested: bool
+    folds: int = 0
+
+    @property
+    def each_fold(self) -> list[int] | list[None]:
+        """The folds of each seed; of a study without folds, the one run that is not of any."""
+        return list(range(self.folds)) or [None]
 
     @property
     def name(self) -> str:
@@ -126,7 +133,17 @@ def read_study(path: Path) -> Study:
         zoos=file.commands("zoos", "fit --source digits"),
         encoders=file.commands("encoders", "fit -c pretrain.yaml"),
         tested=tested,
+        folds=_folds(file, overrides, *variants.values(), *columns.values(), *baseline_columns.values()),
     )
+
+
+def _folds(file: StudyFile, *changes: dict[str, Any]) -> int:
+    """The number of folds, which no change states, too; 0: none."""
+    folds = file.folds()
+    stated = {key for change in changes for key in leaves(change)} & {"data.folds", "data.fold"}
+    if folds and stated:
+        raise ConfigError(f"{file.path}: {min(stated)} is given by the study, since it has folds: leave it out")
+    return folds
 
 
 def _columns(file: StudyFile) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:

@@ -19,7 +19,7 @@ from weightspace.studies.overrides import undotted
 LIMIT = 1_000_000
 KEYS = (
     *("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos", "encoders"),
-    *("tested", "baseline_columns", "amounts"),
+    *("tested", "baseline_columns", "amounts", "folds"),
 )
 #: Keys that the study gives to each run.
 GIVEN = ("experiment", "runs", "ckpt_path", "overwrite", "auto_resume")
@@ -75,6 +75,13 @@ class StudyFile:
         if twice:
             raise ConfigError(f"{self.path}: seed {twice[0]} is given twice")
         return tuple(value)
+
+    def folds(self) -> int:
+        """The number of folds; 0: none."""
+        value = self.content.get("folds")
+        if value is not None and not (type(value) is int and value >= 2):
+            raise ConfigError(f"{self.path}: folds should be a whole number of at least 2, found {value!r:.60}")
+        return value or 0
 
     def metrics(self, default: tuple[str, ...]) -> tuple[str, ...]:
         """The metrics, of which each is there once."""

@@ -10,6 +10,7 @@ from weightspace.errors import ConfigError, closest
 from weightspace.runs.comparison import TITLES, Column
 from weightspace.runs.metric_text import is_share, mean_text
 from weightspace.studies.cells import Cell
+from weightspace.studies.folds import whole_seeds
 from weightspace.studies.interval import Difference
 from weightspace.studies.pairs import paired_difference
 from weightspace.studies.record import Record, Result
@@ -46,11 +47,10 @@ def entries_of(study: Study, cells: Sequence[Cell], record: Record) -> dict[tupl
         cells: its runs.
         record: its results; those of other configurations are left out.
     """
-    known: dict[tuple[str, str], dict[int, Result]] = {}
+    runs: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
-        results = known.setdefault((cell.variant, cell.column), {})
-        if record.holds(cell):
-            results[cell.seed] = record.results[cell.key]
+        runs.setdefault((cell.variant, cell.column), []).append(cell)
+    known = {place: whole_seeds(study, group, record) for place, group in runs.items()}
     metric = study.metrics[0]
     return {
         (variant, column): Entry(

@@ -179,6 +179,7 @@ PROVENANCE: Fields = {
     "repairs": (_list(_repair), "a list of {shard, was, versions} or {shard, was, dropped}"),
     "license": (_text, "a text"),
     "attribution": (_text, "a text"),
+    "near_copies": (_list(_list(_seed)), "a list of lists of objects"),
     "skipped": (_list(_object(path=_text, reason=_text)), "a list of {path, reason}"),
 }
 

@@ -48,6 +48,7 @@ class Zoo:
         self.header = ZooHeader.read(self.path)
         read = open_shard if check else read_shard
         self._shards = [read(self.path, entry, self.header) for entry in self.header.shards]
+        self._splits: Tensor | None = None  # instead of those on disk
 
     def __len__(self) -> int:
         return self.header.rows
@@ -80,9 +81,9 @@ class Zoo:
         draw = type(self).picture
         return None if draw is None else draw(self)
 
-    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool]]:
+    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool], dict[str, Tensor | None]]:
         # another process maps the files itself: their pages are shared, not sent
-        return Zoo, (self.path.resolve(), False)
+        return Zoo, (self.path.resolve(), False), {"_splits": self._splits}
 
     @property
     def spec(self) -> NetworkSpec:
@@ -122,12 +123,27 @@ class Zoo:
     @cached_property
     def splits(self) -> Tensor:
         """(n,) uint8 indices into ``SPLITS``."""
-        return self._column("split")
+        return self._column("split") if self._splits is None else self._splits
 
     @cached_property
     def quality(self) -> Tensor:
         """(n, Q) float32, columns named by ``header.quality``."""
         return self._column("quality")
+
+    @property
+    def near_copies(self) -> list[list[int]]:
+        """Objects that are nearly the same, group by group, as far as the zoo says; each of them is in one split."""
+        return [list(group) for group in self.header.provenance.get("near_copies", [])]
+
+    def divided_into(self, splits: Tensor) -> Zoo:
+        """The same networks in other splits.
+
+        Args:
+            splits: (n,) uint8 indices into ``SPLITS``.
+        """
+        zoo = object.__new__(type(self))
+        vars(zoo).update(vars(self), _splits=splits, splits=splits)
+        return zoo
 
     def _column(self, name: str) -> Tensor:
         return torch.cat([shard[name] for shard in self._shards])

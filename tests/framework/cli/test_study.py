@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from warm import WarmCommand
@@ -238,6 +239,29 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
     assert len(recorded()) == 2
 
 
+@pytest.mark.long
+def test_each_fold_is_tested_by_a_run_of_its_own(
+    tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, digits_zoo, folds=2)
+    assert main(["study", "s.yaml", "--workers", "2"]) == 0
+    results = Record(Path("s.study.json")).results
+    assert set(results) == {f"{variant}/fold {fold}/0" for variant in ("none", "flip") for fold in (0, 1)}
+    tested = [set(_objects(Path(f"runs/studies/s/none/fold {fold}/0/predictions.csv"))) for fold in (0, 1)]
+    assert not tested[0] & tested[1]
+    assert len(tested[0] | tested[1]) == 100  # all of the zoo's objects
+    rows = json.loads(Path("runs/studies/s/s.json").read_text())
+    right = [np.concatenate([results[f"{name}/fold {fold}/0"].right() for fold in (0, 1)]) for name in ("none", "flip")]
+    assert [row["test accuracy"] for row in rows] == [pytest.approx(found.mean()) for found in right]
+    assert rows[1]["difference"] == pytest.approx(right[1].mean() - right[0].mean())
+    assert "2 variants x 1 seeds x 2 folds" in capsys.readouterr().out
+
+
+def _objects(predictions: Path) -> list[str]:
+    return [line.split(",")[0] for line in predictions.read_text().splitlines()[1:]]
+
+
 @pytest.mark.parametrize(
     ("keys", "options", "message"),
     [
@@ -291,6 +315,7 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
         ({"columns": SHARES, "baseline_columns": SHARES}, [], "'half' is in columns and in baseline_columns"),
         ({"columns": SHARES, "baseline_columns": {"all": {"data.labels": 1}}}, [], "s.yaml: none/all: "),
         ({"baseline_column": SHARES}, [], "unknown key 'baseline_column': did you mean 'baseline_columns'"),
+        ({"folds": 2000}, [], "objects of class"),
         ({}, ["--rerun", "flap"], "--rerun flap: it is no variant"),
         ({}, ["--workers", "0"], "workers must be at least 1, found 0"),
         ({}, ["--table"], "holds no result of s.yaml: run the study"),

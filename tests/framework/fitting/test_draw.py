@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from torch import Tensor
 from weightspace.errors import ZooError
-from weightspace.fitting.draw import divided, drawn
+from weightspace.fitting.draw import drawn
 from weightspace.sources.base import Source
+from weightspace.zoo.strata import divided
 
 
 class Numbers(Source):
@@ -101,3 +102,19 @@ def test_a_group_is_cut_rather_than_divided() -> None:
     assert sorted(map(len, parts)) == [3, 4]
     with pytest.raises(ZooError, match=r"cannot be divided into 8, 2: ask for 2 fewer"):
         divided(np.repeat([0, 1], 5), np.zeros(10), (8, 2), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stratified_source_has_its_classes_in_proportion(seed: int) -> None:
+    source = Numbers(90)
+    source.targets = np.array([0] * 60 + [1] * 21 + [2] * 9)
+    source.stratified = True
+    parts = drawn(source, (50, 10, 20), seed)
+    assert [len(set(part.tolist())) for part in parts] == [50, 10, 20]
+    assert len(set(np.concatenate(parts).tolist())) == 80
+    for part, size in zip(parts, (50, 10, 20), strict=True):
+        assert abs(_share(source, part, 2) * size - 0.1 * size) <= 1
+
+
+def _share(source: Source, part: np.ndarray, label: int) -> float:
+    return float((source.targets[part] == label).mean())
