@@ -5,8 +5,9 @@
     <!-- table of experiments/studies/NAME.yaml -->
     <!-- end of table -->
 
-everything is replaced. A figure is drawn if the page shows it, as `docs/pictures/studies/NAME.png`. With `--check`,
-nothing is written, and the exit code is 1 if a table is not that of its record.
+everything is replaced; of a study without results, they say so. A figure is drawn if the page shows it, as
+`docs/pictures/studies/NAME.png`. With `--check`, nothing is written, and the exit code is 1 if a table is not that of
+its record.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from pathlib import Path
 from weightspace.cli.tables import markdown
 from weightspace.studies.cells import cells_of
 from weightspace.studies.curve import worths_of
-from weightspace.studies.record import Record
+from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study, read_study
 from weightspace.studies.table import Entry, columns_of, entries_of
 from weightspace.studies.worth import Worth
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("experiments/README.md", "benchmarks/README.md")
+PAGES = ("experiments/README.md", "benchmarks/README.md", "docs/why-views.md")
 PICTURES = Path("docs/pictures/studies")
 BLOCK = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -40,6 +41,11 @@ class Results:
     worths: dict[tuple[str, str], Worth]
     runs: int
 
+    @property
+    def ended(self) -> list[Result]:
+        """Results of the runs that have ended."""
+        return [result for entry in self.entries.values() for result in entry.results.values()]
+
 
 def results_of(path: str) -> Results:
     """Reads a study and its record."""
@@ -51,8 +57,10 @@ def results_of(path: str) -> Results:
 
 def table_text(found: Results) -> str:
     """The table in Markdown, with a line that says how many runs there are, and how long they took."""
+    ended = found.ended
+    if not ended:
+        return "\nThis study has not been run yet.\n\n"
     table = markdown(columns_of(found.study, found.entries, found.worths))
-    ended = [result for entry in found.entries.values() for result in entry.results.values()]
     seconds = sum(max(result.whole, result.seconds) for result in ended)
     runs = f"{len(ended)} runs" if len(ended) == found.runs else f"{len(ended)} of {found.runs} runs"
     each, hours = seconds / max(1, len(ended)) / 60, timedelta(seconds=round(seconds))
@@ -91,7 +99,7 @@ def main(check: bool) -> int:
         if not check:
             path.write_text(new, encoding="utf-8")
             for found in results.values():
-                if f"studies/{found.study.name}.png" in new:
+                if found.ended and f"studies/{found.study.name}.png" in new:
                     draw(found)
     return int(check and outdated > 0)
 

@@ -113,8 +113,11 @@ def test_tables_of_results_are_those_of_their_records(tmp_path: Path) -> None:
         [sys.executable, "docs/tables.py", "--check"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (refused.returncode, refused.stdout) == (1, "benchmarks/README.md: not as recorded: python docs/tables.py\n")
+    (folder / "experiments" / "studies" / "augmentations.study.json").unlink()
     run(f"{sys.executable} docs/tables.py", folder)
     run(f"{sys.executable} docs/tables.py --check", folder)
+    page = (folder / "experiments" / "README.md").read_text()
+    assert "augmentations.yaml -->\n\nThis study has not been run yet.\n\n<!-- end of table -->" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
