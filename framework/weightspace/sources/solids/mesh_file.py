@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from weightspace.files import FileRefusedError, read_regular
 from weightspace.files.limits import FACES, MESH_BYTES
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".off", ".obj", ".stl", ".ply"})
 #: Less than a grain of the cube: a mesh of faces that lie on one another.
 MIN_VOLUME = 1e-9
+#: The volume of a flat body by rounding: it has no inner side, and stays as it is.
+FLAT_VOLUME = 1e-13
 #: Number of faces of a body whose corners are tested for being inside another one.
 WITNESSES = 64
 #: Half of a mesh's longest side, after it is normalised.
@@ -94,7 +98,7 @@ def leak(mesh: Trimesh) -> str | None:
         return f"not watertight: {int((counts != 2).sum()):,} of {len(counts):,} edges are not between two faces"
     if not mesh.is_winding_consistent:
         return "not watertight: neighbouring faces are turned to opposite sides"
-    if sum(abs(_volume(mesh.triangles[body])) for body in _bodies(mesh)) < MIN_VOLUME:
+    if np.abs(_volumes(mesh.triangles, *_bodies(mesh))).sum() < MIN_VOLUME:
         return "it encloses no volume"
     return None
 
@@ -118,22 +122,24 @@ def turn_outwards(mesh: Trimesh) -> None:
     inwards that lie within another one."""
     if not mesh.is_winding_consistent:
         mesh.faces = to_one_side(np.array(mesh.faces, dtype=np.int64))
-    inwards = [body for body in _bodies(mesh) if _volume(mesh.triangles[body]) < 0]
-    if not inwards:
+    bodies, count = _bodies(mesh)
+    inwards = _volumes(mesh.triangles, bodies, count) < -FLAT_VOLUME
+    if not inwards.any():
         return
-    others = np.setdiff1d(np.arange(len(mesh.faces)), np.concatenate(inwards))
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
-    shell = faces[others]
-    corners = [mesh.triangles[body][:WITNESSES].reshape(-1, 3) for body in inwards]
+    turned = inwards[bodies]
+    shell, triangles = faces[~turned], mesh.triangles
+    members = _faces_of(bodies, inwards)
+    corners = [triangles[body[:WITNESSES]].reshape(-1, 3) for body in members]
     likely = np.flatnonzero(_within([part[:1] for part in corners], vertices, shell))  # most bodies have one outside
     cavities = {
         int(body)
         for body, lies in zip(likely, _within([corners[i] for i in likely], vertices, shell), strict=True)
         if lies
     }
-    for number, body in enumerate(inwards):
-        if number not in cavities:
-            faces[body] = faces[body, ::-1]
+    kept = [body for number, body in enumerate(members) if number in cavities]
+    turned[np.concatenate([np.arange(0), *kept])] = False
+    faces[turned] = faces[turned, ::-1]
     mesh.faces = faces
 
 
@@ -145,18 +151,27 @@ def _within(parts: list[np.ndarray], vertices: np.ndarray, shell: np.ndarray) ->
     return [bool(one.all()) for one in within.split([len(part) for part in parts])]
 
 
-def _bodies(mesh: Trimesh) -> list[np.ndarray]:
-    """Numbers of the faces of each connected body."""
-    import trimesh
+def _bodies(mesh: Trimesh) -> tuple[np.ndarray, int]:
+    """(F,) number of each face's connected body, and how many there are."""
+    pairs, count = np.asarray(mesh.face_adjacency), len(mesh.faces)
+    links = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    bodies, numbers = connected_components(links, directed=False)
+    return np.asarray(numbers), int(bodies)
 
-    nodes = np.arange(len(mesh.faces))
-    return list(trimesh.graph.connected_components(mesh.face_adjacency, nodes=nodes, min_len=1))
+
+def _faces_of(bodies: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the faces of each chosen body."""
+    faces = np.flatnonzero(chosen[bodies])
+    order = faces[np.argsort(bodies[faces], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(bodies[order])) + 1)
 
 
-def _volume(triangles: np.ndarray) -> float:
-    """Signed volume inside triangles (n, 3, 3), relative to their centre if they are not closed."""
-    first, second, third = np.moveaxis(triangles - triangles.mean((0, 1)), 1, 0)
-    return float((np.cross(first, second) * third).sum() / 6)
+def _volumes(triangles: np.ndarray, bodies: np.ndarray, count: int) -> np.ndarray:
+    """(count,) signed volumes inside the triangles (F, 3, 3) of bodies, relative to the centres of those not closed."""
+    sums = np.stack([np.bincount(bodies, triangles[..., axis].sum(1), count) for axis in range(3)], axis=1)
+    centres = sums / (3 * np.bincount(bodies, minlength=count))[:, None]
+    first, second, third = np.moveaxis(triangles - centres[bodies, None], 1, 0)
+    return np.bincount(bodies, (np.cross(first, second) * third).sum(1), count) / 6
 
 
 def _read(content: bytes, ending: str, crossed: bool) -> tuple[np.ndarray, np.ndarray]:

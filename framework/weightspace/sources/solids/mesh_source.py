@@ -20,7 +20,7 @@ from weightspace.sources.solids.stored import StoredMesh
 from weightspace.sources.solids.triangles import inside, surface_distance
 
 #: Another number means other points or values for the same files.
-VERSION = 2
+VERSION = 3
 
 
 class MeshSource(SolidSource):

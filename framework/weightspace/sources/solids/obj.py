@@ -16,6 +16,8 @@ COUNTED = (
     (rb"v[nt]?", 3 * VERTICES, "vertices, normals and texture coordinates"),
     (rb"(?:usemtl|[og])", GROUPS, "groups"),
 )
+#: A corner that is counted from the last vertex backwards.
+BACKWARDS = re.compile(rb"^[ \t]*f.*[ \t]-", re.MULTILINE)
 #: A face of more or fewer than three corners, or with a corner that is counted from the last vertex backwards.
 SPECIAL = re.compile(rb"^f(?:(?:[ \t]+\S+){4}|(?:[ \t]+\S+){0,2}\s*$|.*[ \t]-)", re.MULTILINE)
 
@@ -44,14 +46,17 @@ def prepared_obj(content: bytes, crossed: bool = False) -> bytes:
     if not SPECIAL.search(content):
         return content
     points, faces, lines = array("d"), list[tuple[int, list[bytes]]](), list[bytes]()
+    backwards = BACKWARDS.search(content) is not None
     for line in content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n"):
         if line.startswith((b"v ", b"v\t")):
             points.extend(float(number) for number in line.split(None, 4)[1:4])
             if len(points) % 3:
                 raise MeshError(f"not a vertex: {line[:50].decode(errors='replace')!r}")
         elif line.startswith((b"f ", b"f\t")):
-            words = [_from_the_front(word, len(points) // 3) for word in line.split(b"#")[0].split()[1:]]
-            line = b"f " + b" ".join(words)
+            words = line.split(b"#")[0].split()[1:]
+            if backwards:
+                words = [_from_the_front(word, len(points) // 3) for word in words]
+                line = b"f " + b" ".join(words)
             if len(words) > 3:
                 faces.append((len(lines), words))
             elif len(words) < 3:

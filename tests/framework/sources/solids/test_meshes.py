@@ -14,7 +14,7 @@ from weightspace.errors import MissingExtraError, SourceError
 from weightspace.fitting.verify import verify
 from weightspace.progress import Display
 from weightspace.sources import load_source
-from weightspace.sources.solids.mesh_file import parse_mesh
+from weightspace.sources.solids.mesh_file import parse_mesh, turn_outwards
 from weightspace.sources.solids.sdf import box
 from weightspace.testing import source_checks
 from weightspace.zoo import Zoo
@@ -162,6 +162,22 @@ def test_a_cavity_stays_empty_whatever_is_beside_it(tmp_path: Path) -> None:
     scale, middle = 1.8 / 1.6, 0.3  # from -0.5 to 1.1 along x
     places = torch.tensor([[0.0, 0, 0], [0.4, 0, 0], [1.0, 0, 0], [0.7, 0, 0]]) - torch.tensor([middle, 0, 0])
     assert source.values_at(0, places * scale).flatten().tolist() == [0, 1, 1, 0]
+
+
+def test_many_bodies_are_turned_outwards_each_by_itself_and_flat_ones_not_at_all() -> None:
+    rng = np.random.default_rng(0)
+    corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    places = np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3) * 2.0
+    sides = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    bodies = [sides[:, ::-1] if flipped else sides for flipped in rng.random(len(places)) < 0.5]
+    flat = np.array([[0, 1, 2], [1, 3, 2]])
+    vertices = np.concatenate([*(corners + place for place in places), corners[[0, 1, 2]] + 20.1, [[21.1, 21.1, 20.1]]])
+    faces = np.concatenate([*(body + 4 * number for number, body in enumerate(bodies)), flat + 4 * len(bodies)])
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    turn_outwards(mesh)
+    for number in range(len(bodies)):
+        assert trimesh.Trimesh(vertices, mesh.faces[4 * number : 4 * number + 4], process=False).volume > 0
+    assert mesh.faces[-2:].tolist() == faces[-2:].tolist()
 
 
 @pytest.mark.parametrize("sides", [5, 6, 9])
