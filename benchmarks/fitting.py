@@ -72,8 +72,8 @@ def products(widths: tuple[int, ...], block: int, points: int, tiles: int, devic
     return step
 
 
-def fitting(fitter: BatchedFitter, source: Source) -> Callable[[], int]:
-    """Fits one block of networks to a source's objects."""
+def blocks(fitter: BatchedFitter, source: Source) -> Callable[[], int]:
+    """A function that fits one block of networks to a source's objects, and returns their number."""
     objects = torch.arange(fitter.block) % len(source)
     own = source.points(objects)
     initial = initialise(fitter.recipe, fitter.spec, 0, [(i, 0, 0) for i in range(fitter.block)])
@@ -81,9 +81,15 @@ def fitting(fitter: BatchedFitter, source: Source) -> Callable[[], int]:
 
     def block() -> int:
         fitter.fit(*arguments)
-        return fitter.block * fitter.recipe.steps
+        return fitter.block
 
     return block
+
+
+def steps_of(fitter: BatchedFitter, source: Source) -> Callable[[], int]:
+    """The same, but what it returns are the steps of all of them."""
+    fit = blocks(fitter, source)
+    return lambda: fit() * fitter.recipe.steps
 
 
 def compare(report: Report, title: str, source: Source, changes: dict, seconds: float) -> None:
@@ -99,7 +105,7 @@ def compare(report: Report, title: str, source: Source, changes: dict, seconds: 
     loop = f"{title}: naive loop"
     works: dict[str, Callable[[], int]] = {
         loop: lambda: naive(spec.widths, coordinates, values, per_step, 20),
-        **{f"{title}: {m}, {block} at once": fitting(fitter, source) for m, fitter in fitters.items()},
+        **{f"{title}: {m}, {block} at once": steps_of(fitter, source) for m, fitter in fitters.items()},
         f"{title}: products alone": products(spec.widths, block, per_step, tiles, report.device),
     }
     rates = rates_in_turn(works, seconds, report.device)

@@ -34,25 +34,23 @@ BLOCK = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end of table -->)", re.
 
 @dataclass(frozen=True)
 class Results:
-    """What is recorded of a study: its cells by (variant, column), and how many runs it has in all."""
+    """What is recorded of a study: its cells by (variant, column), the runs that have ended, and how many it has."""
 
     study: Study
     entries: dict[tuple[str, str], Entry]
     worths: dict[tuple[str, str], Worth]
+    ended: list[Result]
     runs: int
-
-    @property
-    def ended(self) -> list[Result]:
-        """Results of the runs that have ended."""
-        return [result for entry in self.entries.values() for result in entry.results.values()]
 
 
 def results_of(path: str) -> Results:
     """Reads a study and its record."""
     study = read_study(ROOT / path)
     cells = cells_of(study)
-    entries = entries_of(study, cells, Record(study.record_file))
-    return Results(study, entries, worths_of(study, entries), len(cells))
+    record = Record(study.record_file)
+    entries = entries_of(study, cells, record)
+    ended = [record.results[cell.key] for cell in cells if record.holds(cell)]
+    return Results(study, entries, worths_of(study, entries), ended, len(cells))
 
 
 def table_text(found: Results) -> str:
