@@ -6,8 +6,6 @@ from __future__ import annotations
 PIXELS = 89_478_485
 #: Bytes of a file of a mesh; its vertices, and its faces after polygons are divided into triangles.
 MESH_BYTES, VERTICES, FACES = 100_000_000, 1_500_000, 500_000
-#: Lines of an OBJ file, and its changes of object, group and material: each becomes a mesh of its own.
-LINES, GROUPS = 6_000_000, 10_000
 #: Corners of one face, and of all, that are divided by clipping ears: the work grows with the square of the first.
 CONCAVE_FACE, CONCAVE_CORNERS = 2_500, 50_000
 #: Bytes of one idx file, unpacked.

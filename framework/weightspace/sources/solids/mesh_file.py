@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from weightspace.files import FileRefusedError, read_regular
 from weightspace.files.limits import FACES, MESH_BYTES
 from weightspace.files.reading import reading
-from weightspace.sources.solids.obj import prepared_obj
+from weightspace.sources.solids.obj import read_obj
 from weightspace.sources.solids.off import read_off
 from weightspace.sources.solids.ply import in_halves, read_ply
 from weightspace.sources.solids.polygons import MeshError, triangulate
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 ENDINGS = frozenset({".off", ".obj", ".stl", ".ply"})
 #: Less than a grain of the cube: a mesh of faces that lie on one another.
 MIN_VOLUME = 1e-9
-#: The volume of a flat body by rounding: it has no inner side, and stays as it is.
-FLAT_VOLUME = 1e-13
+#: An open body of less volume, relative to its area to the power of 1.5, is nearly flat: half a ball has 0.1.
+FLAT = 0.01
+#: Volumes that are nothing but rounding.
+ROUNDING = 1e-13
 #: Number of faces of a body whose corners are tested for being inside another one.
 WITNESSES = 64
 #: Half of a mesh's longest side, after it is normalised.
@@ -118,12 +120,16 @@ def read_file(path: Path) -> bytes:
 
 
 def turn_outwards(mesh: Trimesh) -> None:
-    """Turns the faces of each connected body to one side, and that side outwards, except of cavities: bodies turned
-    inwards that lie within another one."""
+    """Turns the faces of each connected body to one side, and that side outwards.
+
+    Cavities, bodies turned inwards that lie within another one, stay as they are, and so do open bodies that are nearly
+    flat, as parts of a surface that share no vertices: these have no inner side of their own.
+    """
     if not mesh.is_winding_consistent:
         mesh.faces = to_one_side(np.array(mesh.faces, dtype=np.int64))
     bodies, count = _bodies(mesh)
-    inwards = _volumes(mesh.triangles, bodies, count) < -FLAT_VOLUME
+    flat = np.where(_are_open(mesh, bodies, count), FLAT * np.bincount(bodies, mesh.area_faces, count) ** 1.5, ROUNDING)
+    inwards = _volumes(mesh.triangles, bodies, count) < -flat
     if not inwards.any():
         return
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.array(mesh.faces, dtype=np.int64)
@@ -159,6 +165,14 @@ def _bodies(mesh: Trimesh) -> tuple[np.ndarray, int]:
     return np.asarray(numbers), int(bodies)
 
 
+def _are_open(mesh: Trimesh, bodies: np.ndarray, count: int) -> np.ndarray:
+    """(count,) whether a body has an edge of one face alone."""
+    neighbours = np.bincount(np.asarray(mesh.face_adjacency).ravel(), minlength=len(mesh.faces))
+    result = np.zeros(count, dtype=bool)
+    result[bodies[neighbours < 3]] = True
+    return result
+
+
 def _faces_of(bodies: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
     """Numbers of the faces of each chosen body."""
     faces = np.flatnonzero(chosen[bodies])
@@ -182,7 +196,10 @@ def _read(content: bytes, ending: str, crossed: bool) -> tuple[np.ndarray, np.nd
     if ending == ".ply":
         points, corners, lengths = read_ply(content)
         return points, in_halves(triangulate(points, corners, lengths), lengths)
-    return _read_by_trimesh(prepared_obj(content, crossed) if ending == ".obj" else _counted_stl(content), ending)
+    if ending == ".obj":
+        points, corners, lengths = read_obj(content)
+        return points, triangulate(points, corners, lengths, crossed)
+    return _read_stl(_counted_stl(content))
 
 
 def _counted_stl(content: bytes) -> bytes:
@@ -194,8 +211,8 @@ def _counted_stl(content: bytes) -> bytes:
     return content
 
 
-def _read_by_trimesh(content: bytes, ending: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_stl(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     import trimesh
 
-    loaded: Any = trimesh.load_mesh(io.BytesIO(content), file_type=ending[1:], process=False)
+    loaded: Any = trimesh.load_mesh(io.BytesIO(content), file_type="stl", process=False)
     return np.asarray(loaded.vertices, dtype=np.float64), np.asarray(loaded.faces, dtype=np.int64)

@@ -1,92 +1,98 @@
-"""Preparing OBJ files for trimesh."""
+"""Wavefront's OBJ files: vertices and polygons; normals, textures, materials and groups are passed over."""
 
 from __future__ import annotations
 
 import re
-from array import array
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
-from weightspace.files.limits import FACES, GROUPS, LINES, VERTICES
-from weightspace.sources.solids.polygons import MeshError, divisions
+from weightspace.files.limits import FACES, VERTICES
+from weightspace.sources.solids.off import Polygons
+from weightspace.sources.solids.polygons import MeshError
 
-#: Lines that are counted: what they begin with, how many are read, and their name.
+#: Lines of vertices and faces, which are counted before any is read.
 COUNTED = (
-    (rb"f", FACES, "faces"),
-    (rb"v[nt]?", 3 * VERTICES, "vertices, normals and texture coordinates"),
-    (rb"(?:usemtl|[og])", GROUPS, "groups"),
+    (re.compile(rb"^[ \t]*v[ \t]", re.MULTILINE), VERTICES, "vertices"),
+    (re.compile(rb"^[ \t]*f[ \t]", re.MULTILINE), FACES, "faces"),
 )
-#: A corner that is counted from the last vertex backwards.
-BACKWARDS = re.compile(rb"^[ \t]*f.*[ \t]-", re.MULTILINE)
-#: A face of more or fewer than three corners, or with a corner that is counted from the last vertex backwards.
-SPECIAL = re.compile(rb"^f(?:(?:[ \t]+\S+){4}|(?:[ \t]+\S+){0,2}\s*$|.*[ \t]-)", re.MULTILINE)
+VERTEX = re.compile(rb"^[ \t]*v[ \t]+(\S+[ \t]+\S+[ \t]+\S+)", re.MULTILINE)
+FACE = re.compile(rb"^[ \t]*f[ \t]+([^#\n]*)", re.MULTILINE)
+LINE = re.compile(rb"^[ \t]*v[ \t].*$", re.MULTILINE)
+#: Numbers of a corner's texture coordinates and normal.
+FURTHER = re.compile(rb"/[^ \t\n]*")
 
 
-def prepared_obj(content: bytes, crossed: bool = False) -> bytes:
-    """Rewrites faces of an OBJ file so that a reader that divides polygons into fans keeps their area.
+def read_obj(content: bytes) -> Polygons:
+    """Reads vertices and polygons.
 
-    Faces of several corners, where a fan from the first one does not keep the area, become triangles; those of fewer
-    than three are left out; corners that are counted backwards get the vertices' numbers. All else, and a file without
-    them, stays as it is.
-
-    Args:
-        content: of the file.
-        crossed: see ``divisions``.
+    Returns:
+        (V, 3) float64 vertices, (C,) int64 corners of all faces, (n,) int64 numbers of corners. Faces of fewer than
+        three corners are left out.
 
     Raises:
-        MeshError: too many lines of a kind, or a face that cannot be divided.
+        MeshError: too many vertices or faces, a vertex without three coordinates, or a face that names one that is not
+            there.
         ValueError: something that is no number.
     """
-    for start, limit, name in COUNTED:
-        count = sum(1 for _ in re.compile(rb"^[ \t]*" + start + rb"[ \t]", re.MULTILINE).finditer(content))
-        if count > limit:
-            raise MeshError(f"{count:,} {name} are too many (at most {limit:,})")
-    if content.count(b"\n") > LINES:
-        raise MeshError(f"more than {LINES:,} lines are too many")
-    if not SPECIAL.search(content):
-        return content
-    points, faces, lines = array("d"), list[tuple[int, list[bytes]]](), list[bytes]()
-    backwards = BACKWARDS.search(content) is not None
-    for line in content.replace(b"\r\n", b"\n").replace(b"\\\n", b"").split(b"\n"):
-        if line.startswith((b"v ", b"v\t")):
-            points.extend(float(number) for number in line.split(None, 4)[1:4])
-            if len(points) % 3:
-                raise MeshError(f"not a vertex: {line[:50].decode(errors='replace')!r}")
-        elif line.startswith((b"f ", b"f\t")):
-            words = line.split(b"#")[0].split()[1:]
-            if backwards:
-                words = [_from_the_front(word, len(points) // 3) for word in words]
-                line = b"f " + b" ".join(words)
-            if len(words) > 3:
-                faces.append((len(lines), words))
-            elif len(words) < 3:
-                continue
-        lines.append(line)
-    if sum(len(words) - 2 for _, words in faces) > FACES:
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\\\n" in content:
+        content = content.replace(b"\\\n", b" ")
+    vertices, faces = (_count(content, *counted) for counted in COUNTED)
+    found = VERTEX.findall(content)
+    if len(found) != vertices:
+        wrong = next(line[0] for line in LINE.finditer(content) if not VERTEX.match(line[0]))
+        raise MeshError(f"not a vertex: {wrong[:50].decode(errors='replace')!r}")
+    points = _numbers(found, np.float64).reshape(-1, 3)
+    lines = b"".join(line + b"\n" for line in FACE.findall(content))
+    lengths = _words(lines, faces)
+    named = _numbers([FURTHER.sub(b"", lines)], np.int64)
+    if len(named) != lengths.sum():
+        raise MeshError("a face has a corner that is no number")
+    corners = named - 1
+    if (named < 0).any():  # counted backwards from the last vertex before the face
+        corners = np.where(named < 0, np.repeat(_before(content), lengths) + named, corners)
+    outside = np.flatnonzero((corners < 0) | (corners >= vertices))
+    if len(outside):
+        raise MeshError(f"a face names vertex {named[outside[0]]} of {vertices}")
+    kept = lengths > 2
+    return points, corners[np.repeat(kept, lengths)], lengths[kept]
+
+
+def _count(content: bytes, pattern: re.Pattern[bytes], limit: int, name: str) -> int:
+    count = sum(1 for _ in pattern.finditer(content))
+    if count > limit:
+        raise MeshError(f"{count:,} {name} are too many (at most {limit:,})")
+    return count
+
+
+def _words(lines: bytes, count: int) -> np.ndarray:
+    """(count,) number of words of each line; none of them is copied before their number is known to be in bounds."""
+    letters = np.frombuffer(lines, np.uint8)
+    space = letters <= ord(" ")
+    begins = ~space
+    begins[1:] &= space[:-1]
+    if np.count_nonzero(begins) - 2 * count > FACES:
         raise MeshError(f"its faces make more triangles than the {FACES:,} that are read")
-    _divide(np.array(points).reshape(-1, 3), faces, lines, crossed)
-    return b"\n".join(lines)
+    ends = np.searchsorted(np.flatnonzero(begins), np.flatnonzero(letters == ord("\n")))
+    return np.diff(ends, prepend=0)
 
 
-def _divide(points: np.ndarray, faces: list[tuple[int, list[bytes]]], lines: list[bytes], crossed: bool) -> None:
-    """Replaces lines of faces whose fan does not keep the area by lines of triangles."""
-    lengths = np.array([len(words) for _, words in faces], dtype=np.int64)
-    corners = np.array([int(word.split(b"/")[0]) - 1 for _, words in faces for word in words], dtype=np.int64)
-    if not len(corners) or corners.min() < 0 or corners.max() >= len(points):
-        return  # said where all faces are checked
-    divided, first = divisions(points, corners, lengths, crossed), 0
-    for (line, words), length in zip(faces, lengths.tolist(), strict=True):
-        part = divided[first : first + length - 2]
-        first += length - 2
-        if part[:, 0].any():  # no fan from the first corner
-            lines[line] = b"\n".join(b"f " + b" ".join(words[corner] for corner in triangle) for triangle in part)
+def _numbers(texts: Sequence[bytes], kind: type[np.generic]) -> np.ndarray:
+    """All numbers of some texts; ValueError: something else is there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # what numpy says of text that is no number
+        try:
+            return np.fromstring(b"\n".join(texts), dtype=kind, sep=" ")
+        except DeprecationWarning as warning:
+            raise ValueError("something is no number") from warning
 
 
-def _from_the_front(word: bytes, vertices: int) -> bytes:
-    """A corner with the vertex's number instead of its place before the last one; the others of its numbers go."""
-    if not word.startswith(b"-"):
-        return word
-    number = vertices + 1 + int(word.split(b"/")[0])
-    if number < 1:
-        raise MeshError(f"a face names vertex {number - vertices - 1} of {vertices}")
-    return b"%d" % number
+def _before(content: bytes) -> np.ndarray:
+    """(n,) how many vertices come before each face."""
+    vertices, faces = (
+        np.fromiter((match.start() for match in pattern.finditer(content)), np.int64) for pattern in (VERTEX, FACE)
+    )
+    return np.searchsorted(vertices, faces)

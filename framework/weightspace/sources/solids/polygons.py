@@ -23,19 +23,21 @@ class MeshError(ValueError):
     """The content of a mesh file is not usable."""
 
 
-def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray, crossed: bool = False) -> np.ndarray:
     """Divides polygons into ``k - 2`` triangles for ``k`` corners: a fan from the first one where it keeps the area.
 
     Args:
         points: (V, 3) float64.
         corners: (C,) int64 indices of points, polygon after polygon.
         lengths: (n,) int64 numbers of corners, each >= 3.
+        crossed: divide a polygon that crosses itself as a fan from its first corner, instead of refusing it.
 
     Returns:
         (C - 2n, 3) int64 indices of points, in the polygons' order.
 
     Raises:
-        MeshError: see ``divisions``.
+        MeshError: a corner is no point; a polygon crosses itself; too many corners are in polygons that no fan divides;
+            points that are not finite.
 
     >>> square = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
     >>> triangulate(square, np.arange(4), np.array([4])).tolist()
@@ -44,20 +46,15 @@ def triangulate(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray) ->
     if len(corners) and not 0 <= corners.min() <= corners.max() < len(points):
         raise MeshError(f"a face names vertex {corners.min() if corners.min() < 0 else corners.max()} of {len(points)}")
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths - 2)
-    found: np.ndarray = corners[starts[:, None] + divisions(points, corners, lengths)]
+    found: np.ndarray = corners[starts[:, None] + _divisions(points, corners, lengths, crossed)]
     return found
 
 
-def divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray, crossed: bool = False) -> np.ndarray:
+def _divisions(points: np.ndarray, corners: np.ndarray, lengths: np.ndarray, crossed: bool) -> np.ndarray:
     """As ``triangulate``, with indices into each polygon's own corners, 0 ... k - 1: (C - 2n, 3).
 
-    Args:
-        points, corners, lengths: see ``triangulate``.
-        crossed: divide a polygon that crosses itself as a fan from its first corner, instead of refusing it.
-
     Raises:
-        MeshError: a polygon crosses itself; too many corners are in polygons that no fan divides; points that are not
-            finite.
+        MeshError: see there.
     """
     starts, counts = np.cumsum(lengths) - lengths, lengths - 2
     first = np.cumsum(counts) - counts

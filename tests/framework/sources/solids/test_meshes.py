@@ -180,6 +180,18 @@ def test_many_bodies_are_turned_outwards_each_by_itself_and_flat_ones_not_at_all
     assert mesh.faces[-2:].tolist() == faces[-2:].tolist()
 
 
+@pytest.mark.parametrize("inwards", [False, True])
+def test_a_surface_whose_faces_share_no_vertices_stays_as_it_is(inwards: bool) -> None:
+    """As models are exported, with a vertex for each corner of each quad; its quads may be bent a little."""
+    sphere = trimesh.creation.uv_sphere(radius=0.9, count=[16, 16])
+    vertices = sphere.triangles[:, :, :].reshape(-1, 3)
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    mesh = trimesh.Trimesh(vertices, faces[:, ::-1] if inwards else faces, process=False)
+    turn_outwards(mesh)
+    assert np.sign(mesh.volume) == (-1 if inwards else 1)
+    assert abs(mesh.volume) == pytest.approx(sphere.volume)
+
+
 @pytest.mark.parametrize("sides", [5, 6, 9])
 def test_polygons_are_divided(sides: int) -> None:
     angles = 2 * np.pi * np.arange(sides) / sides
