@@ -49,8 +49,7 @@ def results_of(path: str) -> Results:
     cells = cells_of(study)
     record = Record(study.record_file)
     entries = entries_of(study, cells, record)
-    ended = [record.results[cell.key] for cell in cells if record.holds(cell)]
-    return Results(study, entries, worths_of(study, entries), ended, len(cells))
+    return Results(study, entries, worths_of(study, entries), record.ended(cells), len(cells))
 
 
 def table_text(found: Results) -> str:

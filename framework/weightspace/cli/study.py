@@ -87,7 +87,7 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
     _check_made(study, cells, record, inputs, options.rerun)
     missing = [cell for cell in cells if not record.holds(cell)]
     console.print(plan_text(study, cells, missing, record, workers.count))
-    for line in other_makings(record.results[cell.key] for cell in cells if record.holds(cell)):
+    for line in other_makings(record.ended(cells)):
         console.print(line)
     absent = missing_needs(study, inputs.values()) if missing else []
     if options.dry_run:

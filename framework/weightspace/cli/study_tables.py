@@ -39,14 +39,17 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     from weightspace.figures.worth import worth_figure
 
     entries = entries_of(study, cells, record)
-    if not any(entry.results for entry in entries.values()):
+    if not record.ended(cells):
         raise ConfigError(
             f"{study.record_file} holds no result of {study.path}{_left_out(cells, record)}: run the study"
         )
     check_metrics(study, record)
+    console = make_console()
+    if not any(entry.results for entry in entries.values()):
+        console.print(f"no table yet: of no variant, all {study.folds} folds of a seed have ended")
+        return
     worths = worths_of(study, entries)
     columns = columns_of(study, entries, worths)
-    console = make_console()
     console.print(terminal_tables(columns, console.width), soft_wrap=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,7 @@ def show_tables(study: Study, cells: Sequence[Cell], record: Record, out: Path) 
     save_figure(figure, str(out / f"{study.name}.png"))
     if left_out := _left_out(cells, record):
         console.print(f"{study.record_file}:{left_out}")
-    for line in other_makings(found for entry in entries.values() for found in entry.results.values()):
+    for line in other_makings(record.ended(cells)):
         console.print(line)
     files = ", ".join([*FORMATS, "txt", "png"])
     console.print(f"table and figure: {out}/{study.name}.({files}); results: {study.record_file}")

@@ -19,8 +19,8 @@ def folded(zoo: Zoo, folds: int | None, fold: int | None) -> Zoo:
     """The zoo with its objects split for one fold: those of the fold are for test, the others for training.
 
     The splits of the zoo do not count. Objects are dealt class by class (with a regression target, at random), all
-    networks of an object and all near-copies together. One in eight of the objects that are not tested is for
-    validation, drawn in the same way. The folds are a property of the zoo: no seed of a run changes them.
+    networks of an object together, and all near-copies that the zoo names. One in eight of the objects that are not
+    tested is for validation, drawn in the same way. The folds are a property of the zoo: no seed of a run changes them.
 
     Args:
         zoo: any.

@@ -302,7 +302,7 @@ class ZooDataModule(pl.LightningDataModule):
         return self._position.first_batch(self.trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what a position in an epoch depends on, see ``EpochPosition``."""
+        """Returns what a position in an epoch and a fair test depend on, see ``EpochPosition``."""
         return self._position.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""The position of a resumed run in its epoch."""
+"""What a checkpoint knows of the data: where in an epoch its run was, and the splits that it was trained on."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import lightning.pytorch as pl
@@ -28,6 +29,7 @@ class EpochPosition:
         self.length: int | None = None
         self._saved_length: int | None = None
         self._saved_alignment: str | None = None
+        self._splits = hashlib.sha256(zoo.splits.numpy().tobytes()).hexdigest()
 
     def first_batch(self, trainer: pl.Trainer | None) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed.
@@ -53,10 +55,19 @@ class EpochPosition:
         return done
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the batches per epoch, without which a position in one has no meaning, and the alignment."""
+        """Returns the batches per epoch, without which a position in one means nothing, splits and alignment."""
         used = {} if self.alignment is None else {"alignment": self.alignment.digest}
-        return {"length": self.length, **used}
+        return {"length": self.length, "zoo": self.zoo.digest, "splits": self._splits, **used}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Reads the same from a checkpoint, for comparison with this run."""
+        """Reads the same from a checkpoint, for comparison with this run.
+
+        Raises:
+            ConfigError: the checkpoint is of a run with other splits of the same zoo.
+        """
+        if state_dict.get("zoo") == self.zoo.digest and state_dict["splits"] != self._splits:
+            raise ConfigError(
+                f"the checkpoint is of a run with other splits of {self.zoo.path}, which may have trained on what is "
+                "tested here: give the data.folds and data.fold of that run"
+            )
         self._saved_length, self._saved_alignment = state_dict["length"], state_dict.get("alignment")

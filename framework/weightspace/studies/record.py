@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,10 @@ class Record:
     def differs(self, cell: Cell) -> bool:
         """Whether the result in this place is of another configuration."""
         return cell.key in self.results and self.results[cell.key].digest != cell.digest
+
+    def ended(self, cells: Iterable[Cell]) -> list[Result]:
+        """Results of those of some runs that have ended."""
+        return [self.results[cell.key] for cell in cells if self.holds(cell)]
 
     def take(self, cell: Cell, result: Result) -> None:
         """Adds a result; ``write`` keeps it."""

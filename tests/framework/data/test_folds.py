@@ -108,6 +108,17 @@ def test_views_and_labels_are_limited_in_the_training_part_alone(zoo: ws.Zoo) ->
     assert {int(item) for batch in internal for item in batch.objects} == seen
 
 
+def test_a_checkpoint_is_tested_in_its_own_fold_alone(zoo: ws.Zoo, tmp_path: Path) -> None:
+    state = ws.ZooDataModule(zoo, folds=FOLDS, fold=1).state_dict()
+    ws.ZooDataModule(zoo, folds=FOLDS, fold=1, batch_size=7).load_state_dict(state)
+    for others in ({"folds": FOLDS, "fold": 2}, {"folds": 4, "fold": 1}, {}):
+        with pytest.raises(ConfigError, match="is of a run with other splits of"):
+            ws.ZooDataModule(zoo, **others).load_state_dict(state)
+    unlike = zoo_of(tmp_path / "unlike", list(range(30)), [0, 1] * 15)
+    ws.ZooDataModule(unlike, folds=3, fold=0).load_state_dict(state)  # none of its networks was trained on
+    ws.ZooDataModule(zoo, folds=FOLDS, fold=2).load_state_dict({"length": 3})  # of an earlier version
+
+
 def test_numbers_are_dealt_without_classes(tmp_path: Path) -> None:
     zoo = zoo_of(tmp_path / "zoo", list(range(23)), [0.5 * item for item in range(23)])
     sizes = [len(folded(zoo, 4, fold).rows("test")) for fold in range(4)]
