@@ -98,6 +98,7 @@ setup(
             "GraphTransformer = weightspace.backbones.graph_transformer:GraphTransformer",
             "GridCNN = weightspace.backbones.grid_cnn:GridCNN",
             "MLP = weightspace.backbones.mlp:MLP",
+            "PhaseGNN = weightspace.backbones.phase_gnn:PhaseGNN",
             "Probe = weightspace.backbones.probe:Probe",
             "ScaleGNN = weightspace.backbones.scale_gnn:ScaleGNN",
         ],

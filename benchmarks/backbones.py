@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from common import Report, rate, timed
 from torch.nn import functional as F
-from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, PhaseGNN, Probe, ScaleGNN
 from weightspace.batch import WeightBatch
 from weightspace.spec import NetworkSpec
 
@@ -26,6 +26,7 @@ CASES: dict[str, Callable[[NetworkSpec], Backbone]] = {
     "DWS 16 x 3, no gate": lambda spec: DWS(spec, 10, hidden=16, layers=3, gate=False),
     "DWS 32 x 5": lambda spec: DWS(spec, 10, hidden=32, layers=5),
     "ScaleGNN 16 x 4": lambda spec: ScaleGNN(spec, 10, hidden=16, layers=4),
+    "PhaseGNN 16 x 4": lambda spec: PhaseGNN(spec, 10, hidden=16, layers=4),
     "GNN 32 x 4": lambda spec: GNN(spec, 10, hidden=32, layers=4),
     "GraphTransformer": lambda spec: GraphTransformer(spec, 10),
     "GraphTransformer, recompute": lambda spec: GraphTransformer(spec, 10, recompute=True),

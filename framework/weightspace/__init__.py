@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
         Canonical,
         GraphTransformer,
         GridCNN,
+        PhaseGNN,
         Probe,
         ScaleGNN,
         embed,
@@ -56,6 +57,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "GroupElement",
     "MLP",
     "NetworkSpec",
+    "PhaseGNN",
     "Probe",
     "RegressionTask",
     "ScaleGNN",
@@ -89,7 +91,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
     "augment": "Augmentation augmentation",
-    "backbones": "Backbone Canonical DWS GNN GraphTransformer GridCNN MLP Probe ScaleGNN "
+    "backbones": "Backbone Canonical DWS GNN GraphTransformer GridCNN MLP PhaseGNN Probe ScaleGNN "
     "embed load_backbone save_backbone",
     "batch": "WeightBatch",
     "callbacks": "standard_callbacks",

@@ -9,7 +9,7 @@ import torch
 import weightspace as ws
 from torch import Tensor
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
-from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, GridCNN, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, GridCNN, PhaseGNN, Probe, ScaleGNN
 from weightspace.batch import WeightBatch
 from weightspace.fitting.classifier_fitter import ClassifierFitter
 from weightspace.fitting.fitter import BatchedFitter
@@ -30,6 +30,7 @@ BACKBONES = {
     "GNN": GNN.partial(probes=5, chunk=16, recompute=True, **SMALL),
     "graph transformer": GraphTransformer.partial(recompute=True, **TRANSFORMER),
     "ScaleGNN": ScaleGNN.partial(**SMALL),
+    "PhaseGNN": PhaseGNN.partial(**SMALL),
     "Probe": Probe.partial(probes=7, hidden=8),
     "GridCNN": GridCNN.partial(side=8, width=8, stages=2),
     "canonical MLP": Canonical.partial(backbone=MLP.partial(hidden=8)),

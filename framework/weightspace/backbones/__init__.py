@@ -10,6 +10,7 @@ from weightspace.backbones.graph_transformer import GraphTransformer
 from weightspace.backbones.grid_cnn import GridCNN
 from weightspace.backbones.mlp import MLP
 from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.phase_gnn import PhaseGNN
 from weightspace.backbones.probe import Probe
 from weightspace.backbones.scale_gnn import ScaleGNN
 
@@ -22,6 +23,7 @@ __all__ = [
     "GraphTransformer",
     "GridCNN",
     "Normaliser",
+    "PhaseGNN",
     "Probe",
     "ScaleGNN",
     "embed",

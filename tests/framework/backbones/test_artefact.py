@@ -13,7 +13,18 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, GridCNN, Probe, ScaleGNN
+from weightspace.backbones import (
+    DWS,
+    GNN,
+    MLP,
+    Backbone,
+    Canonical,
+    GraphTransformer,
+    GridCNN,
+    PhaseGNN,
+    Probe,
+    ScaleGNN,
+)
 from weightspace.backbones.artefact import describe_encoder, load_backbone, load_weights, save_backbone
 from weightspace.backbones.embedding import embed
 from weightspace.cli.main import main
@@ -27,6 +38,7 @@ BACKBONES = {
     "GNN": partial(GNN, hidden=4, layers=1, probes=3, fourier=2),
     "GraphTransformer": partial(GraphTransformer, node=4, edge=4, attention=4, heads=2, layers=2),
     "ScaleGNN": partial(ScaleGNN, hidden=4, layers=1),
+    "PhaseGNN": partial(PhaseGNN, hidden=4, layers=1, probes=3),
     "Probe": partial(Probe, probes=5, hidden=8),
     "GridCNN": partial(GridCNN, side=4, width=8, stages=2),
     "MLP": partial(MLP, hidden=4),

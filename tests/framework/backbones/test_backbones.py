@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 from weightspace.activations import ACTIVATIONS
-from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, GridCNN, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, GridCNN, PhaseGNN, Probe, ScaleGNN
 from weightspace.backbones.normaliser import Normaliser
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import ConfigError, SpecError
@@ -44,6 +44,8 @@ VARIANTS = [
     variant(GraphTransformer, probes=5, fourier=3, chunk=16, recompute=True, **TRANSFORMER),
     variant(ScaleGNN, **SMALL),
     variant(ScaleGNN, probes=5, **SMALL),
+    variant(PhaseGNN, **SMALL),
+    variant(PhaseGNN, probes=5, **SMALL),
     variant(Probe, probes=7, hidden=8),
     variant(GridCNN, side=6, width=8, stages=2),
     variant(MLP, hidden=8),
@@ -137,6 +139,7 @@ OVERFITTING = [
     variant(GNN, hidden=12, layers=2),
     variant(GraphTransformer, **TRANSFORMER),
     variant(ScaleGNN, **SMALL),
+    variant(PhaseGNN, **SMALL),
     variant(Probe, probes=64, hidden=64),
     variant(GridCNN, side=8, width=8, stages=2),
     variant(MLP),
@@ -161,6 +164,7 @@ ERRORS = [  # root mean square on other networks, in standard deviations of the 
     (variant(GNN, hidden=8, layers=2, probes=16), 0.5),
     (variant(GraphTransformer, **TRANSFORMER), 0.6),
     (variant(ScaleGNN, hidden=8, layers=2, probes=16), 0.6),
+    (variant(PhaseGNN, hidden=8, layers=2, probes=16), 0.6),
     (variant(Probe, probes=16, hidden=32), 0.5),
     (variant(GridCNN, side=8, width=8, stages=2), 0.5),
     (variant(Canonical, backbone=variant(DWS, hidden=8, layers=2)), 0.6),
@@ -310,7 +314,9 @@ def test_bad_arguments_say_why(random_batch, cls, arguments: dict, message: str)
 
 
 @pytest.mark.parametrize(
-    "make", [variant(GNN), variant(GraphTransformer), variant(ScaleGNN), variant(Probe), variant(GridCNN)], ids=names
+    "make",
+    [variant(cls) for cls in (GNN, GraphTransformer, ScaleGNN, PhaseGNN, Probe, GridCNN)],
+    ids=names,
 )
 def test_a_network_of_large_weights_does_no_harm(random_batch, make) -> None:
     batch = random_batch((2, 8, 8, 1), count=16).to(dtype=torch.float32)

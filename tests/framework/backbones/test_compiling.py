@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, PhaseGNN, Probe, ScaleGNN
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.backbones.compiling import multiply_adds, networks_in, run_eagerly
 from weightspace.batch import WeightBatch
@@ -27,6 +27,7 @@ KINDS: list[tuple[Callable[..., Backbone], int]] = [
     (partial(DWS, hidden=4, layers=2, head=8), 1),
     (partial(Probe, probes=4, hidden=8), 1),
     (partial(ScaleGNN, hidden=4, layers=2, head=8), 2),
+    (partial(PhaseGNN, hidden=4, layers=2, head=8), 2),
     (partial(GRAPH, chunk=4), 1),
     (partial(GRAPH, chunk=4, recompute=True), 1),
     (partial(GraphTransformer, node=4, edge=2, attention=4, heads=2, layers=3, head=8, chunk=4), 2),
@@ -59,7 +60,9 @@ def made(make: Callable[..., Backbone]) -> Backbone:
 
 
 @pytest.mark.parametrize(
-    ("make", "kinds"), KINDS, ids=["MLP", "DWS", "Probe", "ScaleGNN", "GNN", "recompute", "GT", "canonical", "encoder"]
+    ("make", "kinds"),
+    KINDS,
+    ids=["MLP", "DWS", "Probe", "ScaleGNN", "PhaseGNN", "GNN", "recompute", "GT", "canonical", "encoder"],
 )
 def test_one_shape_is_compiled_once_and_all_else_is_computed_eagerly(make: Callable[..., Backbone], kinds: int) -> None:
     plain, model, compiler = made(make), made(make), Counted()
