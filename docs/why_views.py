@@ -56,11 +56,10 @@ def first_and_second_views(zoo: ws.Zoo) -> tuple[ws.WeightBatch, ws.WeightBatch]
     assert batch.views is not None
     if batch.num_classes is None or not (batch.views == 1).any():
         raise ConfigError(f"{zoo.path}: expected classes and two views of each training object (fit it with --views 2)")
-    halves = []
-    for view in (0, 1):
-        rows = torch.nonzero(batch.views == view)[:, 0]
-        halves.append(batch.select(rows[batch.objects[rows].argsort()][:PAIRS]))
-    return halves[0], halves[1]
+    rows = [torch.nonzero(batch.views == view)[:, 0] for view in (0, 1)]
+    both = [part[torch.isin(batch.objects[part], batch.objects[other])] for part, other in (rows, rows[::-1])]
+    first, second = (batch.select(part[batch.objects[part].argsort()][:PAIRS]) for part in both)
+    return first, second
 
 
 def partners(first: ws.WeightBatch, second: ws.WeightBatch) -> dict[str, ws.WeightBatch]:

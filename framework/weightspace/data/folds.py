@@ -39,7 +39,7 @@ def folded(zoo: Zoo, folds: int | None, fold: int | None) -> Zoo:
     check_whole("data.fold", fold, 0, folds - 1)
     objects, places = zoo.objects.unique(return_inverse=True)
     groups, strata = _groups(zoo, objects.numpy()), _strata(zoo, places.numpy(), len(objects))
-    _check_classes(zoo, strata, folds)
+    _check_classes(zoo, groups, strata, folds)
     tested = dealt(groups, strata, folds, _generator(0)) == fold
     splits = np.full(len(objects), SPLITS.index("test"), dtype=np.uint8)
     parts = dealt(groups[~tested], strata[~tested], VALIDATION, _generator(1 + fold))
@@ -65,11 +65,12 @@ def _strata(zoo: Zoo, places: np.ndarray, count: int) -> np.ndarray:
     return strata
 
 
-def _check_classes(zoo: Zoo, strata: np.ndarray, folds: int) -> None:
-    counts = np.bincount(strata)
+def _check_classes(zoo: Zoo, groups: np.ndarray, strata: np.ndarray, folds: int) -> None:
+    counts = np.bincount(strata[np.unique(groups, return_index=True)[1]])
     few = np.flatnonzero((counts > 0) & (counts < folds))
     if len(few):
         what = f" of class {zoo.class_names[few[0]]!r}" if zoo.class_names else ""
         raise ConfigError(
-            f"data.folds {folds}: {zoo.path} has {counts[few[0]]} objects{what}, fewer than folds: take fewer folds"
+            f"data.folds {folds}: {zoo.path} has {counts[few[0]]} objects{what}, fewer than folds, where near-copies "
+            "count as one: take fewer folds"
         )

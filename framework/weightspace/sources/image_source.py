@@ -99,7 +99,8 @@ class ImageSource(Source):
     @cached_property
     def digest(self) -> str:
         """sha256 of the images and labels: two sources with the same digest hold the same objects."""
-        properties = (self.images.shape, self.levels, *((self.num_train, self.num_val) if self.num_val else ()))
+        own = ((self.num_train, self.num_val) if self.num_val else (), ("stratified",) if self.stratified else ())
+        properties = (self.images.shape, self.levels, *(value for values in own for value in values))
         content = hashlib.sha256(repr(properties).encode())
         content.update(np.ascontiguousarray(self.images).data)
         content.update(np.ascontiguousarray(self.labels, dtype="<i8").data)

@@ -59,13 +59,14 @@ def dealt(groups: np.ndarray, strata: np.ndarray, parts: int, generator: np.rand
         groups: (n,) group of each object.
         strata: (n,) stratum of each object; that of a group is its first object's.
         parts: how many, >= 1.
-        generator: of the order of equally large groups, and of equal parts.
+        generator: of the order of equally large groups, and of the parts.
 
     Returns:
         (n,) int64 part of each object.
 
-    >>> dealt(np.array([0, 0, 1, 2]), np.zeros(4), 2, np.random.default_rng(0)).tolist()
-    [0, 0, 1, 1]
+    >>> parts = dealt(np.array([0, 0, 1, 2]), np.zeros(4), 2, np.random.default_rng(0))
+    >>> bool(parts[0] == parts[1] != parts[2] == parts[3])
+    True
     """
     _, strata = np.unique(strata, return_inverse=True)
     counts = np.zeros((int(strata.max(initial=0)) + 1, parts), dtype=np.int64)
@@ -75,7 +76,7 @@ def dealt(groups: np.ndarray, strata: np.ndarray, parts: int, generator: np.rand
         part = np.lexsort((counts.sum(0), of_stratum))[0]
         result[members] = part
         of_stratum[part] += len(members)
-    return result
+    return generator.permutation(parts)[result]  # else the largest group would always be in the first part
 
 
 def _largest_first(groups: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:

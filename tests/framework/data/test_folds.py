@@ -133,7 +133,7 @@ def test_numbers_are_dealt_without_classes(tmp_path: Path) -> None:
         (1, 0, "data.folds must be"),
         (5, 5, "data.fold must be"),
         (5, -1, "data.fold must be"),
-        (8, 0, "has 7 objects of class '2', fewer than folds: take fewer folds"),
+        (8, 0, "has 7 objects of class '2', fewer than folds"),
     ],
 )
 def test_what_cannot_be_folded(zoo: ws.Zoo, folds: int | None, fold: int | None, message: str) -> None:

@@ -20,6 +20,9 @@ COUNTED = (
 VERTEX = re.compile(rb"^[ \t]*v[ \t]+(\S+[ \t]+\S+[ \t]+\S+)", re.MULTILINE)
 FACE = re.compile(rb"^[ \t]*f[ \t]+([^#\n]*)", re.MULTILINE)
 LINE = re.compile(rb"^[ \t]*v[ \t].*$", re.MULTILINE)
+COMMENT = re.compile(rb"#[^\n]*")
+#: A line of a vertex or a face that goes on in the next one.
+CONTINUED = re.compile(rb"^([ \t]*[vf][ \t][^\n]*)\\\n", re.MULTILINE)
 #: Numbers of a corner's texture coordinates and normal.
 FURTHER = re.compile(rb"/[^ \t\n]*")
 
@@ -38,8 +41,9 @@ def read_obj(content: bytes) -> Polygons:
     """
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if b"\\\n" in content:
-        content = content.replace(b"\\\n", b" ")
+    content = COMMENT.sub(b"", content.removeprefix(b"\xef\xbb\xbf"))
+    while CONTINUED.search(content):
+        content = CONTINUED.sub(rb"\1 ", content)
     vertices, faces = (_count(content, *counted) for counted in COUNTED)
     found = VERTEX.findall(content)
     if len(found) != vertices:
@@ -86,8 +90,8 @@ def _numbers(texts: Sequence[bytes], kind: type[np.generic]) -> np.ndarray:
         warnings.simplefilter("error", DeprecationWarning)  # what numpy says of text that is no number
         try:
             return np.fromstring(b"\n".join(texts), dtype=kind, sep=" ")
-        except DeprecationWarning as warning:
-            raise ValueError("something is no number") from warning
+        except (DeprecationWarning, ValueError) as error:
+            raise ValueError("a vertex or a face has something that is no number") from error
 
 
 def _before(content: bytes) -> np.ndarray:

@@ -308,3 +308,13 @@ def test_what_is_too_large_is_refused_before_memory_is_taken(name: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_mesh(content, ending)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 200_000_000
+
+
+def test_obj_lines_go_on_in_the_next_one_where_they_are_read_and_not_in_comments() -> None:
+    plain = parse_mesh(obj(*prism()), ".obj")
+    lines = obj(*prism()).decode().split("\n")
+    told = ["# C:\\models\\", *lines]
+    told.insert(4, "usemtl a\\")
+    written = "\n".join(lines)
+    for content in ("\n".join(told), f"\ufeff{written}", written.replace("v ", "v \\\n")):
+        assert np.array_equal(parse_mesh(content.encode(), ".obj").triangles, plain.triangles)
