@@ -21,8 +21,8 @@ VERTEX = re.compile(rb"^[ \t]*v[ \t]+(\S+[ \t]+\S+[ \t]+\S+)", re.MULTILINE)
 FACE = re.compile(rb"^[ \t]*f[ \t]+([^#\n]*)", re.MULTILINE)
 LINE = re.compile(rb"^[ \t]*v[ \t].*$", re.MULTILINE)
 COMMENT = re.compile(rb"#[^\n]*")
-#: A line of a vertex or a face that goes on in the next one.
-CONTINUED = re.compile(rb"^([ \t]*[vf][ \t][^\n]*)\\\n", re.MULTILINE)
+#: A line of a vertex or a face, and those in which it goes on but the last.
+CONTINUED = re.compile(rb"^[ \t]*[vf][ \t](?:[^\n]*\\\n)+", re.MULTILINE)
 #: Numbers of a corner's texture coordinates and normal.
 FURTHER = re.compile(rb"/[^ \t\n]*")
 
@@ -42,8 +42,7 @@ def read_obj(content: bytes) -> Polygons:
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     content = COMMENT.sub(b"", content.removeprefix(b"\xef\xbb\xbf"))
-    while CONTINUED.search(content):
-        content = CONTINUED.sub(rb"\1 ", content)
+    content = CONTINUED.sub(lambda lines: lines[0].replace(b"\\\n", b" "), content)
     vertices, faces = (_count(content, *counted) for counted in COUNTED)
     found = VERTEX.findall(content)
     if len(found) != vertices:

@@ -295,6 +295,7 @@ BOMBS = {
     ),
     "obj, faces": (".obj", b"f 1 2 3\n" * (FACES + 1), "faces are too many"),
     "obj, vertices": (".obj", b"v 1 2 3\n" * (VERTICES + 1), "vertices are too many"),
+    "obj, one face of many lines": (".obj", b"v 1 2 3\nf " + b"1 \\\n" * 2_000_000, "more triangles"),
     "obj, one face": (".obj", b"v 1 2 3\nf " + MANY, "more triangles"),
     "stl": (".stl", bytes(80) + struct.pack("<I", FACES + 1) + bytes(50 * FACES + 50), "faces are too many"),
     "stl, text": (".stl", b"solid\n" + b"vertex 0 0 0\n" * (3 * FACES + 3), "faces are too many"),
