@@ -21,8 +21,9 @@ VERTEX = re.compile(rb"^[ \t]*v[ \t]+(\S+[ \t]+\S+[ \t]+\S+)", re.MULTILINE)
 FACE = re.compile(rb"^[ \t]*f[ \t]+([^#\n]*)", re.MULTILINE)
 LINE = re.compile(rb"^[ \t]*v[ \t].*$", re.MULTILINE)
 COMMENT = re.compile(rb"#[^\n]*")
-#: A line of a vertex or a face, and those in which it goes on but the last.
-CONTINUED = re.compile(rb"^[ \t]*[vf][ \t](?:[^\n]*\\\n)+", re.MULTILINE)
+#: A line of a vertex or a face, and those in which it goes on but the last. Possessive (++): a way back from each of
+#: millions of lines would take hundreds of megabytes.
+CONTINUED = re.compile(rb"^[ \t]*[vf][ \t](?:[^\n]*\\\n)++", re.MULTILINE)
 #: Numbers of a corner's texture coordinates and normal.
 FURTHER = re.compile(rb"/[^ \t\n]*")
 
