@@ -21,10 +21,12 @@ from weightspace.backbones.base import Backbone
 from weightspace.backbones.features import Features, Pointwise, Widths, features, flat
 from weightspace.backbones.linear import Linear
 from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.output import gives_weights
 from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.pooling import pooling
+from weightspace.backbones.probe import Probes
+from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_rates, check_sizes
-from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 
 
@@ -124,6 +126,7 @@ class DWS(Backbone):
         dropout: in [0, 1), in the head.
         output: "vector" (invariant), or "weights": (B, P) in the networks' own order and units, for instance an edit to
             add to them; permuting a network's neurons permutes it alike.
+        probes: learned input points whose responses join the neurons' features; 0: none.
 
     Raises:
         ConfigError: a value out of range.
@@ -145,20 +148,19 @@ class DWS(Backbone):
         residual: bool = True,
         dropout: float = 0.0,
         output: str = "vector",
+        probes: int = 0,
     ) -> None:
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
         check_sizes("DWS", hidden=hidden, layers=layers, head=head)
         check_rates("DWS", dropout=dropout)
         check_choice("DWS: norm", norm, ("layer", "none"))
-        check_choice("DWS: output", output, ("vector", "weights"))
+        check_sizes("DWS", least=0, probes=probes)
         raw, widths = Widths.of(spec, 1), Widths.of(spec, hidden)
-        self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(raw.each(), widths.each(), strict=True))
+        seen = raw.with_responses(probes, spec)
+        self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(seen.each(), widths.each(), strict=True))
+        self.probes = Probes(spec, probes) if probes else None
         self.layers = nn.Sequential(*(EquivariantLayer(widths, pool, norm, gate, residual) for _ in range(layers)))
-        if output == "weights":
-            if out_dim != spec.num_params:
-                raise ConfigError(
-                    f"DWS: output 'weights' of networks {spec} has {spec.num_params} numbers, found out_dim {out_dim}"
-                )
+        if gives_weights("DWS", output, spec, out_dim):
             self.invariant_to, self.equivariant_to = frozenset(), frozenset({"permutation"})
             self.out = Pointwise(nn.Linear(b, a) for a, b in zip(raw.each(), widths.each(), strict=True))
         else:
@@ -168,7 +170,7 @@ class DWS(Backbone):
 
     def encode(self, params: Tensor) -> Tensor:
         """Maps (B, P) parameters to (B, out_dim)."""
-        x = self.equivariant(self.normaliser(params))
+        x = self.equivariant(params)
         if self.output == "weights":
             return self.normaliser.std * flat(self.out(x), self.spec)
         flattened = [*x.nodes, *(edge.flatten(1, 2) for edge in x.edges)]
@@ -178,6 +180,13 @@ class DWS(Backbone):
 
     def equivariant(self, params: Tensor) -> Features:
         """Features after the equivariant layers, from (B, P): permuting the networks' neurons permutes them alike."""
-        x = self.embedding(features(params, self.spec))
+        raw = features(self.normaliser(params), self.spec)
+        x = self.embedding(raw if self.probes is None else raw.with_responses(self.probes(params)))
         result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))
         return result
+
+    def fit_normaliser(self, batch: WeightBatch) -> None:
+        """Sets the statistics of parameters and responses from training networks."""
+        super().fit_normaliser(batch)
+        if self.probes is not None:
+            self.probes.fit(batch.params.to(self.normaliser.mean.dtype))

@@ -36,6 +36,16 @@ class Features(NamedTuple):
         count = len(self.nodes)
         return Features(tensors[:count], tensors[count:-1], tensors[-1])
 
+    def with_responses(self, responses: list[Tensor]) -> Features:
+        """Adds what neurons compute at some points.
+
+        Args:
+            responses: (B, n_l, N) of each layer, the inputs first, as ``Probes`` returns them.
+        """
+        _, *hidden, outputs = responses
+        nodes = [torch.cat(pair, dim=2) for pair in zip(self.nodes, hidden, strict=True)]
+        return Features(nodes, self.edges, torch.cat([self.outer, outputs.flatten(1)], dim=1))
+
 
 class Widths(NamedTuple):
     """Number of features of each tensor of ``Features``."""
@@ -52,6 +62,10 @@ class Widths(NamedTuple):
         nodes[0] += channels * spec.in_dim
         nodes[-1] += channels * spec.out_dim
         return cls(tuple(nodes), channels, channels * spec.out_dim)
+
+    def with_responses(self, probes: int, spec: NetworkSpec) -> Widths:
+        """The numbers of features with the responses to this many points."""
+        return Widths(tuple(n + probes for n in self.nodes), self.edge, self.outer + probes * spec.out_dim)
 
     def each(self) -> list[int]:
         """All tensors in the order nodes, edges, outer."""

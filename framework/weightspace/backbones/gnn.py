@@ -10,8 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from weightspace.backbones.gated_edges import gated_edges
-from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.backbones.graph import Graph, GraphEmbedding
+from weightspace.backbones.graph_backbone import GraphBackbone
+from weightspace.backbones.graph_readout import GraphReadout, GraphWeights
 from weightspace.backbones.linear import Linear
+from weightspace.backbones.output import gives_weights
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 
@@ -71,6 +74,8 @@ class GNN(GraphBackbone):
         pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
         chunk: networks that are computed at a time; 0: as many as have about 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
+        output: "vector" (invariant), or "weights": (B, P) in the networks' own order and units, for instance an edit to
+            add to them, moved by the symmetries as the networks are. Head and dropout are then unused.
 
     Raises:
         ConfigError: a value out of range.
@@ -91,17 +96,21 @@ class GNN(GraphBackbone):
         pool_dropout: float = 0.0,
         chunk: int = 0,
         recompute: bool = False,
+        output: str = "vector",
     ) -> None:
         check_sizes("GNN", layers=layers, head=head)
         check_sizes("GNN", least=2, hidden=hidden)
         check_sizes("GNN", least=0, probes=probes, fourier=fourier)
         check_rates("GNN", dropout=dropout, pool_dropout=pool_dropout)
+        weights = gives_weights("GNN", output, spec, out_dim)
         super().__init__(
             spec,
             out_dim,
             GraphEmbedding(spec, hidden, hidden, back=False, probes=probes, fourier=fourier),
             [GNNLayer(hidden) for _ in range(layers)],
-            GraphReadout(spec, hidden, probes, head, out_dim, dropout, pool_dropout),
+            GraphWeights(spec, hidden, hidden)
+            if weights
+            else GraphReadout(spec, hidden, probes, head, out_dim, dropout, pool_dropout),
             chunk,
             recompute,
         )

@@ -12,23 +12,14 @@ The matrix of all pairs of neurons would be mostly zeros: only pairs that have a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from weightspace.backbones.base import Backbone
-from weightspace.backbones.normaliser import Normaliser
-from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.probe import Probes
-from weightspace.batch import WeightBatch, unpack_layers
-from weightspace.checks import check_sizes
+from weightspace.batch import unpack_layers
 from weightspace.spec import NetworkSpec
-
-#: Small enough for a processor's caches, large enough that the fixed cost of an operation does not count.
-WEIGHTS_AT_A_TIME = 16_384
 
 
 class Graph(NamedTuple):
@@ -111,93 +102,3 @@ class GraphEmbedding(nn.Module):
         responses = self.probes(params)
         joined = [node + module(x) for node, module, x in zip(nodes, self.response, responses, strict=True)]
         return Graph(joined, edges, back), [responses[-1].flatten(1)]
-
-
-class GraphReadout(nn.Module):
-    """A perceptron on the means over each hidden layer's neurons, the outputs one by one, and their responses.
-
-    Args:
-        spec: architecture of the networks.
-        node: features of a node.
-        probes: responses of each output, may be 0.
-        head: width of the perceptron's two hidden layers.
-        out_dim: length of the result.
-        dropout: in [0, 1), in the perceptron.
-        pool_dropout: in [0, 1), of what is pooled from the graph.
-    """
-
-    def __init__(
-        self, spec: NetworkSpec, node: int, probes: int, head: int, out_dim: int, dropout: float, pool_dropout: float
-    ) -> None:
-        super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(node), nn.Dropout(pool_dropout)
-        width = node * (len(spec.widths) - 2 + spec.out_dim) + probes * spec.out_dim
-        self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
-
-    def forward(self, nodes: list[Tensor], responses: list[Tensor]) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        hidden = [self.norm(node).mean(1) for node in nodes[1:-1]]
-        pooled = self.dropout(torch.cat([*hidden, self.norm(nodes[-1]).flatten(1)], dim=1))
-        result: Tensor = self.head(torch.cat([pooled, *responses], dim=1))
-        return result
-
-
-class GraphBackbone(Backbone):
-    """Embedding, layers and readout of graphs; graph backbones differ in their layers.
-
-    Args:
-        spec: architecture of the networks.
-        out_dim: length of the result.
-        embedding, readout: of the graph.
-        layers: modules Graph -> Graph.
-        chunk: networks that go through the layers at a time; 0: a power of two that have about ``WEIGHTS_AT_A_TIME``
-            weights together.
-        recompute: keep the layers' inputs only, and compute each layer again in the backward pass.
-
-    Raises:
-        ConfigError: a chunk below 0.
-    """
-
-    invariant_to = frozenset({"permutation"})
-    free_arguments = frozenset({"dropout", "pool_dropout", "chunk", "recompute"})
-
-    def __init__(
-        self,
-        spec: NetworkSpec,
-        out_dim: int,
-        embedding: GraphEmbedding,
-        layers: Iterable[nn.Module],
-        readout: GraphReadout,
-        chunk: int,
-        recompute: bool,
-    ) -> None:
-        super().__init__(spec, out_dim, Normaliser.per_tensor(spec))
-        check_sizes(type(self).__name__, least=0, chunk=chunk)
-        self.embedding, self.readout = embedding, readout
-        self.layers = nn.ModuleList(layers)
-        weights = sum(rows * columns for rows, columns in spec.weight_shapes)
-        # a power of two divides most batches: a compiled layer then sees one shape only
-        self.chunk = chunk or 2 ** max(0, round(math.log2(WEIGHTS_AT_A_TIME / weights)))
-        self.recompute = recompute
-
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        return torch.cat([self._chunk(part) for part in params.split(self.chunk)])
-
-    def _chunk(self, params: Tensor) -> Tensor:
-        graph, responses = self.embedding(params, self.normaliser(params))
-        for layer in self.layers:
-            again = self.recompute and torch.is_grad_enabled()
-            graph = checkpoint(layer, graph, use_reentrant=False) if again else layer(graph)
-        result: Tensor = self.readout(graph.nodes, responses)
-        return result
-
-    def fit_normaliser(self, batch: WeightBatch) -> None:
-        """Sets the statistics of parameters and responses from training networks."""
-        super().fit_normaliser(batch)
-        if self.embedding.probes is not None:
-            self.embedding.probes.fit(batch.params.to(self.normaliser.mean.dtype))
-
-    def blocks(self) -> Sequence[nn.Module]:
-        """The layers: equal ones are compiled once."""
-        return list(self.layers)

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.graph import Graph, GraphBackbone, GraphEmbedding, GraphReadout
+from weightspace.backbones.graph import Graph, GraphEmbedding
+from weightspace.backbones.graph_backbone import GraphBackbone
+from weightspace.backbones.graph_readout import GraphReadout, GraphWeights
 from weightspace.backbones.linear import Linear
+from weightspace.backbones.output import gives_weights
 from weightspace.backbones.relational import scores, weighted_sum
 from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
@@ -105,7 +108,7 @@ class GraphTransformerLayer(nn.Module):
     Args:
         node, edge: numbers of features.
         attention, heads: see ``EdgeAttention``.
-        edges: whether the edges are updated (not needed after the last layer).
+        edges: whether the edges are updated (not needed where nobody reads them).
     """
 
     def __init__(self, node: int, edge: int, attention: int, heads: int, edges: bool) -> None:
@@ -140,6 +143,8 @@ class GraphTransformer(GraphBackbone):
         pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
         chunk: networks that are computed at a time; 0: as many as have about 16,384 weights together.
         recompute: less memory, more time: compute each layer again in the backward pass.
+        output: "vector" (invariant), or "weights": (B, P) in the networks' own order and units, for instance an edit to
+            add to them, moved by the symmetries as the networks are. Head and dropout are then unused.
 
     Raises:
         ConfigError: a value out of range.
@@ -163,6 +168,7 @@ class GraphTransformer(GraphBackbone):
         pool_dropout: float = 0.0,
         chunk: int = 0,
         recompute: bool = False,
+        output: str = "vector",
     ) -> None:
         name = "GraphTransformer"
         check_sizes(name, edge=edge, attention=attention, heads=heads, head=head)
@@ -171,12 +177,16 @@ class GraphTransformer(GraphBackbone):
         check_rates(name, dropout=dropout, pool_dropout=pool_dropout)
         if attention % heads:
             raise ConfigError(f"{name}: attention must be a multiple of heads, found {attention} and {heads}")
+        weights = gives_weights(name, output, spec, out_dim)
+        updates = [weights or layer < layers - 1 for layer in range(layers)]
         super().__init__(
             spec,
             out_dim,
             GraphEmbedding(spec, node, edge, back=True, probes=probes, fourier=fourier),
-            [GraphTransformerLayer(node, edge, attention, heads, layer < layers - 1) for layer in range(layers)],
-            GraphReadout(spec, node, probes, head, out_dim, dropout, pool_dropout),
+            [GraphTransformerLayer(node, edge, attention, heads, edges) for edges in updates],
+            GraphWeights(spec, node, edge)
+            if weights
+            else GraphReadout(spec, node, probes, head, out_dim, dropout, pool_dropout),
             chunk,
             recompute,
         )

@@ -32,7 +32,7 @@ from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.phased import Linears, Neurons, PhasedNeurons, Signless
 from weightspace.backbones.probe import Probes
-from weightspace.backbones.scale_gnn import EdgeUpdate, unit_norm
+from weightspace.backbones.signed_graph import EdgeUpdate, unit_norm
 from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec

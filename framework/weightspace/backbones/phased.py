@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weightspace.backbones.scale_gnn import Products, unit_norm
+from weightspace.backbones.signed_graph import Products, unit_norm
 
 #: Kinds of features that signs or parities multiply.
 KINDS = ("incoming", "outgoing", "parity")

@@ -1,14 +1,6 @@
 """A graph network that commutes with the signs or scales of neurons, in the manner of ScaleGMN.
 
-Kalogeropoulos et al., arXiv 2406.10685. In the layout of ``weightspace.backbones.features``, a sign s_i of neuron i
-multiplies all that a neuron carries by s_i, and an edge between i and j by s_i s_j. Every neuron has two kinds of
-features:
-
-    odd    (B, n, C)   multiplied by s_i: linear maps without bias, of itself and of sums over j of e_ij * odd_j
-    even   (B, n, C)   unchanged: any function of products of two odd features, and of other even ones
-
-Odd features are multiplied by functions of the even ones, edges by functions of the even features of their ends. The
-result is read from what is even.
+Kalogeropoulos et al., arXiv 2406.10685. The layers are those of ``weightspace.backbones.signed_graph``.
 
 The scale of a ReLU neuron is removed before: its incoming weights and bias are brought to norm 1 (a neuron that has
 none computes 0: what it sends on is set to zero). What is left has no signs, so that all maps may have a bias.
@@ -17,149 +9,22 @@ none computes 0: what it sends on is set to zero). What is left has no signs, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from weightspace.backbones.base import Backbone
-from weightspace.backbones.edge_messages import Ends, edges_and_messages
-from weightspace.backbones.features import Widths, features
+from weightspace.backbones.features import Widths, features, flat
 from weightspace.backbones.normaliser import Normaliser
+from weightspace.backbones.output import gives_weights
 from weightspace.backbones.perceptron import perceptron
 from weightspace.backbones.probe import Probes
+from weightspace.backbones.signed_graph import Products, ScaleGNNLayer, SignedGraph, SignedWeights, unit_norm
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_rates, check_sizes
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import scale_neurons
 from weightspace.symmetry.scales import silence_zero_neurons, unit_scales
-
-
-class SignedGraph(NamedTuple):
-    """Features of a batch of networks, see the module's description; lists have one entry per hidden layer."""
-
-    odd: list[Tensor]
-    even: list[Tensor]
-    edges: list[Tensor]
-    whole: Tensor
-
-
-def unit_norm(x: Tensor) -> Tensor:
-    """Divides features by the root of their mean square: the direction, and with it the sign, stays."""
-    return F.rms_norm(x, x.shape[-1:], eps=1e-6)
-
-
-class Products(nn.Module):
-    """Products of two linear maps of the odd features: even.
-
-    Args:
-        width: number of odd features.
-        out: number of products.
-        bias: whether odd features may have a bias: where there are no signs.
-    """
-
-    def __init__(self, width: int, out: int, bias: bool) -> None:
-        super().__init__()
-        self.factors = nn.Linear(width, 2 * out, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps features to (..., out)."""
-        first, second = self.factors(x).chunk(2, dim=-1)
-        return first * second
-
-
-class EdgeUpdate(nn.Module):
-    """Adds to an edge a linear map of itself and products of its ends, scaled by a function of their even features.
-
-    Args:
-        hidden: number of features.
-        bias: whether odd features may have a bias: where there are no signs.
-    """
-
-    def __init__(self, hidden: int, bias: bool) -> None:
-        super().__init__()
-        self.own = nn.Linear(hidden, hidden, bias=bias)
-        self.row, self.column = (nn.Linear(hidden, hidden, bias=bias) for _ in range(2))
-        self.gate_row, self.gate_column = (nn.Linear(hidden, hidden) for _ in range(2))
-
-    def forward(
-        self, edge: Tensor, odd: tuple[Tensor, Tensor], even: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """New edges (B, n, m, C), and messages to rows and columns, see ``edges_and_messages``.
-
-        Args:
-            edge: (B, n, m, C).
-            odd, even: features of the column's neurons (B, m, C) and of the row's (B, n, C).
-        """
-        gates = self.gate_row(even[1]), self.gate_column(even[0])
-        ends = Ends(self.row(odd[1]), self.column(odd[0]), *gates, odd[1], odd[0])
-        return edges_and_messages(edge, self.own.weight, self.own.bias, ends)
-
-
-class NeuronUpdate(nn.Module):
-    """New features of a hidden layer's neurons, from their own and from messages.
-
-    Args:
-        seen: odd features that come in: the neuron's own, and of messages.
-        hidden: features of each kind.
-        bias: whether odd features may have a bias: where there are no signs.
-    """
-
-    def __init__(self, seen: int, hidden: int, bias: bool) -> None:
-        super().__init__()
-        self.products = Products(seen, hidden, bias)
-        self.odd = nn.Linear(seen, hidden, bias=bias)
-        self.norm = nn.LayerNorm(hidden)
-        self.even = nn.Linear(2 * hidden, 2 * hidden)
-
-    def forward(self, odd: Tensor, even: Tensor, messages: list[Tensor], whole: Tensor) -> tuple[Tensor, Tensor]:
-        """Odd and even features (B, n, C); ``whole`` (B, C) is added to the even ones."""
-        seen = torch.cat([odd, *messages], dim=2)
-        products, added = self._maps(seen)
-        update, gate = self.even(torch.cat([self.norm(even), products], dim=2)).chunk(2, dim=2)
-        return unit_norm(odd + added * gate.tanh()), even + F.silu(update + whole.unsqueeze(1))
-
-    def _maps(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Products and the linear map of odd features, as one matrix product."""
-        factors, odd = self.products.factors, self.odd
-        bias = None if odd.bias is None else torch.cat([factors.bias, odd.bias])
-        mapped = F.linear(seen, torch.cat([factors.weight, odd.weight]), bias)
-        first, second, added = mapped.chunk(3, dim=2)
-        return first * second, added
-
-
-class ScaleGNNLayer(nn.Module):
-    """Edges from their ends, then neurons from the edges at both sides.
-
-    Args:
-        hidden: features of each kind.
-        layers: number of hidden layers of the networks.
-        bias: whether odd features may have a bias: where there are no signs.
-        edges: whether the new edges are returned (nobody reads those of the last layer).
-    """
-
-    def __init__(self, hidden: int, layers: int, bias: bool, edges: bool) -> None:
-        super().__init__()
-        self.returns_edges = edges
-        sides = [1 + (layer > 0) + (layer < layers - 1) for layer in range(layers)]
-        self.edges = nn.ModuleList(EdgeUpdate(hidden, bias) for _ in range(layers - 1))
-        self.neurons = nn.ModuleList(NeuronUpdate(hidden * count, hidden, bias) for count in sides)
-        self.whole = nn.Linear((layers + 1) * hidden, (layers + 1) * hidden)
-
-    def forward(self, x: SignedGraph) -> SignedGraph:
-        """The graph with other features."""
-        pooled = torch.cat([*(even.mean(1) for even in x.even), x.whole], dim=1)
-        *terms, whole = self.whole(pooled).chunk(len(x.even) + 1, dim=1)
-        ends = zip(x.edges, pairwise(x.odd), pairwise(x.even), strict=True)
-        new = [update(*parts) for update, parts in zip(self.edges, ends, strict=True)]
-        # messages of each layer: from the neurons before it, and from those after it, where there are any
-        before, after = [[rows] for _, rows, _ in new], [[columns] for _, _, columns in new]
-        messages = [a + b for a, b in zip([[], *before], [*after, []], strict=True)]
-        neurons = [update(*parts) for update, *parts in zip(self.neurons, x.odd, x.even, messages, terms, strict=True)]
-        edges = [edge for edge, _, _ in new] if self.returns_edges else []
-        return SignedGraph([odd for odd, _ in neurons], [even for _, even in neurons], edges, x.whole + F.silu(whole))
 
 
 class ScaleGNN(Backbone):
@@ -174,6 +39,8 @@ class ScaleGNN(Backbone):
         head: width of the head's hidden layers.
         dropout: in [0, 1), in the head.
         pool_dropout: in [0, 1), of what the head sees of the graph: with probes, the head otherwise memorises networks.
+        output: "vector" (invariant), or "weights": (B, P) in the networks' own order and units, for instance an edit to
+            add to them, moved by the symmetries as the networks are. Head and dropout are then unused.
 
     Raises:
         ConfigError: a value out of range.
@@ -192,6 +59,7 @@ class ScaleGNN(Backbone):
         head: int = 128,
         dropout: float = 0.0,
         pool_dropout: float = 0.0,
+        output: str = "vector",
     ) -> None:
         scaled = "scale" in spec.symmetries
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
@@ -201,7 +69,9 @@ class ScaleGNN(Backbone):
         check_rates("ScaleGNN", dropout=dropout, pool_dropout=pool_dropout)
         raw = Widths.of(spec, 1)
         bias, count = scaled, len(raw.nodes)
-        widths = [width + probes for width in raw.nodes]
+        widths = raw.with_responses(probes, spec).nodes
+        self.output = output
+        weights = gives_weights("ScaleGNN", output, spec, out_dim)
         self.odd = nn.ModuleList(nn.Linear(width, hidden, bias=bias) for width in widths)
         self.even = nn.ModuleList(
             nn.Sequential(Products(width, hidden, bias), nn.Linear(hidden, hidden)) for width in widths
@@ -209,7 +79,12 @@ class ScaleGNN(Backbone):
         self.edge = nn.ModuleList(nn.Linear(1, hidden, bias=bias) for _ in range(count - 1))
         self.outer = nn.Linear(raw.outer, hidden)
         self.probes = Probes(spec, probes) if probes else None
-        self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias, layer < layers - 1) for layer in range(layers))
+        edges = [weights or layer < layers - 1 for layer in range(layers)]
+        self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias, returned) for returned in edges)
+        if weights:
+            self.invariant_to, self.equivariant_to = frozenset(), type(self).invariant_to
+            self.out = SignedWeights(spec, hidden, bias)
+            return
         self.dropout = nn.Dropout(pool_dropout)
         self.readout = nn.ModuleList(Products(hidden, hidden, bias) for _ in range(count))
         width = hidden * (2 * count + 1) + probes * spec.out_dim
@@ -217,9 +92,13 @@ class ScaleGNN(Backbone):
 
     def encode(self, params: Tensor) -> Tensor:
         """Maps (B, P) parameters to (B, out_dim)."""
-        graph, responses = self._embed(self._unit_scaled(params))
+        unit, scales = self._unit_scaled(params)
+        graph, responses = self._embed(unit)
         for layer in self.layers:
             graph = layer(graph)
+        if self.output == "weights":
+            update = self.normaliser.std * flat(self.out(graph), self.spec)
+            return self._scaled_back(update, scales)
         products = [module(odd) for module, odd in zip(self.readout, graph.odd, strict=True)]
         means = [tensor.mean(1) for tensor in (*graph.even, *products)]
         pooled = self.dropout(torch.cat([*means, graph.whole], dim=1))
@@ -228,7 +107,7 @@ class ScaleGNN(Backbone):
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the statistics of parameters and responses, at unit scales, from training networks."""
-        params = self._unit_scaled(batch.params.to(self.normaliser.mean.dtype))
+        params, _ = self._unit_scaled(batch.params.to(self.normaliser.mean.dtype))
         self.normaliser.fit(params)
         if self.probes is not None:
             self.probes.fit(params)
@@ -249,8 +128,16 @@ class ScaleGNN(Backbone):
         edges = [module(edge) for module, edge in zip(self.edge, x.edges, strict=True)]
         return SignedGraph(odd, even, edges, self.outer(x.outer)), responses
 
-    def _unit_scaled(self, params: Tensor) -> Tensor:
+    def _unit_scaled(self, params: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The networks at unit scales, and the factors that their neurons were given; others as they are."""
         if "scale" not in self.spec.symmetries:
-            return params
+            return params, ()
         batch = silence_zero_neurons(WeightBatch(params, self.spec))
-        return scale_neurons(batch, unit_scales(batch)).params
+        scales = unit_scales(batch)
+        return scale_neurons(batch, scales).params, scales
+
+    def _scaled_back(self, update: Tensor, scales: tuple[Tensor, ...]) -> Tensor:
+        """The update of networks at unit scales, at the scales of the networks themselves."""
+        if not scales:
+            return update
+        return scale_neurons(WeightBatch(update, self.spec), [1 / scale for scale in scales]).params

@@ -37,13 +37,19 @@ VARIANTS = [
     variant(DWS, **SMALL),
     variant(DWS, pool="max", norm="none", residual=False, **SMALL),
     variant(DWS, pool="attention", gate=False, **SMALL),
+    variant(DWS, probes=5, **SMALL),
     variant(DWS, output="weights", hidden=4, layers=2),
+    variant(DWS, output="weights", probes=5, hidden=4, layers=2),
     variant(GNN, **SMALL),
     variant(GNN, probes=5, fourier=3, chunk=16, recompute=True, **SMALL),
+    variant(GNN, output="weights", probes=5, **SMALL),
     variant(GraphTransformer, **TRANSFORMER),
+    variant(GraphTransformer, output="weights", **TRANSFORMER),
     variant(GraphTransformer, probes=5, fourier=3, chunk=16, recompute=True, **TRANSFORMER),
     variant(ScaleGNN, **SMALL),
     variant(ScaleGNN, probes=5, **SMALL),
+    variant(ScaleGNN, output="weights", **SMALL),
+    variant(ScaleGNN, output="weights", probes=5, **SMALL),
     variant(PhaseGNN, probes=5, **SMALL),
     variant(Probe, probes=7, hidden=8),
     variant(GridCNN, side=6, width=8, stages=2),
@@ -58,6 +64,7 @@ def names(value) -> str:
 
 
 VECTORS = [make for make in VARIANTS if "output=weights" not in names(make)]
+WEIGHTS = [make for make in VARIANTS if make not in VECTORS]
 
 
 @parametrize_checks(*VARIANTS)
@@ -96,6 +103,20 @@ def test_invariance_over_random_networks(make, batch: WeightBatch, seed: int) ->
     for symmetry in claimed:
         moved = model(element(batch, symmetry, seed).apply(batch)).detach()
         assert (moved - result).abs().max() < 1e-9, symmetry
+
+
+@pytest.mark.parametrize("make", WEIGHTS, ids=names)
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(batch=networks(), seed=st.integers(0, 1000))
+def test_equivariance_over_random_networks(make, batch: WeightBatch, seed: int) -> None:
+    torch.manual_seed(seed)
+    model = make(batch.spec, batch.spec.num_params).double().eval()
+    model.fit_normaliser(batch)
+    edited = batch.replace(params=model(batch).detach())
+    for symmetry in sorted(model.equivariant_to & batch.spec.symmetries):
+        moved = element(batch, symmetry, seed)
+        worst = (moved.apply(edited).params - model(moved.apply(batch)).detach()).abs().max()
+        assert worst < 1e-9 * max(1, edited.params.abs().max()), symmetry
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
