@@ -90,6 +90,9 @@ setup(
             "mixup_aligned = weightspace_plugins.mixup:MixUpAligned",
             "mixup_aligned_permuted = weightspace_plugins.mixup:MixUpAlignedPermuted",
             "self_mixup = weightspace_plugins.mixup:SelfMixUp",
+            "one_of = weightspace_plugins.compose:OneOf",
+            "some_of = weightspace_plugins.compose:SomeOf",
+            "repeat = weightspace_plugins.compose:Repeat",
         ],
         "weightspace.backbones": [
             "Canonical = weightspace.backbones.canonical:Canonical",

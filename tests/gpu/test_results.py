@@ -69,9 +69,17 @@ def test_backbones_have_the_results_and_gradients_of_the_cpu(name: str, device: 
         close(one, other, device)
 
 
+#: Parts with and without labels, that mix and that do not.
+COMPOSED = {
+    "one_of": ["sign_flip", "gaussian_noise", {"mixup": {"p": 0.5}}],
+    "some_of": {"count": [1, 2], "of": ["rotate", "translate", "permute"]},
+    "repeat": {"of": {"rotate": {"p": 0.5}}, "times": 2},
+}
+
+
 @pytest.mark.parametrize("name", sorted({*list_augmentations()} - {"mixup_aligned_permuted"}))  # aligns as another
 def test_augmentations_keep_their_contract(name: str, device: torch.device) -> None:
-    check_augmentation(build_augmentations([name])[0], str(device))
+    check_augmentation(build_augmentations([{name: COMPOSED.get(name)}])[0], str(device))
 
 
 def test_a_chain_repeats_itself_and_differs_between_epochs(device: torch.device) -> None:

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from types import NoneType
+
 from weightspace.activations import ACTIVATIONS
 from weightspace.augment.base import Augmentation
 from weightspace.constructed import check_constructed
 from weightspace.errors import AugmentationError
 
 EXACT = ("function", "input", None)
+#: The others, with their types.
+ATTRIBUTES: dict[str, tuple[type, ...]] = {
+    "uses_labels": (bool,),
+    "mixes": (bool,),
+    "family": (str,),
+    "shorthand": (str, NoneType),
+    "moves_neurons": (bool,),
+    "stored_alignment": (bool, str),
+}
 
 
 def faults(subject: Augmentation | type[Augmentation]) -> list[str]:
-    """Describes each class attribute that has an invalid value."""
+    """Describes each class attribute that has an invalid value; a class may leave them to its instances."""
+    values = {name: getattr(subject, name) for name in (*ATTRIBUTES, "exact", "activations")}
     found = []
-    if subject.exact not in EXACT:
-        found.append(f'exact must be "function", "input" or None, found {subject.exact!r}')
-    activations = subject.activations
-    if isinstance(activations, str) or not all(name in ACTIVATIONS for name in _items(activations)):
+    exact, activations = values["exact"], values["activations"]
+    if exact not in EXACT and not by_instance(exact):
+        found.append(f'exact must be "function", "input" or None, found {exact!r}')
+    if not by_instance(activations) and not _known(activations):
         known = ", ".join(sorted(ACTIVATIONS))
         found.append(f"activations must be a set of some of {known}, found {activations!r}")
-    for name, kind in (("uses_labels", bool), ("mixes", bool), ("family", str)):
-        value = getattr(subject, name)
-        if not isinstance(value, kind):
-            found.append(f"{name} must be a {kind.__name__}, found {value!r}")
-    for name, kinds in (("moves_neurons", (bool,)), ("stored_alignment", (bool, str))):
-        value = getattr(subject, name)
-        if not isinstance(value, (*kinds, property)):  # a class may leave them to its instances
-            found.append(f"{name} must be a {' or a '.join(k.__name__ for k in kinds)}, found {value!r}")
+    for name, kinds in ATTRIBUTES.items():
+        if not isinstance(values[name], kinds) and not by_instance(values[name]):
+            named = " or a ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+            found.append(f"{name} must be a {named}, found {values[name]!r}")
     return found
+
+
+def by_instance(value: object) -> bool:
+    """Whether a value of a class attribute depends on the instance."""
+    return isinstance(value, property)
 
 
 def check_attributes(subject: Augmentation | type[Augmentation], title: str) -> None:
@@ -45,8 +58,11 @@ def check_instance(augmentation: object, title: str | None = None) -> None:
     check_attributes(augmentation, title)
 
 
-def _items(activations: object) -> list[object]:
+def _known(activations: object) -> bool:
+    """Whether it is a collection of names of activations."""
+    if isinstance(activations, str):
+        return False
     try:
-        return list(activations)  # type: ignore[call-overload]
+        return all(name in ACTIVATIONS for name in activations)  # type: ignore[attr-defined]
     except TypeError:
-        return [activations]
+        return False

@@ -10,7 +10,8 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
-from weightspace.batch import WeightBatch, check_batch, soft_targets
+from weightspace.augment.results import check_result, check_versions, choose, versions
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_whole, is_number, require
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
@@ -34,8 +35,10 @@ class Augmentation(Callback, ABC):
             another order, or other signs, phases or scales, or are mixed with those of networks that are not aligned.
             By default: whether ``exact`` is "function".
         stored_alignment: whether it uses the stored alignment of the zoo (``batch.frame``): False, True, or its name.
+        shorthand: the parameter that a list in place of all parameters is for, as in ``one_of: [rotate, scale]``.
 
-    Every constructor parameter is kept as an attribute of the same name, so that an equal instance can be built.
+    An attribute that depends on the parameters is a property. Every constructor parameter is kept as an attribute of
+    the same name, so that an equal instance can be built.
 
     Args:
         p: probability in [0, 1] that a network of the batch is changed.
@@ -51,6 +54,7 @@ class Augmentation(Callback, ABC):
     uses_labels: ClassVar[bool] = False
     family: ClassVar[str] = "other"
     mixes: ClassVar[bool] = False
+    shorthand: ClassVar[str | None] = None
 
     def __init__(self, p: float = 1.0) -> None:
         self.p = self.in_range("p", p, 0.0, 1.0)
@@ -73,7 +77,7 @@ class Augmentation(Callback, ABC):
         """For ``exact == "input"``: the points at which the original networks have the values of the new ones at x.
 
         Args:
-            x: (N, d) points.
+            x: (N, d) points, or (B, N, d), those of each network.
             params: result of ``sample``.
 
         Returns:
@@ -118,44 +122,27 @@ class Augmentation(Callback, ABC):
             self.check(batch.spec, _target_kind(batch))
             generator = torch.Generator(device=batch.device).manual_seed(cast(int, seed))
         before = versions(batch)
-        changed = self.apply(batch, self.sample(batch, generator))
-        if versions(batch) != before:
-            raise AugmentationError(f"{self.name}: wrote to its input: apply must return a new batch (batch.replace)")
-        self._check_result(batch, changed)
+        changed = self.applied(batch, self.sample(batch, generator))
+        check_versions(self.name, batch, before)
         if self.p == 1.0:
             return changed
-        chosen = torch.rand(len(batch), generator=generator, device=batch.device) < self.p
-        params = torch.where(chosen[:, None], changed.params, batch.params)
-        if changed.targets is None or changed.targets is batch.targets:
-            return changed.replace(params=params)
-        if changed.targets.is_floating_point() or cast(Tensor, batch.targets).is_floating_point():
-            targets = torch.where(chosen[:, None], soft_targets(changed), soft_targets(batch))
-        else:
-            targets = torch.where(chosen, changed.targets, cast(Tensor, batch.targets))
-        return changed.replace(params=params, targets=targets)
+        return choose(torch.rand(len(batch), generator=generator, device=batch.device) < self.p, changed, batch)
 
-    def _check_result(self, before: WeightBatch, after: Any) -> None:
-        if not isinstance(after, WeightBatch):
-            raise AugmentationError(f"{self.name}: apply must return a WeightBatch, found {type(after).__name__}")
-        old, new = (f"{tuple(b.params.shape)} {b.params.dtype} on {b.device}" for b in (before, after))
-        if old != new:
-            raise AugmentationError(f"{self.name}: params were {old}, apply returned {new}")
-        for fact in ("spec", "num_classes", "index"):
-            if getattr(before, fact) != getattr(after, fact):
-                raise AugmentationError(f"{self.name}: apply changed {fact} to {getattr(after, fact)}")
-        if (before.targets is None) != (after.targets is None):
-            raise AugmentationError(f"{self.name}: apply must neither drop targets nor make them up")
-        if after.targets is None or before.targets is None or after.targets is before.targets:
-            return
-        kinds = {(tuple(before.targets.shape), before.targets.is_floating_point())}
-        if before.num_classes is not None:
-            kinds |= {((len(before),), False), ((len(before), before.num_classes), True)}
-        if (tuple(after.targets.shape), after.targets.is_floating_point()) not in kinds:
-            was, is_now = (f"{tuple(t.shape)} {t.dtype}" for t in (before.targets, after.targets))
-            raise AugmentationError(
-                f"{self.name}: targets were {was}, apply returned {is_now}: expected classes (B,) of whole numbers, or "
-                "what soft_targets(batch) gives"
-            )
+    def applied(self, batch: WeightBatch, params: Any) -> WeightBatch:
+        """The result of ``apply``, checked; for augmentations that are made of others.
+
+        Args:
+            batch: B networks.
+            params: what ``sample`` drew for them.
+
+        Raises:
+            AugmentationError: ``apply`` wrote to its input, or returned something of another kind than it was given.
+        """
+        before = versions(batch)
+        changed = self.apply(batch, params)
+        check_versions(self.name, batch, before)
+        check_result(self.name, batch, changed)
+        return changed
 
     def __repr__(self) -> str:
         return call_text(self)
@@ -213,9 +200,3 @@ def _target_kind(batch: WeightBatch) -> str | None:
     if batch.targets is None:
         return None
     return "value" if batch.num_classes is None else "class"
-
-
-def versions(batch: WeightBatch) -> list[int]:
-    """Version counters of tensors, which in-place writes increase; those of inference mode are left out."""
-    tensors = (batch.params, batch.targets, batch.objects, batch.views, batch.frame)
-    return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from weightspace.augment.attributes import check_instance
 from weightspace.augment.base import Augmentation
+from weightspace.augment.frames import check_frames, stored_alignment
 from weightspace.augment.replay import check_replay
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
@@ -49,30 +50,12 @@ class AugmentationChain:
         """
         for augmentation in self.augmentations:
             augmentation.check(spec, target)
-        self._check_frames()
+        check_frames(self.augmentations)
 
     @property
     def stored_alignment(self) -> bool | str:
         """Whether an augmentation uses the stored alignment of the zoo: False, True (the only one), or its name."""
-        return next((a.stored_alignment for a in self.augmentations if a.stored_alignment), False)
-
-    def _check_frames(self) -> None:
-        """Raises AugmentationError if a stored alignment is used after it has been lost, or two are used."""
-        moving: Augmentation | None = None
-        for augmentation in self.augmentations:
-            used = augmentation.stored_alignment
-            if used and moving is not None:
-                raise AugmentationError(
-                    f"{augmentation.name}: a stored alignment is of the networks as the zoo has them, and "
-                    f"{moving.name}, before it, moves their neurons: put it after this one, or leave out stored"
-                )
-            if used and used != self.stored_alignment:
-                raise AugmentationError(
-                    f"{augmentation.name}: the networks of a chain have one stored alignment, and "
-                    f"{self.stored_alignment!r} and {used!r} are asked for"
-                )
-            if augmentation.moves_neurons and augmentation.changes_networks:
-                moving = moving or augmentation
+        return stored_alignment(self.augmentations)
 
     def __call__(self, batch: WeightBatch, epoch: int = 0, rank: int = 0, draw: int = 0) -> WeightBatch:
         """One augmented batch; the input is not changed.

@@ -11,7 +11,7 @@ from weightspace.augment.base import Augmentation
 from weightspace.entry_points import AUGMENTATIONS, choices, load_plugin, origin
 from weightspace.errors import AugmentationError, WeightspaceError
 
-#: An entry of the YAML list: a name, or {name: {parameter: value}}.
+#: An entry of the YAML list: a name, {name: {parameter: value}}, or {name: [...]} of one that has a shorthand.
 Entry = str | Mapping[str, Any]
 
 
@@ -76,9 +76,11 @@ def _build(entry: Entry) -> Augmentation:
         arguments = {} if arguments is None else arguments
     else:
         raise AugmentationError(f"an augmentation is a name or {{name: {{parameter: value}}}}, found {entry!r}")
+    cls = find_augmentation(name)
+    if cls.shorthand is not None and isinstance(arguments, list | tuple):
+        arguments = {cls.shorthand: arguments}
     if not isinstance(arguments, Mapping):
         raise AugmentationError(f"augmentation {name!r}: parameters must be {{name: value}}, found {arguments!r}")
-    cls = find_augmentation(name)
     owner = f"augmentation {name!r} of {origin(AUGMENTATIONS, name)}"
     try:
         inspect.signature(cls).bind(**arguments)

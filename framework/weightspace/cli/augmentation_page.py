@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 from jsonargparse import Namespace
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from weightspace.augment import Augmentation, build_augmentations, find_augmentation, list_augmentations
+from weightspace.augment.attributes import by_instance
 from weightspace.augment.registry import parameters_of
 from weightspace.checks import check_whole
 from weightspace.cli.console import make_console
@@ -25,6 +27,9 @@ from weightspace.zoo.splits import evenly_spaced
 #: Largest values of options for which a picture is still readable.
 LIMITS = {"count": (1, 32), "draws": (1, 16), "side": (2, 512), "seed": (0, 2**32 - 1)}
 
+#: Stands where something depends on the parameters, as for augmentations that are made of others.
+DEPENDS = "by parameters"
+
 console = make_console()
 
 
@@ -39,8 +44,9 @@ def print_page(options: Namespace) -> None:
     Args:
         options: options of ``weightspace augmentations show``.
     """
-    figure = _figure(options) if options.zoo is not None or options.set else None
-    _show(options.name)
+    made = _made(options) if options.zoo is not None or options.set else None
+    figure = None if made is None or options.zoo is None else _figure(options, made)
+    _show(options.name, made)
     if figure is not None:
         save_figure(figure, options.out)
         console.print(f"picture at {options.out}")
@@ -54,26 +60,36 @@ def _table() -> Table:
         if isinstance(found, AugmentationError):
             table.add_row(name, "", Text(shown_lines(found), "red"), "", "", "", owner)
             continue
-        valid = ", ".join(sorted(found.activations))
-        labels = "changed" if found.uses_labels else ""
-        table.add_row(name, found.family, _keeps(found), valid, labels, parameters_of(found), owner)
+        keeps, valid, labels = _facts(found)
+        table.add_row(name, found.family, keeps, valid, labels, parameters_of(found), owner)
     return table
 
 
-def _show(name: str) -> None:
+def _show(name: str, made: Augmentation | None) -> None:
+    """Prints the page of an augmentation; of one with parameters, what holds with these."""
     cls = find_augmentation(name)
     owner = f" ({origin(AUGMENTATIONS, name)}, {cls.__module__}.{cls.__qualname__})"
     console.print(Text.assemble((shown(name), "bold"), shown(owner)))
     console.print(inspect.cleandoc(cls.__doc__ or "(no description)"))
-    console.print(f"keeps: {_keeps(cls) or 'nothing exactly'}; valid for: {', '.join(sorted(cls.activations))}")
-    console.print(f"in YAML: - {name}: {{{parameters_of(cls).replace('=', ': ')}}}")
+    keeps, valid, _ = _facts(made or cls)
+    console.print(f"keeps: {keeps or 'nothing exactly'}; valid for: {valid}")
+    console.print(f"in YAML: - {name}: {{{', '.join(_in_yaml(cls))}}}")
 
 
-def _figure(options: Namespace) -> Figure | None:
-    """Draws the requested picture; None if there is none to draw, with parameters checked in any case."""
+def _in_yaml(cls: type[Augmentation]) -> list[str]:
+    """Parameters with their defaults as YAML; "..." for those that have none."""
+    parameters = inspect.signature(cls).parameters.values()
+    return [f"{p.name}: {'...' if p.default is p.empty else json.dumps(p.default, default=str)}" for p in parameters]
+
+
+def _made(options: Namespace) -> Augmentation:
+    """The augmentation with the parameters that are set."""
     (augmentation,) = build_augmentations([{options.name: key_values(options.set or [])}])
-    if options.zoo is None:
-        return None
+    return augmentation
+
+
+def _figure(options: Namespace, augmentation: Augmentation) -> Figure:
+    """Draws the requested picture."""
     for name, (low, high) in LIMITS.items():
         check_whole(f"--{name}", options[name], low, high)
     if not options.out.endswith(".png"):
@@ -94,5 +110,12 @@ def _figure(options: Namespace) -> Figure | None:
     )
 
 
-def _keeps(cls: type[Augmentation]) -> str:
-    return {"function": "the function", "input": "the function of the moved input", None: ""}[cls.exact]
+def _facts(subject: Augmentation | type[Augmentation]) -> tuple[str, str, str]:
+    """What it keeps, the activations that it is valid for, and whether it changes labels, in words."""
+    keeps, valid, labels = subject.exact, subject.activations, subject.uses_labels
+    kept = {"function": "the function", "input": "the function of the moved input", None: ""}
+    return (
+        DEPENDS if by_instance(keeps) else kept[keeps],
+        DEPENDS if by_instance(valid) else ", ".join(sorted(valid)) or "none",
+        DEPENDS if by_instance(labels) else "changed" * labels,
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from weightspace.augment import AugmentationChain, build_augmentations, list_augmentations
+from weightspace.augment.attributes import check_attributes
 from weightspace.augment.base import Augmentation
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
@@ -195,7 +196,8 @@ def test_an_exception_keeps_its_type_and_tells_whose_it_is(random_batch) -> None
 
 
 def test_compositions_work_in_any_order(random_batch) -> None:
-    names = [name for name in list_augmentations() if name != "positive_scale"]
+    made_of_others = {"one_of", "some_of", "repeat"}
+    names = [name for name in list_augmentations() if name not in {"positive_scale", *made_of_others}]
     for entries in (names, names[::-1], ["mixup", "label_smoothing", "mixup_aligned", "mixup"]):
         chain = AugmentationChain(build_augmentations(entries), seed=0)
         chain.check(random_batch().spec, "class")
@@ -339,6 +341,32 @@ class Mirrored(Broken):
 
 class Following(Broken):
     stored_alignment = "mine"
+
+
+class Derived(Broken):
+    """A plugin whose attributes depend on its parameters."""
+
+    shorthand = "result"
+    exact = property(lambda self: "nearly" if self.p < 0.5 else None)
+    mixes = property(lambda self: self.p < 0.5 and "others")
+
+
+def test_an_attribute_may_depend_on_the_parameters(random_batch) -> None:
+    check_attributes(Derived, "Derived")
+    with pytest.raises(
+        AugmentationError, match="Derived: exact must be .* 'nearly'; mixes must be a bool, found 'others'"
+    ):
+        AugmentationChain([Derived(lambda b: b, p=0.1)], seed=0)
+    assert Derived(lambda b: b, p=0.5).exact is None
+
+
+def test_a_list_is_the_parameter_that_a_shorthand_names() -> None:
+    path = f"{Derived.__module__}.Derived"
+    assert build_augmentations([{path: [1, 2]}])[0].result == [1, 2]
+    with pytest.raises(AugmentationError, match=r"parameters must be \{name: value\}, found \[1, 2\]"):
+        build_augmentations([{"rotate": [1, 2]}])
+    with pytest.raises(AugmentationError, match="Wrong: shorthand must be a str or a None, found 1"):
+        check_attributes(type("Wrong", (Broken,), {"shorthand": 1}), "Wrong")
 
 
 def test_plugins_declare_it_by_an_attribute(random_batch) -> None:

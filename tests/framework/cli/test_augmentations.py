@@ -18,6 +18,14 @@ def test_the_table_lists_all_with_their_facts(capsys: pytest.CaptureFixture[str]
         assert text in out
 
 
+#: Of those that have to be given some.
+PARAMETERS = {
+    "one_of": ["of=[rotate, mixup]", "weights=[1, 2]"],
+    "some_of": ["of=[rotate, dropout, permute]", "count=[1, 2]"],
+    "repeat": ["of={rotate: {degrees: 90}}", "times=2"],
+}
+
+
 @pytest.mark.parametrize("name", [n for n in list_augmentations() if n != "positive_scale"])
 def test_a_picture_of_each(name: str, digits_zoo: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.png"
@@ -34,10 +42,27 @@ def test_a_picture_of_each(name: str, digits_zoo: Path, tmp_path: Path) -> None:
         "--draws",
         "2",
     ]
-    assert main([*command, "--count", "4"]) == 0
+    parameters = ["--set", *PARAMETERS[name]] if name in PARAMETERS else []
+    assert main([*command, "--count", "4", *parameters]) == 0
     picture = imread(out)
     assert picture.shape[0] > 200
     assert picture[..., :3].std() > 0.1
+
+
+def test_what_depends_on_parameters_is_shown_for_those_that_are_set(capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*arguments: str) -> str:
+        assert main(["augmentations", "show", *arguments]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "keeps: by parameters; valid for: by parameters" in shown("one_of")
+    assert "in YAML: - one_of: {of: ..., weights: null, p: 1.0}" in shown("one_of")
+    moved = shown("one_of", "--set", "of=[rotate, sign_flip]")
+    assert "keeps: the function of the moved input; valid for: sine, tanh" in moved
+    assert "keeps: nothing exactly; valid for: none" in shown("repeat", "--set", *NOWHERE)
+    assert 'augmentations: ["permute"]' in shown("self_mixup")
+
+
+NOWHERE = ["of=[sign_flip, positive_scale, dropout]", "times=1"]
 
 
 def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
@@ -56,6 +81,11 @@ def test_parameters_can_be_set(digits_zoo: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["rotat"], "unknown augmentation 'rotat': did you mean 'rotate'?"),
+        (
+            ["one_of", "--set", "of=[rotat]"],
+            "'one_of' of weightspace 0.1.0: unknown augmentation 'rotat': did you",
+        ),
+        (["one_of", "--zoo", "ZOO", "--out", "OUT"], "missing a required argument: 'of'; its parameters: of, weights"),
         (["rotate", "--zoo", "ZOO"], "a picture needs both --zoo (whose networks) and --out"),
         (["rotate", "--set", "degrees"], "expected items like name=value, with spaces between them"),
         (["rotate", "--set", "degrees=900"], "'rotate' of weightspace 0.1.0: degrees must be in 0..180, found 900"),
