@@ -105,6 +105,13 @@ setup(
             "Probe = weightspace.backbones.probe:Probe",
             "ScaleGNN = weightspace.backbones.scale_gnn:ScaleGNN",
         ],
+        "weightspace.edits": [
+            "blur = weightspace_plugins.edits:blur",
+            "contrast = weightspace_plugins.edits:contrast",
+            "dilation = weightspace_plugins.edits:dilation",
+            "erosion = weightspace_plugins.edits:erosion",
+            "sharpen = weightspace_plugins.edits:sharpen",
+        ],
         "weightspace.sources": [
             "digits = weightspace.sources.digits:digits",
             "idx = weightspace.sources.idx:idx",

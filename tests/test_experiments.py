@@ -20,6 +20,7 @@ STAND_ALONE = {
     "ssl_finetune.yaml",
     "fmnist/supervised.yaml",
     "furniture/supervised.yaml",
+    "edits/dilation.yaml",
     "fmnist/pretrain.yaml",
     "fmnist/finetune_5pct.yaml",
     "generalization/dws.yaml",

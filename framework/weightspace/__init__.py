@@ -40,7 +40,15 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
     from weightspace.symmetry import GroupElement, align, canonicalise
-    from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
+    from weightspace.tasks import (
+        ContrastiveTask,
+        EditTask,
+        FineTuneTask,
+        RegressionTask,
+        SupervisedTask,
+        Task,
+        predict,
+    )
     from weightspace.testing import check_augmentation, check_backbone, check_source, check_task
     from weightspace.zoo import Zoo, align_zoo, write_zoo
 
@@ -50,6 +58,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "Canonical",
     "ContrastiveTask",
     "DWS",
+    "EditTask",
     "FineTuneTask",
     "GNN",
     "GraphTransformer",
@@ -102,7 +111,7 @@ _HOMES = {
     "sources": "Source",
     "spec": "NetworkSpec",
     "symmetry": "GroupElement align canonicalise",
-    "tasks": "ContrastiveTask FineTuneTask RegressionTask SupervisedTask Task predict",
+    "tasks": "ContrastiveTask EditTask FineTuneTask RegressionTask SupervisedTask Task predict",
     "testing": "check_augmentation check_backbone check_source check_task",
     "zoo": "Zoo align_zoo write_zoo",
 }

@@ -28,6 +28,8 @@ class WeightBatch:
         index: number of this batch in its epoch; the augmentation chain seeds itself from it.
         paired: whether two draws of these networks are pairs of contrastive training, in which a network must remain
             mostly itself; the augmentation chain says so.
+        placement: (B, d, d + 1) where augmentations have moved what each network computes: it has, at a point x, the
+            value that its object has at A x + t, with (A, t) the matrix and the last column. None: not followed.
         frame: (B, F) int32, the stored element that brings each network into the frame of the zoo's reference (see
             ``weightspace.symmetry.unpack_element``), or None. Whatever moves neurons leaves it out.
 
@@ -36,7 +38,7 @@ class WeightBatch:
     [(4, 32, 2), (4, 32, 32), (4, 1, 32)]
     """
 
-    _TENSORS = ("params", "targets", "objects", "views", "frame")
+    _TENSORS = ("params", "targets", "objects", "views", "frame", "placement")
     _METADATA = ("spec", "num_classes", "index", "paired")
 
     params: Tensor
@@ -48,6 +50,7 @@ class WeightBatch:
     index: int
     paired: bool
     frame: Tensor | None
+    placement: Tensor | None
 
     def __init__(
         self,
@@ -60,13 +63,14 @@ class WeightBatch:
         index: int = 0,
         paired: bool = False,
         frame: Tensor | None = None,
+        placement: Tensor | None = None,
     ) -> None:
         if not isinstance(params, Tensor) or not isinstance(spec, NetworkSpec):
             found = f"{type(params).__name__} and {type(spec).__name__}"
             raise SpecError(f"a WeightBatch takes a tensor of parameters (B, P) and their NetworkSpec, found {found}")
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
-        rows = {"targets": targets, "objects": objects, "views": views, "frame": frame}
+        rows = {"targets": targets, "objects": objects, "views": views, "frame": frame, "placement": placement}
         for name, value in rows.items():
             if value is not None:
                 _check_rows(name, value, len(params))
@@ -83,6 +87,7 @@ class WeightBatch:
         put(self, "index", index)
         put(self, "paired", paired)
         put(self, "frame", frame)
+        put(self, "placement", placement)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a WeightBatch is read-only: use batch.replace({name}=...) for a changed copy")

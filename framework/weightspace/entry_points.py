@@ -13,6 +13,7 @@ from weightspace.errors import WeightspaceError, closest
 #: Groups of entry points; named here, so that whoever only needs a name imports none of the classes.
 AUGMENTATIONS = "weightspace.augmentations"
 BACKBONES = "weightspace.backbones"
+EDITS = "weightspace.edits"
 SOURCES = "weightspace.sources"
 
 

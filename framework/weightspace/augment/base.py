@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
+from weightspace.augment.placement import moved
 from weightspace.augment.results import check_result, check_versions, choose, versions
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_whole, is_number, require
@@ -142,6 +143,9 @@ class Augmentation(Callback, ABC):
         changed = self.apply(batch, params)
         check_versions(self.name, batch, before)
         check_result(self.name, batch, changed)
+        # parts of a composition have done it already
+        if self.exact == "input" and batch.placement is not None and changed.placement is batch.placement:
+            return changed.replace(placement=moved(batch.placement, lambda x: self.coordinates(x, params)))
         return changed
 
     def __repr__(self) -> str:

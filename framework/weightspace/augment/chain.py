@@ -11,6 +11,7 @@ from torch import Tensor
 from weightspace.augment.attributes import check_instance
 from weightspace.augment.base import Augmentation
 from weightspace.augment.frames import check_frames, stored_alignment
+from weightspace.augment.placement import at_rest
 from weightspace.augment.replay import check_replay
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
@@ -29,6 +30,9 @@ class AugmentationChain:
         seed: of the run.
         paired: whether two draws of a network are a pair of contrastive training: ``batch.paired`` of what the
             augmentations are given.
+
+    Attributes:
+        places: whether batches are followed: ``batch.placement`` of the result says where objects have been moved.
     """
 
     def __init__(self, augmentations: Sequence[Augmentation], seed: int, paired: bool = False) -> None:
@@ -36,6 +40,7 @@ class AugmentationChain:
         for augmentation in self.augmentations:
             check_instance(augmentation)
         self.seed, self.paired = seed, paired
+        self.places = False
         self._replayed = False
 
     def __repr__(self) -> str:
@@ -64,7 +69,8 @@ class AugmentationChain:
             AugmentationError: an augmentation returned another shape, dtype or type, or numbers that are not finite;
                 wrote to its input; or used randomness other than its generator (checked in the first call).
         """
-        result, moment = batch, (epoch, batch.index, rank)
+        result = batch.replace(placement=at_rest(batch)) if self.places else batch
+        moment = (epoch, batch.index, rank)
         for position in range(len(self.augmentations)):
             result = self._step(position, result, moment, draw)
         self._replayed = True

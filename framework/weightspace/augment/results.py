@@ -57,6 +57,8 @@ def choose(chosen: Tensor, changed: WeightBatch, batch: WeightBatch) -> WeightBa
         batch: what it was given.
     """
     params = torch.where(chosen[:, None], changed.params, batch.params)
+    if batch.placement is not None and changed.placement is not None:
+        changed = changed.replace(placement=torch.where(chosen[:, None, None], changed.placement, batch.placement))
     if changed.targets is None or changed.targets is batch.targets:
         return changed.replace(params=params)
     if _either_soft(changed, batch):
@@ -74,12 +76,18 @@ def put(batch: WeightBatch, rows: Tensor, changed: WeightBatch) -> WeightBatch:
         rows: (n,) int64, which of them.
         changed: the n networks in their place.
     """
-    params, frame = batch.params.index_copy(0, rows, changed.params), None if changed.frame is None else batch.frame
+    batch = batch.replace(
+        params=batch.params.index_copy(0, rows, changed.params),
+        frame=None if changed.frame is None else batch.frame,
+        placement=None
+        if batch.placement is None or changed.placement is None
+        else batch.placement.index_copy(0, rows, changed.placement),
+    )
     if batch.targets is None or changed.targets is None:
-        return batch.replace(params=params, frame=frame)
+        return batch
     soft = _either_soft(batch, changed)
     whole, part = (soft_targets(b) if soft else cast(Tensor, b.targets) for b in (batch, changed))
-    return batch.replace(params=params, frame=frame, targets=whole.index_copy(0, rows, part.to(whole)))
+    return batch.replace(targets=whole.index_copy(0, rows, part.to(whole)))
 
 
 def _either_soft(one: WeightBatch, other: WeightBatch) -> bool:

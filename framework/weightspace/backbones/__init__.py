@@ -4,6 +4,7 @@ from weightspace.backbones.artefact import load_backbone, save_backbone
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.canonical import Canonical
 from weightspace.backbones.dws import DWS
+from weightspace.backbones.editor import Editor
 from weightspace.backbones.embedding import embed
 from weightspace.backbones.gnn import GNN
 from weightspace.backbones.graph_transformer import GraphTransformer
@@ -20,6 +21,7 @@ __all__ = [
     "MLP",
     "Backbone",
     "Canonical",
+    "Editor",
     "GraphTransformer",
     "GridCNN",
     "Normaliser",

@@ -53,7 +53,7 @@ class OnlineProbe(Callback):
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         if trainer.sanity_checking or not due or not isinstance(data, ZooDataModule) or data.class_names is None:
             return
-        train, val = data.training_batch(self.limit), data.validation_batch(self.limit)
+        train, val = data.training_batch(self.limit), data.evaluation_batch("val", self.limit)
         if not len(val):
             return
         encoder = cast(Task, pl_module).encoder
@@ -69,7 +69,7 @@ class OnlineProbe(Callback):
         data, logger = cast(Any, trainer).datamodule, trainer.logger
         if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return
-        batch = data.validation_batch(1_000)
+        batch = data.evaluation_batch("val", 1_000)
         encoder = cast(Task, pl_module).encoder
         if not len(batch) or data.class_names is None:
             return

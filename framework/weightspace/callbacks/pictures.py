@@ -11,16 +11,19 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 
+from weightspace.backbones.embedding import evaluating
 from weightspace.callbacks.confusions import confusions
 from weightspace.data import ZooDataModule
 from weightspace.figures.augmentation import chain_figure
+from weightspace.figures.edit import edit_figure
 from weightspace.figures.images import save_figure
 from weightspace.figures.runs import confusion_figure
+from weightspace.tasks.edit import EditTask
 from weightspace.text import call_text
 
 
 class Pictures(Callback):
-    """Draws decoded networks before and after the augmentation chain, and confusion matrices.
+    """Draws decoded networks before and after the augmentation chain, confusion matrices, and networks that are edited.
 
     They are written as PNG files to ``folder`` and, if there is a TensorBoard logger, to its images.
 
@@ -51,9 +54,22 @@ class Pictures(Callback):
         if not trainer.sanity_checking:
             self._confusions(trainer, pl_module)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws validation networks before and after their edit."""
+        self._edits(trainer, pl_module, "val")
+
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the confusion matrices of the tests of a classifier."""
+        """Draws the confusion matrices of the tests of a classifier, or test networks before and after their edit."""
         self._confusions(trainer, pl_module)
+        self._edits(trainer, pl_module, "test")
+
+    def _edits(self, trainer: pl.Trainer, pl_module: pl.LightningModule, split: str) -> None:
+        data = cast(Any, trainer).datamodule
+        if trainer.is_global_zero and isinstance(pl_module, EditTask) and isinstance(data, ZooDataModule):
+            batch = data.evaluation_batch(split, limit=self.count).to(pl_module.device)
+            if len(batch):
+                with evaluating(pl_module):
+                    self._draw(trainer, f"edit_{split}", edit_figure(pl_module.pictures(batch)))
 
     def _confusions(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         matrices, names = confusions(trainer, pl_module)

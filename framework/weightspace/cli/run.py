@@ -20,6 +20,7 @@ from weightspace.callbacks.run_start import check_trainer_keeps, check_work
 from weightspace.callbacks.standard import keeping_callbacks, run_logger, step_callbacks
 from weightspace.cli.console import make_console
 from weightspace.cli.data_options import serve_zoo
+from weightspace.cli.edit_objects import give_objects
 from weightspace.cli.experiment import config_files
 from weightspace.cli.failures import explained_failures, is_first_process, lost_means_explained
 from weightspace.cli.lightning_cli import OpenCLI
@@ -112,6 +113,7 @@ class RunCLI(OpenCLI):
         with constructing(ConfigError):
             super().instantiate_classes()
         data["seed"] = own
+        give_objects(self.model, self.datamodule)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Adds the run's folder, logger and callbacks to the trainer of the configuration."""
@@ -277,7 +279,8 @@ class RunCLI(OpenCLI):
             )
         data.predict_split = options["split"]
         returned = self.trainer.predict(**arguments)
-        found = joined(returned, task, data.target, self.trainer.strategy.root_device)
+        own = self.model.predicted if isinstance(self.model, Task) and self.model.head is None else None
+        found = joined(returned, task, own or data.target, self.trainer.strategy.root_device)
         if self.trainer.is_global_zero:
             path = self.folder.path / "predictions.csv"
             write_predictions(path, found, data, options["top_k"])

@@ -148,9 +148,9 @@ class ZooDataModule(pl.LightningDataModule):
         rows = self._train[evenly_spaced(len(self._train), limit)]
         return self._numbered(self.zoo.batch(rows).replace(frame=self._frames(rows)))
 
-    def validation_batch(self, limit: int = 10_000) -> WeightBatch:
-        """Up to ``limit`` validation networks, the first view of each object; none if the zoo has none."""
-        rows = self.zoo.rows("val", first_view_only=True)
+    def evaluation_batch(self, split: str, limit: int = 10_000) -> WeightBatch:
+        """Up to ``limit`` networks of "val" or "test", the first view of each object; none if the zoo has none."""
+        rows = self.zoo.rows(split, first_view_only=True)
         return self._numbered(self.zoo.batch(rows[evenly_spaced(len(rows), limit)] if len(rows) else rows))
 
     def _frames(self, rows: Tensor) -> Tensor | None:

@@ -16,6 +16,7 @@ from weightspace.backbones.factory import BackboneFactory, backbone_factory, bui
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
 from weightspace.data.sampling import BatchSampler
+from weightspace.data.targets import Target
 from weightspace.distributed import share, world_size
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import has_trainer
@@ -197,6 +198,11 @@ class Task(ZooModule):
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Logs loss and metrics of a batch of the external or internal test."""
         self._evaluate(TEST_NAMES[dataloader_idx], batch)
+
+    @property
+    def predicted(self) -> Target | None:
+        """Kind and names of what ``predict_step`` returns; None: it predicts nothing. Default: those of the head."""
+        return self.learned
 
     def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Any]:
         """Returns object, view and result (class probabilities or numbers) of each network."""

@@ -114,16 +114,16 @@ def predict(
         )
     task = task if isinstance(task, Task) else load_task(task)
     name = type(task).__name__
-    if task.head is None:
+    if task.head is None and task.predicted is None:
         raise ConfigError(
             f"{name} has no head, so that it predicts nothing: embed(task.encoder, networks) gives vectors"
         )
-    if task.learned is None:
+    if task.predicted is None or task.built_for is None:
         raise ConfigError(f"{name} was not trained yet: fit it, or give a checkpoint or the folder of a run")
     parts = batches_of(networks, split, batch_size)
     with evaluating(task):
         returned = [task.predict_step(part.to(task.device), number) for number, part in enumerate(parts)]
-    return joined(returned, name, task.learned, placed=False)
+    return joined(returned, name, task.predicted, placed=False)
 
 
 def load_task(path: str | Path) -> Task:

@@ -22,6 +22,8 @@ from weightspace.text import cell
 def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k: int | None = None) -> None:
     """Writes predictions to a CSV file, with one line per network, sorted by object and view.
 
+    The true targets stand beside them, unless something else is predicted.
+
     Args:
         path: the CSV file.
         found: predictions with known objects and views.
@@ -33,7 +35,8 @@ def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k
     """
     assert found.objects is not None
     assert found.views is not None
-    target, true = data.target, data.targets_of(rows_of(data.zoo, found.objects, found.views))
+    rows, target = rows_of(data.zoo, found.objects, found.views), found.target
+    true = data.targets_of(rows) if target == data.target else found.result[:, :0]
     result, classes = found.result, target.kind == "class"
     if top_k is not None:
         known = classes and 1 <= top_k <= len(target.names)
@@ -63,6 +66,6 @@ def _class_lines(result: Tensor, true: Tensor, target: Target, top_k: int | None
 
 
 def _value_lines(result: Tensor, true: Tensor, target: Target) -> Any:
-    yield [*(f"true({name})" for name in target.names), *target.names]
+    yield [*(f"true({name})" for name in target.names[: true.shape[1]]), *target.names]
     for row, known in zip(result.tolist(), true.tolist(), strict=True):
         yield [f"{value:.7g}" for value in (*known, *row)]

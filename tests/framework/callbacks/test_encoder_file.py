@@ -42,7 +42,12 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
     name = "encoder" if kind == "contrastive" else "backbone"
     (path,) = tmp_path.glob("*.safetensors")
     assert path.name == f"{name}.safetensors"
-    batch, loaded = data.validation_batch(), load_backbone(path)
+    batch, loaded = (
+        data.evaluation_batch(
+            "val",
+        ),
+        load_backbone(path),
+    )
     with torch.no_grad():
         found, expected = loaded(batch), task.eval()(batch)
         target = describe_encoder(path).get("target")
