@@ -17,7 +17,7 @@ from weightspace.text import call_text
 class EncoderFile(Checkpoint):
     """Writes ``backbone.safetensors`` at the end of training, and ``backbone_best.safetensors`` at each best epoch.
 
-    For contrastive training, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
+    For pretraining, they are ``encoder.safetensors`` and ``encoder_best.safetensors``.
 
     It is a checkpoint callback, so that it runs after the one that determines the best epoch: in a plain trainer, list
     it after its ``ModelCheckpoint``.

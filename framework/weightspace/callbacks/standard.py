@@ -55,7 +55,7 @@ def standard_callbacks(
     callbacks may be before or after these. The Trainer's other arguments are free, except that checkpoints must not be
     switched off (``enable_checkpointing=False``) or written later (``AsyncCheckpointIO``); a trial with
     ``fast_dev_run`` writes nothing. ``logger=run_logger("runs/mine")`` writes curves to the same folder. For
-    contrastive pretraining add an ``OnlineProbe()``.
+    pretraining add an ``OnlineProbe()``.
 
     Args:
         folder: folder of the run, for instance ``runs/mine``; created if it does not exist.

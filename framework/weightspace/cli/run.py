@@ -37,7 +37,7 @@ from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.metric_text import metric_text
 from weightspace.runs.refused import missing_folders, remove_folders
 from weightspace.runs.resume import find_checkpoint
-from weightspace.tasks import ContrastiveTask, Task
+from weightspace.tasks import ContrastiveTask, ReconstructionTask, Task
 from weightspace.tasks.mode import Mode
 from weightspace.tasks.prediction import joined
 from weightspace.tasks.prediction_table import write_predictions
@@ -166,7 +166,7 @@ class RunCLI(OpenCLI):
                 Hyperparameters(self.folder),
                 LearningRateMonitor("step"),
             ]
-            if isinstance(self.model, ContrastiveTask):
+            if isinstance(self.model, ContrastiveTask | ReconstructionTask):
                 callbacks.append(OnlineProbe(**self.option("probe").as_dict()))
         own_bar = any(isinstance(c, pl.callbacks.ProgressBar) for c in _listed(self.trainer_option("callbacks")))
         if self.trainer_option("enable_progress_bar") is not False and not own_bar:

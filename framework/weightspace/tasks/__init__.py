@@ -1,10 +1,11 @@
-"""Training tasks: classifying, predicting numbers, fine-tuning, contrastive pretraining, editing; losses, metrics."""
+"""Training tasks: classifying, predicting numbers, fine-tuning, pretraining, editing; with losses and metrics."""
 
 from weightspace.tasks.base import Task
 from weightspace.tasks.contrastive import ContrastiveTask
 from weightspace.tasks.edit import EditTask
 from weightspace.tasks.finetune import FineTuneTask
 from weightspace.tasks.prediction import Predictions, predict
+from weightspace.tasks.reconstruction import ReconstructionTask
 from weightspace.tasks.regression import RegressionTask
 from weightspace.tasks.supervised import SupervisedTask
 
@@ -13,6 +14,7 @@ __all__ = [
     "EditTask",
     "FineTuneTask",
     "Predictions",
+    "ReconstructionTask",
     "RegressionTask",
     "SupervisedTask",
     "Task",

@@ -57,7 +57,7 @@ class Task(ZooModule):
 
     Class attributes:
         head: kind of target that the model predicts, "class" or "value"; None: it has no head.
-        pairs: whether it learns from pairs of batches, see ``data.positives``.
+        pairs: whether it learns from pairs of batches, see ``data.positives``; a constructor may decide it.
         monitor, monitor_mode: the metric that chooses the best checkpoint, and whether "max" or "min" is better.
         artefact_name: name of the file of the trained network, without its suffix.
 

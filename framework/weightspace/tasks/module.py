@@ -30,7 +30,7 @@ class ZooModule(pl.LightningModule, ABC):
     """
 
     head: ClassVar[Literal["class", "value"] | None] = None
-    pairs: ClassVar[bool] = False
+    pairs: bool = False
 
     backbone: Backbone
     _arguments: dict[str, Any]

@@ -12,7 +12,7 @@ from weightspace.backbones import DWS, MLP
 from weightspace.backbones.artefact import describe_encoder, load_backbone
 from weightspace.callbacks import EncoderFile
 from weightspace.data import ZooDataModule
-from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask
+from weightspace.tasks import ContrastiveTask, FineTuneTask, ReconstructionTask, RegressionTask, SupervisedTask
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",  # advice for large images
@@ -24,13 +24,14 @@ def backbone(spec, out_dim: int) -> DWS:
     return DWS(spec, out_dim, hidden=4, layers=1)
 
 
-@pytest.mark.parametrize("kind", ["supervised", "finetune", "regression", "contrastive"])
+@pytest.mark.parametrize("kind", ["supervised", "finetune", "regression", "contrastive", "reconstruction"])
 def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:
     task = {
         "supervised": lambda: SupervisedTask(backbone),
         "finetune": lambda: FineTuneTask(backbone, embedding=6),
         "regression": lambda: RegressionTask(backbone),
         "contrastive": lambda: ContrastiveTask(backbone, embedding=6),
+        "reconstruction": lambda: ReconstructionTask(backbone, embedding=6),
     }[kind]()
     pairs = {"positives": "augment", "augmentations": ["permute"]} if kind == "contrastive" else {}
     data = ZooDataModule(str(classifier_zoo if kind == "regression" else digits_zoo), **pairs)
@@ -39,7 +40,7 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
         enable_model_summary=False, callbacks=[EncoderFile(tmp_path)],
     )  # fmt: skip
     run.fit(task, datamodule=data)
-    name = "encoder" if kind == "contrastive" else "backbone"
+    name = "backbone" if task.head else "encoder"
     (path,) = tmp_path.glob("*.safetensors")
     assert path.name == f"{name}.safetensors"
     batch, loaded = (
@@ -51,7 +52,7 @@ def test_every_task_leaves_its_network(kind: str, digits_zoo: Path, classifier_z
     with torch.no_grad():
         found, expected = loaded(batch), task.eval()(batch)
         target = describe_encoder(path).get("target")
-        if kind == "contrastive":
+        if task.head is None:
             assert target is None
         else:
             assert {k: target[k] for k in ("kind", "names")} == data.zoo.header.target

@@ -13,7 +13,11 @@ from warm import warm_ranks
 from weightspace.cli.main import main
 from weightspace.runs.folder import RunFolder
 
-TASKS = {"SupervisedTask": None, "ContrastiveTask": "views"}
+TASKS: dict[str, tuple[dict[str, object], str | None]] = {
+    "SupervisedTask": ({}, None),
+    "ContrastiveTask": ({}, "views"),
+    "ReconstructionTask": ({"contrastive": 0.5, "pair_loss": {"loss": "vicreg"}}, "views"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +30,22 @@ def odd_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("task", "world"), [pytest.param("SupervisedTask", 3, marks=pytest.mark.long), ("ContrastiveTask", 3)]
+    ("task", "world"),
+    [
+        pytest.param("SupervisedTask", 3, marks=pytest.mark.long),
+        pytest.param("ContrastiveTask", 3),
+        pytest.param("ReconstructionTask", 3, marks=pytest.mark.long),
+    ],
 )
 def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
     task: str, world: int, odd_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     backbone = {"class_path": "DWS", "init_args": {"hidden": 4, "layers": 1}}
-    data = {"zoo": str(odd_zoo), "positives": TASKS[task], "n_views": None if TASKS[task] else 1}
+    arguments, positives = TASKS[task]
+    data = {"zoo": str(odd_zoo), "positives": positives, "n_views": None if positives else 1}
     config = {
-        "model": {"class_path": f"weightspace.tasks.{task}", "init_args": {"backbone": backbone}},
+        "model": {"class_path": f"weightspace.tasks.{task}", "init_args": {"backbone": backbone, **arguments}},
         "data": data,
         "trainer": {"max_epochs": 2, "accelerator": "cpu", "precision": "64-true"},
     }

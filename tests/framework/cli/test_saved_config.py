@@ -64,7 +64,10 @@ def test_it_keeps_an_optimiser_and_a_schedule_of_ones_own(write, capsys: pytest.
     "task",
     [
         "SupervisedTask",
-        *(pytest.param(f"{t}Task", marks=pytest.mark.long) for t in ("Contrastive", "FineTune", "Regression")),
+        *(
+            pytest.param(f"{t}Task", marks=pytest.mark.long)
+            for t in ("Contrastive", "FineTune", "Reconstruction", "Regression")
+        ),
     ],
 )
 def test_it_is_tested_and_trained_with_another_seed(write, task: str) -> None:
@@ -72,7 +75,7 @@ def test_it_is_tested_and_trained_with_another_seed(write, task: str) -> None:
     assert main(["fit", "-c", "small.yaml", "--overwrite", "true", "--experiment", "other"]) == 0
     own = "runs/other/3/config.yaml"
     assert main(["validate", "-c", own]) == 0
-    if task != "ContrastiveTask":
+    if task not in ("ContrastiveTask", "ReconstructionTask"):
         assert main(["test", "-c", own]) == 0
         assert main(["predict", "-c", own]) == 0
         assert Path("runs/other/3/predictions.csv").exists()

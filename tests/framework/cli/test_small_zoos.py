@@ -107,6 +107,11 @@ def test_one_network_is_its_own_partner(small: Make, digits_zoo: Path) -> None:
     assert main(["test", "-c", "x.yaml"]) == 0
 
 
+def test_one_network_is_read_back(small: Make, digits_zoo: Path) -> None:
+    small(digits_zoo, 1, 0, 0)
+    assert main(experiment("ReconstructionTask")) == 0
+
+
 def test_a_probe_on_one_class_predicts_that_class() -> None:
     train = torch.randn(20, 4), torch.zeros(20).long()
     test = torch.randn(8, 4), torch.tensor([0, 0, 0, 0, 0, 0, 1, 1])
@@ -159,7 +164,7 @@ def test_a_network_whose_result_is_not_finite_is_left_out_of_the_metrics_and_cou
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # the picture of such a network
-@pytest.mark.parametrize("task", ["RegressionTask", "ContrastiveTask"])
+@pytest.mark.parametrize("task", ["RegressionTask", "ContrastiveTask", "ReconstructionTask"])
 def test_such_networks_are_left_out_by_every_task(
     small: Make, digits_zoo: Path, classifier_zoo: Path, task: str
 ) -> None:

@@ -19,6 +19,7 @@ from weightspace.batch import WeightBatch
 from weightspace.distributed import gather, share
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.losses import nt_xent
+from weightspace.tasks.vicreg import vicreg
 
 SPEC = NetworkSpec((2, 4, 3, 1), "sine", 30.0, 0.5)
 
@@ -35,10 +36,18 @@ def model() -> DWS:
     return DWS(SPEC, 3, hidden=4, layers=2).double()
 
 
-def contrastive(network: Callable[..., Any], rows: torch.Tensor) -> torch.Tensor:
+def pairs(network: Callable[..., Any], rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
     first, second = (batch.select(rows) for batch in networks())
     joined = network(WeightBatch(torch.cat([first.params, second.params]), SPEC))
-    return nt_xent(*joined.split(len(rows)), 0.3)
+    return joined.split(len(rows))
+
+
+def contrastive(network: Callable[..., Any], rows: torch.Tensor) -> torch.Tensor:
+    return nt_xent(*pairs(network, rows), 0.3)
+
+
+def without_negatives(network: Callable[..., Any], rows: torch.Tensor) -> torch.Tensor:
+    return vicreg(*pairs(network, rows))
 
 
 def supervised(network: Callable[..., Any], rows: torch.Tensor) -> torch.Tensor:
@@ -47,7 +56,7 @@ def supervised(network: Callable[..., Any], rows: torch.Tensor) -> torch.Tensor:
     return loss * share(len(rows), loss)
 
 
-LOSSES = {"contrastive": contrastive, "supervised": supervised}
+LOSSES = {"contrastive": contrastive, "vicreg": without_negatives, "supervised": supervised}
 
 
 def rows_of(rank: int, world: int) -> torch.Tensor:
@@ -82,7 +91,7 @@ def run(world: int, name: str, folder: str) -> list[dict[str, Any]]:
     return [torch.load(f"{folder}/{rank}.pt", weights_only=True) for rank in range(world)]
 
 
-@pytest.mark.parametrize(("world", "name"), [(2, "contrastive"), (3, "contrastive"), (3, "supervised")])
+@pytest.mark.parametrize(("world", "name"), [(2, "contrastive"), (3, "contrastive"), (3, "vicreg"), (3, "supervised")])
 def test_uneven_processes_have_the_loss_and_the_gradients_of_one(world: int, name: str, tmp_path) -> None:
     network = model()
     rows = torch.arange(11)

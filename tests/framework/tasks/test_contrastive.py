@@ -72,6 +72,12 @@ def test_a_probe_finds_classes_that_are_there_and_no_others() -> None:
         ({"layers": 4}, "layers must be 2 or 3, found 4"),
         ({"norm": "group"}, "norm must be one of layer, batch, none, found 'group'"),
         ({"embedding": 0}, "embedding must be at least 1"),
+        ({"loss": "barlow"}, "loss must be ntxent or vicreg, found 'barlow'"),
+        ({"loss": "vicreg", "temperature": 0.2}, "temperature would be ignored, since it is of the loss ntxent"),
+        ({"weights": [25, 25, 1]}, "weights would be ignored, since it is of the loss vicreg"),
+        ({"loss": "vicreg", "weights": [0, 0, 0]}, r"not all 0, found \[0, 0, 0\]"),
+        ({"loss": "vicreg", "weights": [25, 25]}, "three numbers >= 0"),
+        ({"loss": "vicreg", "weights": [25, -1, 1]}, "three numbers >= 0"),
     ],
 )
 def test_bad_options_say_why(options: dict, message: str) -> None:
@@ -82,6 +88,19 @@ def test_bad_options_say_why(options: dict, message: str) -> None:
 def test_pairs_are_needed(digits_zoo: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="set data.positives to augment, views or both"):
         trainer(tmp_path, 1).fit(ContrastiveTask(backbone), datamodule=ZooDataModule(str(digits_zoo)))
+
+
+def test_without_negatives_embeddings_do_not_collapse_either(digits_zoo: Path, tmp_path: Path) -> None:
+    """Of two runs that differ in the weights, only the one without variance and covariance collapses."""
+    spread, collapsed = (
+        pretrain(digits_zoo, tmp_path, 30, loss="vicreg", weights=weights)[1].callback_metrics
+        for weights in (None, [25, 0, 0])
+    )
+    assert spread["train/variance"] < 0.8 < 1.5 < collapsed["train/variance"]
+    assert spread["train/positive_distance"] < 0.6
+    assert {"val/invariance", "val/variance", "val/covariance", "val/uniformity"} <= set(spread)
+    weighted = 25 * spread["val/invariance"] + 25 * spread["val/variance"] + spread["val/covariance"]
+    assert float(spread["val/loss"]) == pytest.approx(float(weighted), rel=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch", "none"])

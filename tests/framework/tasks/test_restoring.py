@@ -17,7 +17,15 @@ from weightspace.backbones import DWS, MLP, Canonical, Probe, embed, load_backbo
 from weightspace.callbacks import EncoderFile, standard_callbacks
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError, SpecError, ZooError
-from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task, predict
+from weightspace.tasks import (
+    ContrastiveTask,
+    FineTuneTask,
+    ReconstructionTask,
+    RegressionTask,
+    SupervisedTask,
+    Task,
+    predict,
+)
 from weightspace.testing.small_zoo import small_zoo
 from weightspace.zoo import Zoo
 
@@ -38,6 +46,9 @@ MAKE: dict[str, Callable[[], Task]] = {
     "finetune": lambda: FineTuneTask(partial(DWS, hidden=4, layers=1, dropout=0.5), embedding=6),
     "regression": lambda: RegressionTask(lambda spec, k: MLP(spec, k, hidden=4)),
     "contrastive": lambda: ContrastiveTask(SMALL, embedding=6, projection=4, hidden=5, layers=3),
+    "reconstruction": lambda: ReconstructionTask(
+        SMALL, embedding=6, width=5, depth=2, contrastive=1, pair_loss={"projection": 4, "loss": "vicreg"}
+    ),
     "own": lambda: Own(SMALL, sharpness=2.0, function=print),
 }
 
@@ -57,7 +68,7 @@ def trained(task: Task, zoo: Path, run: Path, **data: Any) -> Path:
 def test_a_checkpoint_is_enough(name: str, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:
     path = classifier_zoo if name == "regression" else digits_zoo
     zoo, task = Zoo(path), MAKE[name]()
-    checkpoint = trained(task, path, tmp_path, **({"positives": "views"} if name == "contrastive" else {}))
+    checkpoint = trained(task, path, tmp_path, **({"positives": "views"} if task.pairs else {}))
     given = {"function": len} if name == "own" else {}
     again = type(task).load_from_checkpoint(checkpoint, **given)
     batch = zoo["test"][:5]
@@ -80,9 +91,9 @@ def test_a_checkpoint_is_enough(name: str, digits_zoo: Path, classifier_zoo: Pat
         trained(again, path, tmp_path / "on")
         assert again.training, "a trainer would leave it in evaluation mode"
     if task.head is None:
-        with pytest.raises(ConfigError, match="ContrastiveTask has no head, so that it predicts nothing"):
+        with pytest.raises(ConfigError, match=f"{type(task).__name__} has no head, so that it predicts nothing"):
             predict(again, batch)
-        with pytest.raises(ConfigError, match="is of a ContrastiveTask, but SupervisedTask was expected"):
+        with pytest.raises(ConfigError, match=f"is of a {type(task).__name__}, but SupervisedTask was expected"):
             SupervisedTask.load_from_checkpoint(checkpoint)
 
 
@@ -196,7 +207,7 @@ def test_a_task_is_built_from_its_zoo_whatever_the_default_device(name: str) -> 
     # Lightning builds it with the accelerator as the default device; "meta" is one that every machine has
     make = {**MAKE, "probe": lambda: SupervisedTask(Probe)}[name]
     zoo = small_zoo("value" if name == "regression" else "class")
-    module = ZooDataModule(zoo, positives="views" if name == "contrastive" else None)
+    module = ZooDataModule(zoo, positives="views" if make().pairs else None)
 
     def built() -> dict[str, torch.Tensor]:
         torch.manual_seed(0)

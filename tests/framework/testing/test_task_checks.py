@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 from weightspace.backbones import MLP
 from weightspace.batch import WeightBatch
-from weightspace.tasks import ContrastiveTask, FineTuneTask, RegressionTask, SupervisedTask, Task
+from weightspace.tasks import ContrastiveTask, FineTuneTask, ReconstructionTask, RegressionTask, SupervisedTask, Task
 from weightspace.testing import check_task, task_checks
 from weightspace.testing.task_rules import BASIC, OTHERS
 
@@ -92,8 +92,9 @@ def test_every_rule_can_fail() -> None:
         (lambda: RegressionTask(small), {}),
         (lambda: FineTuneTask(small, embedding=4), {}),
         (lambda: ContrastiveTask(small, embedding=4, projection=4, hidden=4), {"positives": "views"}),
+        (lambda: ReconstructionTask(small, embedding=4, points=8, width=4, depth=1), {}),
     ],
-    ids=["supervised", "regression", "finetune", "contrastive"],
+    ids=["supervised", "regression", "finetune", "contrastive", "reconstruction"],
 )
 def test_ours_keep_the_contract(make: Callable[[], Task], data: dict[str, Any]) -> None:
     before = torch.get_rng_state()
