@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from alignment import fitted
 from backbones import training_rate
@@ -12,6 +14,18 @@ from weightspace.errors import AugmentationError
 from weightspace.symmetry import align, pack_element
 
 BATCH = 128
+#: Augmentations with other parameters, by their names in the report.
+OTHERS: dict[str, Any] = {
+    "mixup_aligned, stored": {"mixup_aligned": {"stored": True}},
+    "mixup_aligned, nearest": {"mixup_aligned": {"partners": "nearest"}},
+    "mixup_aligned, nearest_same_class": {"mixup_aligned": {"partners": "nearest_same_class"}},
+    "one_of: sign_flip, gaussian_noise": {"one_of": ["sign_flip", "gaussian_noise"]},
+    "one_of: 5 parts": {"one_of": ["rotate", "sign_flip", "permute", "gaussian_noise", "dropout"]},
+    "some_of: 2 of 5 parts": {
+        "some_of": {"count": 2, "of": ["rotate", "sign_flip", "permute", "gaussian_noise", "dropout"]}
+    },
+    "repeat: gaussian_noise, 2 times": {"repeat": {"of": "gaussian_noise", "times": 2}},
+}
 
 
 def main() -> None:
@@ -22,9 +36,7 @@ def main() -> None:
     step = report.add("DWS training step, eager", 1e3 * BATCH / training_rate(model, batch, 3 * seconds), "ms")
     reference = batch.replace(params=batch.params[:1].expand(BATCH, -1))
     batch = batch.replace(frame=pack_element(align(reference, batch)))
-    stored = {"mixup_aligned": {"stored": True}}
-    for entry in (*list_augmentations(), stored):
-        name = "mixup_aligned, stored" if entry is stored else str(entry)
+    for name, entry in {**{name: name for name in list_augmentations()}, **OTHERS}.items():
         try:
             (augmentation,) = build_augmentations([entry])
             augmentation.check(batch.spec, "class")

@@ -31,10 +31,11 @@ class Step(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """The number of networks, and the steps in order."""
+    """The steps in order, the networks that they are for, and those before the last step, computed on the way."""
 
-    size: int
     steps: list[Step]
+    given: WeightBatch
+    before_last: WeightBatch
 
 
 class Composition(WithParts):
@@ -89,12 +90,14 @@ class Composition(WithParts):
             steps.append(Step(place, rows, self.parts[place].sample(given, generator)))
             if not self.alternatives and number < len(drawn) - 1:  # what the next one draws may depend on it
                 result = self._after(result, result, steps[-1])
-        return Draw(len(batch), steps)
+        return Draw(steps, batch, result)
 
     def apply(self, batch: WeightBatch, params: Draw) -> WeightBatch:
         """Applies each part to its networks."""
-        result = batch
-        for step in params.steps:
+        result, steps = batch, params.steps
+        if batch is params.given and not self.alternatives:  # sample has applied all but the last
+            result, steps = params.before_last, steps[-1:]
+        for step in steps:
             result = self._after(batch if self.alternatives else result, result, step)
         return result
 
@@ -112,7 +115,7 @@ class Composition(WithParts):
 
     def coordinates(self, x: Tensor, params: Draw) -> Tensor:
         """The points of each network, moved by its parts from the last to the first."""
-        points = x.expand(params.size, *x.shape[-2:]).clone()
+        points = x.expand(len(params.given), *x.shape[-2:]).clone()
         for place, rows, drawn in reversed(params.steps):
             part = self.parts[place]
             if part.exact != "input":

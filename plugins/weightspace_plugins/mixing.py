@@ -10,10 +10,12 @@ from scipy.special import betaincinv
 from torch import Tensor
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch, soft_targets
-from weightspace.checks import require
+from weightspace.checks import check_choice, require
 from weightspace.errors import AugmentationError, SpecError
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import align, check_group, resolve_group, unpack_element
+
+from weightspace_plugins.partners import BATCH, NEAREST_SAME_CLASS, PARTNERS, nearest
 
 #: Symmetries and sweeps of an alignment by default.
 AUTO, SWEEPS = "auto", 2
@@ -40,11 +42,18 @@ class Mixing(Augmentation):
     moves_neurons = True
 
     def __init__(
-        self, alpha: float, p: float, group: str = "permutation", sweeps: int = 1, stored: bool | str = False
+        self,
+        alpha: float,
+        p: float,
+        group: str = "permutation",
+        sweeps: int = 1,
+        stored: bool | str = False,
+        partners: str = BATCH,
     ) -> None:
         super().__init__(p)
         self.alpha = self.in_range("alpha", alpha, 0, 1000, exclude=(0,))
         self.group = check_group(f"{self.name}: group", group, AugmentationError)
+        self.partners = check_choice(f"{self.name}: partners", partners, PARTNERS, AugmentationError)
         self.sweeps = self.whole("sweeps", sweeps, 1, 100)
         holds = isinstance(stored, bool) or (isinstance(stored, str) and stored != "")
         require(f"{self.name}: stored", stored, holds, "true, false or the name of an alignment", AugmentationError)
@@ -60,8 +69,12 @@ class Mixing(Augmentation):
         return self.stored
 
     def check(self, spec: NetworkSpec, target: str | None) -> None:
-        """Raises AugmentationError unless the activation has the group."""
+        """Raises AugmentationError unless the activation has the group, and the targets are classes if they matter."""
         super().check(spec, target)
+        if self.partners == NEAREST_SAME_CLASS and target != "class":
+            raise AugmentationError(
+                f"{self.name}: partners {self.partners} needs classes, these networks have a regression target"
+            )
         try:
             resolve_group(self.group, spec)
         except SpecError as error:
@@ -90,8 +103,11 @@ class Mixing(Augmentation):
         """The networks that are interpolated."""
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Mix:
-        """Draws partners from the same batch, lam and, if it permutes, random orders of the hidden neurons."""
-        partners = torch.randperm(len(batch), generator=generator, device=batch.device)
+        """Draws lam, partners unless they are the nearest, and, if it permutes, orders of the hidden neurons."""
+        if self.partners == BATCH:
+            partners = torch.randperm(len(batch), generator=generator, device=batch.device)
+        else:
+            partners = nearest(batch, same_class=self.partners == NEAREST_SAME_CLASS)
         lam = sample_beta(self.alpha, batch, generator)
         if batch.paired:  # the positive of a mixed network is its own index
             lam = torch.maximum(lam, 1 - lam)

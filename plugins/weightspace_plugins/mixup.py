@@ -61,14 +61,23 @@ class MixUpAligned(Mixing):
         p: probability that a network is mixed; the others keep their label.
         stored: use the alignment that ``weightspace zoo align`` has stored in the zoo, or that of this name, instead of
             aligning at every step; group and sweeps are then its own.
+        partners: "batch" (any network of the batch), "nearest" (the one whose outputs are nearest, at 64 points in
+            -1..1), or "nearest_same_class" (the nearest one of the same class; a network that is the only one of its
+            class in the batch stays as it is).
     """
 
     moves_neurons = False  # what is mixed is aligned
 
     def __init__(
-        self, alpha: float = 1.0, group: str = AUTO, sweeps: int = SWEEPS, p: float = 1.0, stored: bool | str = False
+        self,
+        alpha: float = 1.0,
+        group: str = AUTO,
+        sweeps: int = SWEEPS,
+        p: float = 1.0,
+        stored: bool | str = False,
+        partners: str = "batch",
     ) -> None:
-        super().__init__(alpha, p, group, sweeps, stored)
+        super().__init__(alpha, p, group, sweeps, stored, partners)
 
     def ends(self, batch: WeightBatch, partner: WeightBatch, orders: list[Tensor]) -> tuple[WeightBatch, WeightBatch]:
         """The network and its aligned partner."""

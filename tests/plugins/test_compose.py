@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from itertools import permutations
-
 import pytest
 import torch
 from torch import Tensor
 from weightspace.augment import Augmentation, build_augmentations
 from weightspace.batch import WeightBatch, soft_targets
-from weightspace.spec import NetworkSpec
 from weightspace.testing import parametrize_checks
 from weightspace_plugins.compose import OneOf, Repeat, SomeOf
 from weightspace_plugins.composition import Composition
@@ -87,58 +83,6 @@ def test_parts_that_draw_nothing_are_told_apart_by_their_results(random_batch) -
     assert 15 < int(first.sum()) < 49
 
 
-def counts(composed: Composition, networks: int = 6000) -> Tensor:
-    """(parts, B) how often each network is given to each part."""
-    batch = WeightBatch(torch.zeros(networks, 9), NetworkSpec((2, 2, 1)), torch.zeros(networks).long(), num_classes=2)
-    found = torch.zeros(len(composed.parts), networks, dtype=torch.int64)
-    for place, rows, _ in composed.sample(batch, generator()).steps:
-        found[place, slice(None) if rows is None else rows] += 1
-    return found
-
-
-def bound(share: float, networks: int = 6000) -> float:
-    """Five standard deviations of a binomial share."""
-    return 5 * math.sqrt(share * (1 - share) / networks)
-
-
-@pytest.mark.parametrize("weights", [None, [1, 1, 1], [3.0, 2.0, 1.0], [0.01, 0.5, 0.49], [1e-6, 1, 1e6]])
-def test_one_part_is_drawn_in_proportion_to_its_weight(weights) -> None:
-    found = counts(OneOf(["permute", "sign_flip", "rotate"], weights))
-    assert (found.sum(0) == 1).all()
-    for share, weight in zip(found.double().mean(1).tolist(), weights or [1, 1, 1], strict=True):
-        expected = weight / sum(weights or [1, 1, 1])
-        assert abs(share - expected) <= bound(expected)
-
-
-@pytest.mark.parametrize("weights", [None, [4.0, 2.0, 1.0, 1.0]])
-def test_some_parts_are_drawn_one_after_another_without_those_before(weights) -> None:
-    found = counts(SomeOf(2, ["permute", "sign_flip", "phase_shift", "dropout"], weights))
-    assert (found.sum(0) == 2).all()
-    assert found.max() == 1, "different ones"
-    w = torch.tensor(weights or [1.0] * 4)
-    for one in range(4):
-        for other in range(one):
-            orders = permutations((one, other))
-            expected = sum(float(w[a] / w.sum() * w[b] / (w.sum() - w[a])) for a, b in orders)
-            share = float((found[one] * found[other]).double().mean())
-            assert abs(share - expected) <= bound(expected)
-
-
-def test_each_network_draws_its_number_of_parts() -> None:
-    number = counts(SomeOf([0, 2], ["permute", "sign_flip", "dropout"])).sum(0)
-    for count in range(3):
-        assert abs(float((number == count).double().mean()) - 1 / 3) <= bound(1 / 3)
-    assert (counts(SomeOf([3, 3], ["permute", "sign_flip", "dropout"])) == 1).all()
-
-
-def test_parts_have_a_p_of_their_own() -> None:
-    found = counts(OneOf([{"permute": {"p": 0.25}}, {"sign_flip": {"p": 0.0}}], [2, 1]))
-    assert abs(float(found[0].double().mean()) - 2 / 3 / 4) <= bound(2 / 3 / 4)
-    assert not found[1].any()
-    times = counts(Repeat({"permute": {"p": 0.5}}, 2)).sum(0)
-    assert abs(float((times == 1).double().mean()) - 0.5) <= bound(0.5), "drawn each time"
-
-
 class Affine(Augmentation):
     """params <- factor * params + shift: what comes first shows."""
 
@@ -179,6 +123,23 @@ def test_a_part_draws_for_the_networks_as_those_before_it_leave_them(random_batc
     batch = random_batch()
     after = Repeat([Affine(3, 1), Scaled()], 1)(batch, generator())
     assert torch.allclose(after.params.abs().amax(1), torch.ones(6, dtype=torch.float64))
+
+
+def test_what_was_drawn_for_some_networks_can_be_applied_to_others(random_batch) -> None:
+    """What sample has computed on the way is of the networks that it was given alone."""
+    batch = random_batch(count=8)
+    other = batch.replace(params=2 * batch.params)
+    composed = SomeOf([1, 2], [Affine(2, 1), Affine(1, 3), "permute"])
+    draw = composed.sample(batch, generator())
+    equal = batch.replace(params=batch.params.clone())
+    assert torch.equal(composed.apply(batch, draw).params, composed.apply(equal, draw).params)
+    expected = other
+    for place, rows, drawn in draw.steps:
+        part = composed.parts[place]
+        rows = torch.arange(8) if rows is None else rows
+        changed = part.apply(expected.select(rows), drawn)
+        expected = expected.replace(params=expected.params.index_copy(0, rows, changed.params))
+    assert torch.equal(composed.apply(other, draw).params, expected.params)
 
 
 def test_all_of_a_chain_once_is_that_chain(random_batch) -> None:
