@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 from weightspace.augment.frames import check_frames
-from weightspace.augment.results import put
+from weightspace.augment.results import naming, put
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
@@ -87,7 +87,8 @@ class Composition(WithParts):
         steps, result = [], batch
         for number, (place, rows) in enumerate(drawn):
             given = self._given(batch if self.alternatives else result, place, rows)
-            steps.append(Step(place, rows, self.parts[place].sample(given, generator)))
+            with naming(self.parts[place].name):
+                steps.append(Step(place, rows, self.parts[place].sample(given, generator)))
             if not self.alternatives and number < len(drawn) - 1:  # what the next one draws may depend on it
                 result = self._after(result, result, steps[-1])
         return Draw(steps, batch, result)
@@ -108,7 +109,8 @@ class Composition(WithParts):
     def _after(self, networks: WeightBatch, result: WeightBatch, step: Step) -> WeightBatch:
         """The result so far, with the networks of a step as its part makes them."""
         part, rows = self.parts[step.place], step.rows
-        changed = part.applied(self._given(networks, step.place, rows), step.params)
+        with naming(part.name):
+            changed = part.applied(self._given(networks, step.place, rows), step.params)
         if rows is None:
             return changed
         return put(result, rows, changed.select(rows) if part.mixes else changed)

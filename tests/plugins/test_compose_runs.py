@@ -9,11 +9,13 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from weightspace.augment import Augmentation
+from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
+from weightspace.errors import AugmentationError
 from weightspace_plugins.compose import OneOf, Repeat
+from weightspace_plugins.symmetry import SignFlip
 
 RAMP = {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 4}}
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -116,3 +118,21 @@ def test_a_run_ends_with_one_message(
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists()
+
+
+class Failing(SignFlip):
+    def apply(self, batch: WeightBatch, params: list[torch.Tensor]) -> WeightBatch:
+        raise ZeroDivisionError("by hand")
+
+
+class Writing(SignFlip):
+    def apply(self, batch: WeightBatch, params: list[torch.Tensor]) -> WeightBatch:
+        return batch.replace(params=batch.params.mul_(2))
+
+
+def test_what_goes_wrong_in_a_run_names_the_part(random_batch) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        AugmentationChain([OneOf(["permute", Failing()])], seed=0)(random_batch(count=20))
+    assert caught.value.__notes__ == ["raised by Failing", "raised by OneOf"]
+    with pytest.raises(AugmentationError, match="Writing: wrote to its input"):
+        AugmentationChain([OneOf(["permute", Writing()])], seed=0)(random_batch(count=20))

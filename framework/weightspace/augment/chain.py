@@ -13,6 +13,7 @@ from weightspace.augment.base import Augmentation
 from weightspace.augment.frames import check_frames, stored_alignment
 from weightspace.augment.placement import at_rest
 from weightspace.augment.replay import check_replay
+from weightspace.augment.results import naming
 from weightspace.batch import WeightBatch
 from weightspace.errors import AugmentationError
 from weightspace.spec import NetworkSpec
@@ -83,16 +84,11 @@ class AugmentationChain:
         key = (self.seed, *moment, position, draw)
         seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
         given = batch if batch.paired == self.paired else batch.replace(paired=self.paired)
-        try:
+        with naming(augmentation.name):
             result = augmentation(given, torch.Generator(device=batch.device).manual_seed(seed))
             if not self._replayed:  # in the first step of a run
                 check_replay(augmentation, given, seed, result)
             return result
-        except AugmentationError:
-            raise
-        except Exception as error:
-            error.add_note(f"raised by {augmentation.name}")
-            raise
 
     def _blame(self, batch: WeightBatch, moment: tuple[int, int, int], draw: int) -> None:
         """Runs the chain again with the same draws to find the augmentation whose result is not finite."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -46,6 +48,18 @@ def check_result(name: str, before: WeightBatch, after: Any) -> None:
             f"{name}: targets were {was}, apply returned {is_now}: expected classes (B,) of whole numbers, or "
             "what soft_targets(batch) gives"
         )
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Adds a note with the name of the augmentation to whatever it raises; an AugmentationError has it already."""
+    try:
+        yield
+    except AugmentationError:
+        raise
+    except Exception as error:
+        error.add_note(f"raised by {name}")
+        raise
 
 
 def choose(chosen: Tensor, changed: WeightBatch, batch: WeightBatch) -> WeightBatch:
