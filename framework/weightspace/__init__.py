@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.network import evaluate
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
+    from weightspace.studies.neighbours import neighbours
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import (
         ContrastiveTask,
@@ -93,6 +94,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "fit_zoo",
     "import_zoo",
     "load_backbone",
+    "neighbours",
     "predict",
     "save_backbone",
     "standard_callbacks",
@@ -112,6 +114,7 @@ _HOMES = {
     "network": "evaluate",
     "sources": "Source",
     "spec": "NetworkSpec",
+    "studies.neighbours": "neighbours",
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask EditTask FineTuneTask ReconstructionTask RegressionTask SupervisedTask Task predict",
     "testing": "check_augmentation check_backbone check_source check_task",

@@ -32,7 +32,8 @@ def write(options: Namespace) -> None:
             be written.
         ZooError: the zoo is not complete.
     """
-    encoder, zoo, out = load_backbone(options.encoder, _classes(options.backbone)), Zoo(options.zoo), Path(options.out)
+    encoder = load_backbone(options.encoder, classes_of(options.backbone))
+    zoo, out = Zoo(options.zoo), Path(options.out)
     if encoder.spec != zoo.spec:
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
@@ -48,7 +49,7 @@ def write(options: Namespace) -> None:
     console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
 
 
-def _classes(name: str | None) -> list[type[Backbone]]:
+def classes_of(name: str | None) -> list[type[Backbone]]:
     """Imports the class given by ``--backbone``, if any."""
     if name is None:
         return []

@@ -20,6 +20,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help show
   fit -c EXPERIMENT.yaml         train on a zoo; every key of the YAML is also an option
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
   embed --encoder E --zoo Z --out F  write embeddings of a zoo by a pretrained encoder
+  neighbours --encoder E --zoo Z  find and draw networks that are alike, and a map of the zoo
   study FILE.yaml                run a table of experiments, with intervals, and show it
   report RUNS...                 compare runs in a table
   augmentations [show NAME]      list the installed augmentations, or describe one and draw its effect
@@ -110,6 +111,11 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
         embed_cli(rest)
 
+    def neighbours(rest: list[str]) -> None:
+        from weightspace.cli.neighbours import neighbours_cli
+
+        neighbours_cli(rest)
+
     def plugin(rest: list[str]) -> None:
         from weightspace.cli.plugin import plugin_cli
 
@@ -117,7 +123,7 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
     runs = {name: run(name) for name in ("fit", "validate", "test", "predict")}
     others = {"zoo": zoo, "study": study, "augmentations": augmentations, "plugin": plugin, "report": report}
-    return {**runs, **others, "embed": embed}
+    return {**runs, **others, "embed": embed, "neighbours": neighbours}
 
 
 def _say(text: str | Text) -> None:
