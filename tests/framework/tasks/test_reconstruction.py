@@ -120,7 +120,7 @@ def test_its_encoder_is_fine_tuned(digits_zoo: Path, tmp_path: Path) -> None:
     tuned = FineTuneTask(BACKBONE, encoder=tmp_path / "encoder.safetensors", embedding=16, mode="linear")
     data = ZooDataModule(digits_zoo)
     pl.Trainer(max_epochs=1, enable_checkpointing=False, **QUIET).fit(tuned, data)
-    batch = data.validation_batch()
+    batch = data.evaluation_batch("val")
     assert torch.equal(embed(tuned.encoder, batch), embed(made.encoder, batch))
 
 
