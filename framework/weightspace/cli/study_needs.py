@@ -25,17 +25,17 @@ class Need:
     Attributes:
         kind: "zoo" or "encoder".
         path: where runs look for it.
-        arguments: of ``weightspace``, with which it is made.
+        commands: arguments of ``weightspace`` with which it is made, one after another.
     """
 
     kind: str
     path: str
-    arguments: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
 
     @property
     def command(self) -> str:
-        """The command that makes it."""
-        return shlex.join(["weightspace", *self.arguments])
+        """The commands that make it, as text."""
+        return " && ".join(shlex.join(["weightspace", *arguments]) for arguments in self.commands)
 
     def is_there(self) -> bool:
         """Whether it is there by now."""
@@ -71,7 +71,17 @@ def missing_zoos(study: Study, zoos: Iterable[str]) -> list[Need]:
             f"{study.path}: there is no zoo {unknown[0]}, and `zoos` does not say how to make it: make it, or add "
             f"`zoos: {{{unknown[0]}: fit --source ...}}`"
         )
-    return [Need("zoo", zoo, ("zoo", *shlex.split(study.zoos[zoo]), "--out", zoo)) for zoo in absent]
+    return [Need("zoo", zoo, _zoo_commands(study.zoos[zoo], zoo)) for zoo in absent]
+
+
+def _zoo_commands(text: str, zoo: str) -> tuple[tuple[str, ...], ...]:
+    """The command that makes a zoo, and those after ``&&``, which are given the zoo: ``fit ... && align --to mean``."""
+    first, *others = text.split("&&")
+    after = (shlex.split(other) for other in others)
+    return (
+        ("zoo", *shlex.split(first), "--out", zoo),
+        *(("zoo", name, zoo, *arguments) for name, *arguments in after),
+    )
 
 
 def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
@@ -93,7 +103,7 @@ def missing_encoders(study: Study, encoders: Iterable[str]) -> list[Need]:
                 f"{study.path}: there is no encoder {encoder}, and `encoders` does not say how to make it: make it, or "
                 f"add `encoders: {{{encoder}: fit -c ...}}`"
             )
-        absent.append(Need("encoder", encoder, _resuming(tuple(shlex.split(study.encoders[pattern])))))
+        absent.append(Need("encoder", encoder, (_resuming(tuple(shlex.split(study.encoders[pattern]))),)))
     return absent
 
 
@@ -143,7 +153,7 @@ def make_needs(needs: Sequence[Need], asked: Mapping[str, bool]) -> None:
             continue
         make_console().print(need.command)
         # its input ends with this process, and it with that: the same command goes on where it was cut
-        arguments = [*SEQUENCE, "--with-parent", json.dumps([need.arguments])]
+        arguments = [*SEQUENCE, "--with-parent", json.dumps(need.commands)]
         with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
             code = process.wait()
         if code or not need.is_there():
@@ -154,4 +164,4 @@ def _why_not(need: Need, code: int) -> str:
     if code:
         return f"exit code {code}"
     recorded = f"; if its results are recorded and its runs are gone, `{need.command} --rerun` makes them again"
-    return f"`{need.command}` has not made it{recorded if need.arguments[0] == 'study' else ''}"
+    return f"`{need.command}` has not made it{recorded if need.commands[0][0] == 'study' else ''}"

@@ -33,6 +33,8 @@ class Study:
         amounts: of what the names of columns are amounts, as "training objects"; empty: they are no amounts.
         zoos: arguments of ``weightspace zoo`` that make a zoo, without ``--out``, by its path.
         encoders: arguments of ``weightspace`` that make encoders, by a pattern of their paths ("runs/pretrain/*").
+        ceiling: the variant that has all that there is to gain over the baseline, of which the table then shows each
+            variant's share; empty: there is none.
         tested: whether runs are tested and predict after training; a contrastive task can do neither.
         folds: number of folds of the data, each of which is tested once; 0: the zoo's own splits.
     """
@@ -52,6 +54,7 @@ class Study:
     encoders: dict[str, str]
     tested: bool
     folds: int = 0
+    ceiling: str = ""
 
     @property
     def each_fold(self) -> list[int] | list[None]:
@@ -106,6 +109,10 @@ def read_study(path: Path) -> Study:
     baseline = file.text("baseline", next(iter(variants)))
     if baseline not in variants:
         raise ConfigError(f"{path}: the baseline {baseline!r} is no variant: {closest(baseline, variants)}")
+    ceiling = file.text("ceiling", "")
+    if ceiling and (ceiling not in variants or ceiling == baseline):
+        why = "the baseline" if ceiling == baseline else f"no variant: {closest(ceiling, variants)}"
+        raise ConfigError(f"{path}: the ceiling {ceiling!r} is {why}")
     overrides = file.changes("overrides")
     columns, baseline_columns = _columns(file)
     metrics, amounts = file.metrics(METRICS), file.text("amounts", "")
@@ -133,6 +140,7 @@ def read_study(path: Path) -> Study:
         zoos=file.commands("zoos", "fit --source digits"),
         encoders=file.commands("encoders", "fit -c pretrain.yaml"),
         tested=tested,
+        ceiling=ceiling,
         folds=_folds(file, overrides, *variants.values(), *columns.values(), *baseline_columns.values()),
     )
 

@@ -19,7 +19,7 @@ from weightspace.studies.overrides import undotted
 LIMIT = 1_000_000
 KEYS = (
     *("title", "base", "overrides", "seeds", "metrics", "baseline", "variants", "columns", "zoos", "encoders"),
-    *("tested", "baseline_columns", "amounts", "folds"),
+    *("tested", "baseline_columns", "amounts", "folds", "ceiling"),
 )
 #: Keys that the study gives to each run.
 GIVEN = ("experiment", "runs", "ckpt_path", "overwrite", "auto_resume")
@@ -121,7 +121,7 @@ class StudyFile:
         found = self._mapping(self.content.get(key), key)
         for made, arguments in found.items():
             try:
-                known = isinstance(arguments, str) and bool(shlex.split(arguments))
+                known = isinstance(arguments, str) and all(map(shlex.split, arguments.split("&&")))
             except ValueError:  # a quote that nothing ends
                 known = False
             if not known:

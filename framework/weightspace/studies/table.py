@@ -93,6 +93,7 @@ def columns_of(
         columns += [*_metric(prefix, first, group), _seeds(prefix, group)]
         if len(study.variants_in(column)) > 1:
             columns += difference_columns(f"{prefix}difference", first, [entry.difference for entry in group])
+            columns += _gap(prefix, study, names, group) if study.ceiling else []
             columns += _worths(prefix, [(worths or {}).get((name, column)) for name in names]) if study.amounts else []
         for metric in others:
             columns += _metric(prefix, metric, group)
@@ -123,6 +124,17 @@ def difference_columns(title: str, metric: str, found: list[Difference | None]) 
         Column(f"{title} low", [d and d.low for d in found], []),
         Column(f"{title} high", [d and d.high for d in found], []),
     ]
+
+
+def _gap(prefix: str, study: Study, names: list[str], group: list[Entry]) -> list[Column]:
+    """The share of each variant of what the ceiling is above the baseline, in the means of the first metric."""
+    known = {name: entry.values(study.metrics[0]) for name, entry in zip(names, group, strict=True)}
+    ends = known[study.baseline], known[study.ceiling]
+    if not all(ends) or mean(ends[0]) == mean(ends[1]):
+        return []
+    floor, top = map(mean, ends)
+    shares = [(mean(values) - floor) / (top - floor) if values else None for values in known.values()]
+    return [Column(f"{prefix}share of gap", shares, ["" if share is None else f"{share:.0%}" for share in shares])]
 
 
 def _worths(prefix: str, found: list[Worth | None]) -> list[Column]:

@@ -15,6 +15,7 @@ import yaml
 from warm import WarmCommand
 from weightspace.cli.main import main
 from weightspace.studies.record import Record
+from weightspace.zoo import Zoo
 
 BASE = {
     "model": {
@@ -237,6 +238,9 @@ def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatc
     write(tmp_path, "zoos/z", zoos={"zoos/z": fit})
     assert main(["study", "s.yaml", "--make-zoos"]) == 0
     assert len(recorded()) == 2
+    write(tmp_path, "zoos/aligned", zoos={"zoos/aligned": f"{fit} && align --to mean"})
+    assert main(["study", "s.yaml", "--make-zoos", "--rerun"]) == 0
+    assert Zoo("zoos/aligned").alignments == ["mean"]
 
 
 @pytest.mark.long

@@ -127,6 +127,24 @@ def test_the_table_has_means_deviations_seeds_and_differences(study: Study, answ
     assert len(differences_figure(study, entries).axes) == 2
 
 
+def test_shares_of_the_gap_are_of_the_means(study: Study, answers: np.ndarray) -> None:
+    text = study.path.read_text().replace("more: {a: 2}", "more: {a: 2}, half: {a: 4}")
+    study.path.write_text(f"{text}ceiling: more\n")
+    study = read_study(study.path)
+    cells, record = cells_of(study), Record(study.record_file)
+    values = {"none": 0.5, "more": 0.9, "half": 0.6}
+    for cell in cells:
+        if cell.variant in values:
+            record.take(
+                cell, Result("d", "c", {ACCURACY: values[cell.variant] + 0.01 * cell.seed, "val/loss": 2.0}, 1.0)
+            )
+    columns = {column.title: column for column in columns_of(study, entries_of(study, cells, record))}
+    assert columns["share of gap"].texts == ["0%", "100%", "25%", ""]
+    assert columns["share of gap"].values[2] == pytest.approx(0.25)
+    empty = entries_of(study, cells, Record(study.path.with_suffix(".none.json")))
+    assert "share of gap" not in [column.title for column in columns_of(study, empty)]
+
+
 def test_equal_answers_have_no_interval_in_any_format(study: Study, answers: np.ndarray) -> None:
     cells, record = filled(study, np.stack([answers[0], answers[0]]))
     columns = columns_of(study, entries_of(study, cells, record))
