@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-oldest coverage test-long lint docs bench gpu clean
+.PHONY: quickstart ssl-demo test test-oldest coverage test-studies test-long lint docs bench gpu clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -45,11 +45,14 @@ test: .venv/installed
 
 # an old release may call what its own dependencies have deprecated since
 test-oldest: .venv-oldest/installed
-	.venv-oldest/bin/pytest -q -n 2 --dist worksteal -W ignore::DeprecationWarning
+	.venv-oldest/bin/pytest -q -n 2 --dist worksteal -m "not long" -W ignore::DeprecationWarning
 
 # lines that the tests' own processes run; commands in processes that they start do not count
 coverage: .venv/installed
-	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-fail-under=96
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not long" --cov --cov-fail-under=96
+
+test-studies: .venv/installed
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "studies and not long" tests/test_experiments.py tests/framework/cli
 
 test-long: .venv/installed
 	$(BIN)/pytest -q -m long

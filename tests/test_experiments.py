@@ -57,6 +57,7 @@ def test_no_stand_alone_experiment_has_gone() -> None:
     assert set(EXPERIMENTS) >= STAND_ALONE
 
 
+@pytest.mark.studies
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_studies_can_be_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the fits: keys, values, augmentations and differences are checked, and each zoo has its command."""

@@ -17,6 +17,8 @@ from weightspace.cli.main import main
 from weightspace.studies.record import Record
 from weightspace.zoo import Zoo
 
+pytestmark = pytest.mark.studies
+
 BASE = {
     "model": {
         "class_path": "weightspace.tasks.SupervisedTask",

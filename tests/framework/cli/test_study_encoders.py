@@ -12,6 +12,8 @@ from weightspace.cli.main import main
 from weightspace.cli.study_needs import missing_encoders
 from weightspace.studies.study import read_study
 
+pytestmark = pytest.mark.studies
+
 BACKBONE = {"class_path": "MLP", "init_args": {"hidden": 8, "layers": 1}}
 TRAINER = {"max_epochs": 2, "accelerator": "cpu"}
 ENCODER = "runs/studies/pre/{variant}/{column}/0/encoder.safetensors"
@@ -158,7 +160,7 @@ def test_a_command_that_says_how_to_train_is_left_as_it_is(studies: Path) -> Non
     for option in ("--overwrite=true", "--auto_resume false", "--ckpt_path last"):
         Path("fine.yaml").write_text(yaml.safe_dump({**content, "encoders": {"*": f"fit -c a.yaml {option}"}}))
         (need,) = missing_encoders(read_study(Path("fine.yaml")), ["e.safetensors"])
-        assert need.arguments == ("fit", "-c", "a.yaml", *option.split())
+        assert need.commands == (("fit", "-c", "a.yaml", *option.split()),)
 
 
 def test_runs_that_cannot_be_tested_are_found_before_any_is_trained(

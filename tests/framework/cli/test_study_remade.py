@@ -18,6 +18,8 @@ from weightspace.runs.origin import digest_there, is_outdated, is_there, origin_
 from weightspace.studies.record import Record
 from weightspace.zoo.header import ZooHeader
 
+pytestmark = pytest.mark.studies
+
 BASE = {
     "model": {
         "class_path": "weightspace.tasks.SupervisedTask",
