@@ -30,7 +30,7 @@ def build_edit(entry: EditEntry) -> Edit:
 
     >>> import torch
     >>> build_edit({"dilation": {"size": 3}})(torch.eye(3)[None, None]).sum()
-    tensor(7.)
+    tensor(9.)
     """
     if not isinstance(entry, str | Mapping):
         if callable(entry):
