@@ -12,7 +12,7 @@ import weightspace as ws
 from safetensors.torch import load_file
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
-from weightspace.tasks import ContrastiveTask, SupervisedTask
+from weightspace.tasks import ContrastiveTask, ReconstructionTask, SupervisedTask
 from weightspace.tasks.prediction import predict
 from weightspace.zoo import Zoo
 
@@ -88,6 +88,16 @@ def test_pairs_are_augmented_on_the_device(zoo: Zoo, device: torch.device) -> No
         assert first.device.type == second.device.type == device.type
         assert torch.equal(first.objects, second.objects)
         assert not torch.equal(first.params, second.params)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_pairs_are_read_back_on_the_device(precision: Any, zoo: Zoo, device: torch.device) -> None:
+    data = ZooDataModule(zoo, batch_size=30, positives="augment", augmentations=["gaussian_noise"])
+    options: dict[str, Any] = {"contrastive": 0.1, "pair_loss": {"loss": "vicreg", "projection": 4}}
+    task = ReconstructionTask(SMALL, embedding=6, points=16, width=8, **options)
+    found = recorded(task, data, device, precision=precision)
+    assert {batch[0].device.type for batch in found.batches} == {device.type}
+    assert torch.tensor(found.losses).isfinite().all()
 
 
 def test_a_seed_starts_from_the_weights_of_the_cpu(zoo: Zoo, device: torch.device) -> None:

@@ -125,7 +125,12 @@ class PairLoss:
             projections: (2n, D), the first networks of all pairs and then the second ones.
             sizes: n of each process, if all know them.
         """
-        first, second = projections.chunk(2)
+        # products and distances need more precision than half of it, which autocast would take
+        with torch.autocast(projections.device.type, enabled=False):
+            first, second = projections.to(torch.promote_types(projections.dtype, torch.float32)).chunk(2)
+            return self._compared(first, second, sizes)
+
+    def _compared(self, first: Tensor, second: Tensor, sizes: list[int] | None) -> Compared:
         terms: dict[str, Tensor] = {}
         if self.loss == "ntxent":
             loss, own = nt_xent_and_own(first, second, self.temperature, sizes)

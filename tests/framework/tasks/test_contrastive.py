@@ -103,6 +103,18 @@ def test_without_negatives_embeddings_do_not_collapse_either(digits_zoo: Path, t
     assert float(spread["val/loss"]) == pytest.approx(float(weighted), rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["ntxent", "vicreg"])
+def test_half_precision_gives_nearly_the_loss_of_whole(loss: str, digits_zoo: Path, tmp_path: Path) -> None:
+    found = []
+    for precision in ("32-true", "bf16-mixed"):
+        torch.manual_seed(0)
+        task = ContrastiveTask(backbone, embedding=16, projection=8, hidden=32, loss=loss, learning_rate=1e-9)
+        run = trainer(tmp_path, 1, precision=precision)
+        run.fit(task, ZooDataModule(str(digits_zoo), positives="augment", augmentations=["sign_flip"]))
+        found.append(float(run.callback_metrics["val/loss"]))
+    assert found[1] == pytest.approx(found[0], rel=0.01)
+
+
 @pytest.mark.parametrize("norm", ["layer", "batch", "none"])
 @pytest.mark.parametrize("layers", [2, 3])
 def test_projectors(norm: str, layers: int, digits_zoo: Path, tmp_path: Path) -> None:
