@@ -100,8 +100,13 @@ class WeightBatch:
 
     @cached_property
     def weights(self) -> tuple[Tensor, ...]:
-        """W_l as (B, out, in), views of ``params``."""
+        """W_l as (B, out, in), or (B, out, in, k) for a layer with a kernel, views of ``params``."""
         return tuple(unpack_layers(self.params, self.spec)[0])
+
+    @cached_property
+    def kernels(self) -> tuple[Tensor, ...]:
+        """W_l as (B, out, in, k) for every layer, with k = 1 for plain linear layers, views of ``params``."""
+        return tuple(weight if weight.ndim == 4 else weight.unsqueeze(3) for weight in self.weights)
 
     @cached_property
     def biases(self) -> tuple[Tensor, ...]:
@@ -189,7 +194,7 @@ def check_batch(name: str, value: object) -> None:
 
 
 def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:
-    """Joins (B, out, in) weights and (B, out) biases to (B, P) params, in the order of NetworkSpec."""
+    """Joins weights (B, out, in), or (B, out, in, k), and (B, out) biases to (B, P), in the order of NetworkSpec."""
     parts = []
     for weight, bias in zip(weights, biases, strict=True):
         parts += [weight.flatten(1), bias]
@@ -197,7 +202,7 @@ def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:
 
 
 def unpack_layers(params: Tensor, spec: NetworkSpec) -> tuple[list[Tensor], list[Tensor]]:
-    """Splits (B, P) params into (B, out, in) weights and (B, out) biases, views of them: undoes ``pack_layers``."""
+    """Splits (B, P) params into weights and (B, out) biases, views of them: undoes ``pack_layers``."""
     weights = [
         params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
     ]

@@ -9,28 +9,33 @@ from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch, check_batch, unpack_layers
+from weightspace.convolved import evaluate_images, hidden_images
 from weightspace.errors import SpecError
 from weightspace.spec import NetworkSpec
 
 
 def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
-    """Evaluates all networks of a batch at the same, or at their own, coordinates.
+    """Evaluates all networks of a batch at the same, or at their own, coordinates, or on the same images.
 
     Args:
         batch: B networks with d inputs and C outputs.
-        coordinates: (N, d), or (B, N, d) with a set of points for each network.
+        coordinates: (N, d), or (B, N, d) with a set of points for each network; for networks with convolutions, images
+            (N, d, height, width).
 
     Returns:
         (B, N, C) outputs, the spec's ``output_offset`` included, in the dtype of the params.
 
     Raises:
-        SpecError: not a batch, or coordinates of another dimension.
+        SpecError: not a batch, coordinates of another dimension, or images that the networks cannot read.
 
     >>> from weightspace.spec import NetworkSpec
     >>> spec = NetworkSpec((2, 3, 1), "tanh", output_offset=0.5)
     >>> evaluate(WeightBatch(torch.zeros(1, spec.num_params), spec), torch.zeros(4, 2)).flatten()
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
+    check_batch("batch", batch)
+    if batch.spec.kernels:
+        return evaluate_images(batch, coordinates)
     for outputs in _transposed(batch, coordinates):  # noqa: B007  # earlier layers are freed on the way
         pass
     return outputs.mT + batch.spec.output_offset
@@ -66,17 +71,20 @@ def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:
 
     Args:
         batch: B networks with d inputs.
-        coordinates: (N, d), or (B, N, d) with a set of points for each network.
+        coordinates: (N, d), or (B, N, d) with a set of points for each network; or images (N, d, height, width), whose
+            positions count as points.
 
     Raises:
-        SpecError: not a batch, or coordinates of another dimension.
+        SpecError: not a batch, coordinates of another dimension, or images that the networks cannot read.
     """
+    check_batch("batch", batch)
+    if batch.spec.kernels:
+        return hidden_images(batch, coordinates)
     return [outputs.mT for outputs in _transposed(batch, coordinates)][:-1]
 
 
 def _transposed(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
     """Outputs of each layer in turn, (B, n_l, N)."""
-    check_batch("batch", batch)
     spec = batch.spec
     if not isinstance(coordinates, Tensor):
         raise SpecError(f"coordinates must be a tensor, found {type(coordinates).__name__}")

@@ -16,6 +16,7 @@ from torch import Tensor
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import is_number, is_whole, require
 from weightspace.errors import SpecError, closest
+from weightspace.kernels import Convolution, Kernel, checked, kernel_from_json
 
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
 MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
@@ -23,13 +24,15 @@ MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A fully connected network: ``widths[0]`` inputs, hidden layers, ``widths[-1]`` outputs.
+    """A chain of layers: ``widths[0]`` inputs, hidden layers, ``widths[-1]`` outputs; fully connected, unless it has
+    kernels: then it reads images of ``widths[0]`` channels, and its hidden neurons are channels.
 
     Hidden layers compute ``activation(omega * (W x + b))`` (``omega`` is 1 unless the activation
     is sine); the last layer is linear and adds the constant ``output_offset``.
 
     The flat vector of a network has ``num_params`` entries in the order of ``torch.nn.Linear``:
-    W_1 (out, in) row-major, b_1, W_2, b_2, ...
+    W_1 (out, in) row-major, b_1, W_2, b_2, ...; a layer with a kernel has weights (out, in, positions), as
+    ``torch.nn.Conv2d``, or ``torch.nn.Linear`` on a flattened map, has.
 
     Args:
         widths: at least three whole numbers (one hidden layer), each at least 1; at most 1,000 layers, and 10^9
@@ -37,6 +40,8 @@ class NetworkSpec:
         activation: "sine", "tanh" or "relu".
         omega: one finite frequency > 0 per hidden layer; a single number serves all. Only for sine.
         output_offset: finite constant added to every output.
+        kernels: for each layer a ``Convolution``, ``Flattened``, or None (plain linear; after a convolution, on the
+            mean over the positions of its map); empty: all are plain linear layers.
 
     Raises:
         SpecError: an entry is out of range, or no number.
@@ -50,6 +55,7 @@ class NetworkSpec:
     activation: str = "sine"
     omega: tuple[float, ...] | float = 1.0
     output_offset: float = 0.0
+    kernels: tuple[Kernel, ...] = ()
 
     def __post_init__(self) -> None:
         given = tuple(self.widths) if isinstance(self.widths, (tuple, list)) else ()
@@ -57,7 +63,9 @@ class NetworkSpec:
         expected = "at least three whole numbers >= 1 (inputs, hidden, outputs)"
         require("widths", self.widths, whole, expected, SpecError)
         widths = tuple(int(w) for w in given)
-        size = sum(o * (i + 1) for i, o in pairwise(widths))
+        kernels = checked(self.kernels, len(widths) - 1)
+        positions = tuple(1 if kernel is None else kernel.positions for kernel in kernels) or (1,) * (len(widths) - 1)
+        size = sum(o * (i * k + 1) for (i, o), k in zip(pairwise(widths), positions, strict=True))
         if len(widths) > MAX_LAYERS + 1 or size > MAX_PARAMS:
             raise SpecError(
                 f"a network may have {MAX_LAYERS:,} layers and {MAX_PARAMS:,} parameters at most, "
@@ -77,6 +85,8 @@ class NetworkSpec:
         require("output_offset", self.output_offset, _finite(self.output_offset), "a finite number", SpecError)
         object.__setattr__(self, "widths", widths)
         object.__setattr__(self, "omega", omega)
+        object.__setattr__(self, "kernels", kernels)
+        object.__setattr__(self, "_positions", positions)
         object.__setattr__(self, "output_offset", float(self.output_offset))
         object.__setattr__(self, "_slices", self._layout())
 
@@ -107,9 +117,25 @@ class NetworkSpec:
         return ACTIVATIONS[self.activation].symmetries | {"permutation"}
 
     @property
-    def weight_shapes(self) -> tuple[tuple[int, int], ...]:
-        """(out, in) of each layer."""
-        return tuple((o, i) for i, o in zip(self.widths, self.widths[1:], strict=False))
+    def positions(self) -> tuple[int, ...]:
+        """k of each layer: how many weights there are between two of its neurons; 1 without a kernel."""
+        return self.__dict__["_positions"]
+
+    @property
+    def weight_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """(out, in) of each layer, or (out, in, k) if it has a kernel."""
+        kernels = self.kernels or (None,) * self.num_layers
+        pairs = zip(pairwise(self.widths), kernels, self.positions, strict=True)
+        return tuple((o, i) if kernel is None else (o, i, k) for (i, o), kernel, k in pairs)
+
+    @property
+    def torch_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each layer's weights in torch: (out, in), (out, in, rows, columns), or (out, in * k)."""
+        kernels = self.kernels or (None,) * self.num_layers
+        return tuple(
+            (o, i, *kernel.size) if isinstance(kernel, Convolution) else (o, i * k)
+            for (i, o), kernel, k in zip(pairwise(self.widths), kernels, self.positions, strict=True)
+        )
 
     @property
     def weight_slices(self) -> tuple[slice, ...]:
@@ -123,10 +149,11 @@ class NetworkSpec:
 
     def _layout(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         weights, biases, position = [], [], 0
-        for o, i in self.weight_shapes:
-            weights.append(slice(position, position + o * i))
-            biases.append(slice(position + o * i, position + o * (i + 1)))
-            position += o * (i + 1)
+        for (i, o), k in zip(pairwise(self.widths), self.positions, strict=True):
+            end = position + o * i * k
+            weights.append(slice(position, end))
+            biases.append(slice(end, end + o))
+            position = end + o
         return tuple(weights), tuple(biases)
 
     @property
@@ -140,7 +167,8 @@ class NetworkSpec:
             f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if ACTIVATIONS[self.activation].has_frequency else ""
         )
         offset = f", output {self.output_offset:+g}" if self.output_offset else ""
-        return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}"
+        kernels = "".join(f", {name}" for name in dict.fromkeys(str(kernel) for kernel in self.kernels if kernel))
+        return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}{kernels}"
 
     def pack(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """Flattens a state_dict with alternating weights and biases to one (P,) tensor.
@@ -148,7 +176,7 @@ class NetworkSpec:
         Raises:
             SpecError: another number of tensors, or another shape, than this spec has.
         """
-        shapes = [shape for o, i in self.weight_shapes for shape in ((o, i), (o,))]
+        shapes = [shape for weight in self.torch_shapes for shape in (weight, weight[:1])]
         found = [tuple(t.shape) for t in state_dict.values()]
         if found != shapes:
             raise SpecError(f"state_dict does not fit {self}: expected shapes {shapes}, found {found}")
@@ -170,17 +198,19 @@ class NetworkSpec:
         if len(keys) != 2 * self.num_layers:
             raise SpecError(f"expected {2 * self.num_layers} keys for {self}, found {len(keys)}: {keys}")
         tensors: list[Tensor] = []
-        for shape, w, b in zip(self.weight_shapes, self.weight_slices, self.bias_slices, strict=True):
+        for shape, w, b in zip(self.torch_shapes, self.weight_slices, self.bias_slices, strict=True):
             tensors += [params[w].reshape(shape), params[b]]
         return dict(zip(keys, tensors, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that ``from_json`` reads back to an equal spec."""
+        kernels = [None if kernel is None else kernel.to_json() for kernel in self.kernels]
         return {
             "widths": list(self.widths),
             "activation": self.activation,
             "omega": list(self.omegas),
             "output_offset": self.output_offset,
+            **({"kernels": kernels} if kernels else {}),
         }
 
     @classmethod
@@ -195,6 +225,8 @@ class NetworkSpec:
             fields["widths"] = tuple(fields["widths"])
             if isinstance(fields.get("omega"), list):
                 fields["omega"] = tuple(fields["omega"])
+            if "kernels" in fields:
+                fields["kernels"] = tuple(map(kernel_from_json, fields["kernels"]))
             return cls(**fields)
         except (TypeError, KeyError, ValueError, RecursionError) as error:
             known = [f.name for f in dataclasses.fields(cls)]

@@ -12,6 +12,7 @@ from weightspace.checks import check_number
 from weightspace.errors import SpecError
 from weightspace.symmetry.element import GroupElement
 from weightspace.symmetry.groups import resolve_group
+from weightspace.symmetry.layers import incoming
 from weightspace.symmetry.scales import unit_scales
 
 
@@ -59,7 +60,7 @@ def canonical_element(batch: WeightBatch, group: str = "auto", tolerance: float 
 
 def _signs_and_phases(batch: WeightBatch, layer: int, symmetries: frozenset[str], tolerance: float) -> GroupElement:
     """Fixes the signs of one layer's neurons and, for sine, their phases."""
-    weights, bias = batch.weights[layer], batch.biases[layer]
+    weights, bias = incoming(batch.weights[layer]), batch.biases[layer]
     sign = _sign_of_largest(weights, tolerance * weights.abs().amax((1, 2))[:, None])
     unit = math.pi / batch.spec.omegas[layer]
     phase = _phase_to_smallest(sign * bias, unit, tolerance) if "phase" in symmetries else torch.zeros_like(bias)
@@ -89,7 +90,7 @@ def _phase_to_smallest(bias: Tensor, unit: float, tolerance: float) -> Tensor:
 
 def _order(batch: WeightBatch, layer: int, symmetries: frozenset[str], tolerance: float) -> GroupElement:
     """Sorts one layer's neurons."""
-    keys = torch.cat([batch.weights[layer], batch.biases[layer].unsqueeze(2)], dim=2)
+    keys = torch.cat([incoming(batch.weights[layer]), batch.biases[layer].unsqueeze(2)], dim=2)
     ranks = _ranks(keys, tolerance * keys.abs().amax((1, 2))[:, None, None])
     order = torch.arange(keys.shape[1], device=keys.device).expand(keys.shape[:2])
     for key in reversed(range(keys.shape[2])):  # stable sorts from the last key to the first: lexicographic

@@ -8,6 +8,8 @@ from torch import Tensor
 from weightspace.batch import WeightBatch
 from weightspace.symmetry.assignment import assign
 from weightspace.symmetry.element import GroupElement
+from weightspace.symmetry.layers import gathered, incoming, of_columns, of_rows
+from weightspace.symmetry.layers import outgoing as outgoing_of
 from weightspace.symmetry.matching import Overlaps, best_score, best_sign_and_phase
 
 
@@ -84,27 +86,28 @@ class Descent:
         chosen = slice(None) if len(rows) == len(self.other) else rows
         weights, biases = self.reference.weights, self.reference.biases
         bias1, bias2 = biases[layer][chosen].unsqueeze(2), self.other.biases[layer][chosen].unsqueeze(1)
-        inner = weights[layer][chosen] @ self._incoming(layer, chosen).transpose(1, 2)
+        inner = incoming(weights[layer][chosen]) @ incoming(self._incoming(layer, chosen)).transpose(1, 2)
         if not outgoing:
             return Overlaps(inner, None, bias1, bias2)
-        towards, following = weights[layer + 1][chosen].transpose(1, 2), self._outgoing(layer, chosen)
+        towards = outgoing_of(weights[layer + 1][chosen])
+        following = outgoing_of(self._outgoing(layer, chosen)).transpose(1, 2)
         if "phase" in self.symmetries:
             return Overlaps(inner, towards @ following, bias1, bias2)
         return Overlaps(inner.baddbmm_(towards, following), None, bias1, bias2)  # a sign is that of both
 
     def _incoming(self, layer: int, chosen: Tensor | slice) -> Tensor:
-        """(rows, n, in): weights of a layer of the second networks, moved by the element's part of the layer before."""
+        """Weights of a layer of the second networks, moved by the element's part of the layer before."""
         weight = self.other.weights[layer][chosen]
         if layer == 0:
             return weight
-        moved = weight.gather(2, self.orders[layer - 1][chosen].unsqueeze(1).expand(-1, weight.shape[1], -1))
+        moved = gathered(weight, self.orders[layer - 1][chosen])
         if len(self.symmetries) > 1:
             gain = self.signs[layer - 1] * (1 - 2 * self.phases[layer - 1].remainder(2))
-            moved *= gain[chosen].unsqueeze(1)
+            moved *= of_columns(gain[chosen], moved)
         return moved
 
     def _outgoing(self, layer: int, chosen: Tensor | slice) -> Tensor:
-        """(rows, out, n): weights of the layer that follows, moved by the element's part of that layer."""
+        """Weights of the layer that follows, of the second networks, moved by the element's part of that layer."""
         weight, following = self.other.weights[layer + 1][chosen], layer + 1
         if following not in self.layers:
             return weight
@@ -112,5 +115,5 @@ class Descent:
         first = torch.arange(len(order), device=order.device).unsqueeze(1) * order.shape[1]
         moved = weight.flatten(0, 1).index_select(0, (first + order).flatten()).view_as(weight)
         if "sign" in self.symmetries:
-            moved *= self.signs[following][chosen].unsqueeze(2)
+            moved *= of_rows(self.signs[following][chosen], moved)
         return moved

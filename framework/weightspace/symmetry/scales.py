@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch, pack_layers
+from weightspace.symmetry.layers import incoming, of_columns, outgoing
 from weightspace.symmetry.transforms import scale_neurons
 
 #: Damped Newton steps for one layer's scales; they converge in about six.
@@ -25,8 +26,8 @@ def unit_scales(batch: WeightBatch) -> tuple[Tensor, ...]:
     for layer, width in enumerate(batch.spec.widths[1:-1]):
         rows = batch.weights[layer]
         if scales:
-            rows = rows / scales[-1].unsqueeze(1)
-        square = rows.square().sum(2) + batch.biases[layer].square()
+            rows = rows / of_columns(scales[-1], rows)
+        square = incoming(rows).square().sum(2) + batch.biases[layer].square()
         assert square.shape == (len(batch), width)
         # replaced before the root, whose gradient at zero is infinite
         scales.append(torch.where(square > 0, square, 1).rsqrt())
@@ -40,8 +41,8 @@ def silence_zero_neurons(batch: WeightBatch) -> WeightBatch:
     """
     weights = list(batch.weights)
     for layer, bias in enumerate(batch.biases[:-1]):
-        alive = (weights[layer] != 0).any(2) | (bias != 0)
-        weights[layer + 1] = weights[layer + 1] * alive.unsqueeze(1)
+        alive = (incoming(weights[layer]) != 0).any(2) | (bias != 0)
+        weights[layer + 1] = weights[layer + 1] * of_columns(alive, weights[layer + 1])
     return batch.replace(params=pack_layers(weights, list(batch.biases)))
 
 
@@ -62,13 +63,11 @@ def closest_scales(reference: WeightBatch, moved: WeightBatch, sweeps: int = 3) 
 
 
 def _closest_layer(reference: WeightBatch, moved: WeightBatch, layer: int) -> Tensor:
-    def incoming(batch: WeightBatch) -> Tensor:
-        return torch.cat([batch.weights[layer], batch.biases[layer].unsqueeze(2)], dim=2)
+    def before(batch: WeightBatch) -> Tensor:
+        return torch.cat([incoming(batch.weights[layer]), batch.biases[layer].unsqueeze(2)], dim=2)
 
-    def outgoing(batch: WeightBatch) -> Tensor:
-        return batch.weights[layer + 1].transpose(1, 2)
-
-    w1, w2, c1, c2 = incoming(reference), incoming(moved), outgoing(reference), outgoing(moved)
+    w1, w2 = before(reference), before(moved)
+    c1, c2 = (outgoing(batch.weights[layer + 1]) for batch in (reference, moved))
     a, n, c, m = (w1 * w2).sum(2), w2.square().sum(2), (c1 * c2).sum(2), c2.square().sum(2)
 
     def distance(up: Tensor, down: Tensor) -> Tensor:

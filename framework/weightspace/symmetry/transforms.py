@@ -15,6 +15,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import SpecError
+from weightspace.symmetry.layers import gathered, of_columns, of_rows
 
 
 def permute_neurons(batch: WeightBatch, orders: Sequence[Tensor]) -> WeightBatch:
@@ -31,7 +32,7 @@ def permute_neurons(batch: WeightBatch, orders: Sequence[Tensor]) -> WeightBatch
         following = weights[layer + 1]
         weights[layer] = weights[layer][networks, order]
         biases[layer] = biases[layer].gather(1, order)
-        weights[layer + 1] = following.gather(2, order.unsqueeze(1).expand(-1, following.shape[1], -1))
+        weights[layer + 1] = gathered(following, order)
     return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 
@@ -78,16 +79,16 @@ def shift_phases(batch: WeightBatch, multiples: Sequence[Tensor]) -> WeightBatch
     for layer, k in enumerate(multiples):
         k = k.to(batch.params.dtype)
         biases[layer] = biases[layer] + k * (math.pi / batch.spec.omegas[layer])
-        weights[layer + 1] = weights[layer + 1] * (1 - 2 * torch.remainder(k, 2)).unsqueeze(1)
+        weights[layer + 1] = weights[layer + 1] * of_columns(1 - 2 * torch.remainder(k, 2), weights[layer + 1])
     return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 
 def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Tensor]) -> WeightBatch:
     weights, biases = _layers(batch, incoming)
     for layer, (gain_in, gain_out) in enumerate(zip(incoming, outgoing, strict=True)):
-        weights[layer] = weights[layer] * gain_in.unsqueeze(2)
+        weights[layer] = weights[layer] * of_rows(gain_in, weights[layer])
         biases[layer] = biases[layer] * gain_in
-        weights[layer + 1] = weights[layer + 1] * gain_out.unsqueeze(1)
+        weights[layer + 1] = weights[layer + 1] * of_columns(gain_out, weights[layer + 1])
     return batch.replace(params=pack_layers(weights, biases), frame=None)
 
 

@@ -1,0 +1,64 @@
+"""Small networks with convolutions, as specs and as modules of torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from weightspace.batch import WeightBatch
+from weightspace.kernels import Convolution, Flattened
+from weightspace.spec import NetworkSpec
+
+#: Rows and columns of images.
+SIZE = (9, 8)
+SHAPES = {
+    "averaged": ((2, 5, 4, 3), (Convolution(3, 2, 1), Convolution((2, 3), 1, (0, 1)), None)),
+    "flattened": ((1, 4, 6, 3), (Convolution(3, (2, 1), 0), Flattened((4, 6)), None)),
+    "one convolution": ((2, 4, 3), (Convolution(3, 1, 1), None)),
+    "deep": ((1, 4, 4, 5, 3, 2), (Convolution(3, 2, 1), Convolution(3, 2, 1), Flattened((3, 2)), None, None)),
+}
+
+
+def spec_named(name: str, activation: str = "relu") -> NetworkSpec:
+    widths, kernels = SHAPES[name]
+    return NetworkSpec(widths, activation, 2.0 if activation == "sine" else 1.0, 0.5, kernels)
+
+
+def convolved(name: str, activation: str = "relu", count: int = 6) -> WeightBatch:
+    spec = spec_named(name, activation)
+    params = torch.randn(count, spec.num_params, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    targets = torch.arange(count) % 3
+    return WeightBatch(0.5 * params, spec, targets, torch.arange(count), torch.zeros(count).long(), num_classes=3)
+
+
+def some_images(spec: NetworkSpec, count: int = 4) -> Tensor:
+    generator = torch.Generator().manual_seed(2)
+    return torch.rand(count, spec.in_dim, *SIZE, dtype=torch.float64, generator=generator)
+
+
+class Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class Sine(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(2.0 * x)
+
+
+def module_of(spec: NetworkSpec, params: Tensor) -> nn.Sequential:
+    """The network with these parameters (P,), without the output offset."""
+    layers: list[nn.Module] = []
+    kernels = spec.kernels
+    for layer, (before, after) in enumerate(zip(spec.widths, spec.widths[1:], strict=False)):
+        kernel = kernels[layer]
+        if isinstance(kernel, Convolution):
+            layers.append(nn.Conv2d(before, after, kernel.size, kernel.stride, kernel.padding))
+        else:
+            if isinstance(kernels[layer - 1], Convolution):
+                layers.append(nn.Flatten() if isinstance(kernel, Flattened) else Mean())
+            layers.append(nn.Linear(before * (1 if kernel is None else kernel.positions), after))
+        if layer < spec.num_layers - 1:
+            layers.append({"relu": nn.ReLU, "tanh": nn.Tanh, "sine": Sine}[spec.activation]())
+    module = nn.Sequential(*layers).double()
+    module.load_state_dict(spec.unpack(params, list(module.state_dict())))
+    return module
