@@ -104,6 +104,7 @@ setup(
             "PhaseGNN = weightspace.backbones.phase_gnn:PhaseGNN",
             "Probe = weightspace.backbones.probe:Probe",
             "ScaleGNN = weightspace.backbones.scale_gnn:ScaleGNN",
+            "Statistics = weightspace.backbones.statistics:Statistics",
         ],
         "weightspace.edits": [
             "blur = weightspace_plugins.edits:blur",

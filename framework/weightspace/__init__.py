@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
         PhaseGNN,
         Probe,
         ScaleGNN,
+        Statistics,
         embed,
         load_backbone,
         save_backbone,
@@ -74,6 +75,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "RegressionTask",
     "ScaleGNN",
     "Source",
+    "Statistics",
     "SupervisedTask",
     "Task",
     "WeightBatch",
@@ -104,7 +106,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
 #: Public names by the package or module, below this one, that they are imported from.
 _HOMES = {
     "augment": "Augmentation augmentation",
-    "backbones": "Backbone Canonical DWS GNN GraphTransformer GridCNN MLP PhaseGNN Probe ScaleGNN "
+    "backbones": "Backbone Canonical DWS GNN GraphTransformer GridCNN MLP PhaseGNN Probe ScaleGNN Statistics "
     "embed load_backbone save_backbone",
     "batch": "WeightBatch",
     "callbacks": "standard_callbacks",

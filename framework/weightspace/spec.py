@@ -101,6 +101,11 @@ class NetworkSpec:
         return self.widths[0]
 
     @property
+    def coordinates(self) -> int:
+        """Number of coordinates of the points that a network is a function of; 0: it reads images."""
+        return 0 if self.kernels else self.in_dim
+
+    @property
     def out_dim(self) -> int:
         """Number of outputs (channels)."""
         return self.widths[-1]

@@ -75,6 +75,11 @@ class Mixing(Augmentation):
             raise AugmentationError(
                 f"{self.name}: partners {self.partners} needs classes, these networks have a regression target"
             )
+        if self.partners != BATCH and spec.kernels:
+            raise AugmentationError(
+                f"{self.name}: partners {self.partners} compares networks at points of [-1, 1], and these read images: "
+                f"{spec}"
+            )
         try:
             resolve_group(self.group, spec)
         except SpecError as error:

@@ -71,7 +71,7 @@ class GaussianNoise(Augmentation):
 
     def apply(self, batch: WeightBatch, params: Tensor) -> WeightBatch:
         """Adds sigma times the draw."""
-        weights = [w.std((1, 2), correction=0, keepdim=True).expand_as(w) for w in batch.weights]
+        weights = [w.std(tuple(range(1, w.ndim)), correction=0, keepdim=True).expand_as(w) for w in batch.weights]
         biases = [b.std(1, correction=0, keepdim=True).expand_as(b) for b in batch.biases]
         if self.factors is not None:
             weights = [f * w for f, w in zip(self.factors[: len(weights)], weights, strict=True)]

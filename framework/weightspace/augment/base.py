@@ -97,6 +97,10 @@ class Augmentation(Callback, ABC):
             raise AugmentationError(
                 f"{self.name}: valid for {'/'.join(sorted(self.activations))} networks only, these are {spec}"
             )
+        if self.exact == "input" and spec.kernels:
+            raise AugmentationError(
+                f"{self.name}: moves the points that networks are functions of, and these read images: {spec}"
+            )
         if self.uses_labels and target is None:
             raise AugmentationError(f"{self.name}: needs targets, and these networks have none")
 

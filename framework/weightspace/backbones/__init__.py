@@ -14,6 +14,7 @@ from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.phase_gnn import PhaseGNN
 from weightspace.backbones.probe import Probe
 from weightspace.backbones.scale_gnn import ScaleGNN
+from weightspace.backbones.statistics import Statistics
 
 __all__ = [
     "DWS",
@@ -28,6 +29,7 @@ __all__ = [
     "PhaseGNN",
     "Probe",
     "ScaleGNN",
+    "Statistics",
     "embed",
     "load_backbone",
     "save_backbone",

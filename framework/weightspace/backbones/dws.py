@@ -34,14 +34,14 @@ class EquivariantLinear(nn.Module):
     """An affine map of features that commutes with permutations of the hidden neurons.
 
     Args:
-        widths_in, widths_out: numbers of features.
+        widths_in, widths_out: numbers of features; all edges have as many.
         pool: "mean" (the full space of linear equivariant maps), "max" or "attention" (not linear).
     """
 
     def __init__(self, widths_in: Widths, widths_out: Widths, pool: str) -> None:
         super().__init__()
         layers = len(widths_in.nodes)
-        edge = widths_in.edge
+        edge, edge_out = (widths.edges[0] if widths.edges else 0 for widths in (widths_in, widths_out))
         self.rows = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
         self.columns = nn.ModuleList(pooling(pool, edge) for _ in range(layers - 1))
         self.neurons = nn.ModuleList(pooling(pool, width) for width in widths_in.nodes)
@@ -49,13 +49,12 @@ class EquivariantLinear(nn.Module):
         # a neuron uses itself and the pooled edges of each side that has edges
         seen = [n + edge * ((layer > 0) + (layer < layers - 1)) for layer, n in enumerate(widths_in.nodes)]
         self._node_outputs = [
-            (n, widths_out.edge * (layer > 0), widths_out.edge * (layer < layers - 1))
-            for layer, n in enumerate(widths_out.nodes)
+            (n, edge_out * (layer > 0), edge_out * (layer < layers - 1)) for layer, n in enumerate(widths_out.nodes)
         ]
         self.node = nn.ModuleList(
             Linear(width, sum(out), bias=False) for width, out in zip(seen, self._node_outputs, strict=True)
         )
-        self.edge = nn.ModuleList(Linear(edge, widths_out.edge, bias=False) for _ in range(layers - 1))
+        self.edge = nn.ModuleList(Linear(edge, edge_out, bias=False) for _ in range(layers - 1))
         self._whole_outputs = widths_out.each()
         self.whole = nn.Linear(sum(widths_in.each()), sum(self._whole_outputs))
 
@@ -155,7 +154,7 @@ class DWS(Backbone):
         check_rates("DWS", dropout=dropout)
         check_choice("DWS: norm", norm, ("layer", "none"))
         check_sizes("DWS", least=0, probes=probes)
-        raw, widths = Widths.of(spec, 1), Widths.of(spec, hidden)
+        raw, widths = Widths.raw(spec), Widths.of(spec, hidden)
         seen = raw.with_responses(probes, spec)
         self.embedding = Pointwise(nn.Linear(a, b) for a, b in zip(seen.each(), widths.each(), strict=True))
         self.probes = Probes(spec, probes) if probes else None

@@ -4,7 +4,7 @@ Input and output neurons keep their place, so a weight matrix that touches them 
 its other end. What remains is a layered graph:
 
     nodes[l]   (B, n_l, F_l)          hidden layer l: its bias, W_1's row if it is the first, W_L's column if the last
-    edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1
+    edges[l]   (B, n_{l+1}, n_l, C)   the weights between hidden layers l and l + 1, all positions of a kernel
     outer      (B, F)                 the output biases
 """
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from weightspace.batch import pack_layers, unpack_layers
 from weightspace.spec import NetworkSpec
+from weightspace.symmetry.layers import incoming, outgoing
 
 
 class Features(NamedTuple):
@@ -51,25 +52,35 @@ class Widths(NamedTuple):
     """Number of features of each tensor of ``Features``."""
 
     nodes: tuple[int, ...]
-    edge: int
+    edges: tuple[int, ...]
     outer: int
 
     @classmethod
+    def raw(cls, spec: NetworkSpec) -> Widths:
+        """Those of ``features``: every parameter is one."""
+        first, *between, last = spec.positions
+        hidden = len(spec.widths) - 2
+        nodes = [1] * hidden
+        nodes[0] += spec.in_dim * first
+        nodes[-1] += spec.out_dim * last
+        return cls(tuple(nodes), tuple(between), spec.out_dim)
+
+    @classmethod
     def of(cls, spec: NetworkSpec, channels: int) -> Widths:
-        """Every parameter of the network carries ``channels`` features."""
+        """Every weight and bias carries ``channels`` features, with a kernel or without."""
         hidden = len(spec.widths) - 2
         nodes = [channels] * hidden
         nodes[0] += channels * spec.in_dim
         nodes[-1] += channels * spec.out_dim
-        return cls(tuple(nodes), channels, channels * spec.out_dim)
+        return cls(tuple(nodes), (channels,) * (hidden - 1), channels * spec.out_dim)
 
     def with_responses(self, probes: int, spec: NetworkSpec) -> Widths:
         """The numbers of features with the responses to this many points."""
-        return Widths(tuple(n + probes for n in self.nodes), self.edge, self.outer + probes * spec.out_dim)
+        return Widths(tuple(n + probes for n in self.nodes), self.edges, self.outer + probes * spec.out_dim)
 
     def each(self) -> list[int]:
         """All tensors in the order nodes, edges, outer."""
-        return [*self.nodes, *[self.edge] * (len(self.nodes) - 1), self.outer]
+        return [*self.nodes, *self.edges, self.outer]
 
     def modules(self, module: Callable[[int], nn.Module]) -> Pointwise:
         """One module per tensor of neurons, made from its width. Edges pass unchanged: see ``EquivariantLayer``."""
@@ -81,18 +92,19 @@ def features(params: Tensor, spec: NetworkSpec) -> Features:
     """One feature per parameter, from (B, P)."""
     weights, biases = unpack_layers(params, spec)
     nodes = [[bias.unsqueeze(2)] for bias in biases[:-1]]
-    nodes[0].append(weights[0])
-    nodes[-1].append(weights[-1].transpose(1, 2))
-    edges = [weight.unsqueeze(3) for weight in weights[1:-1]]
+    nodes[0].append(incoming(weights[0]))
+    nodes[-1].append(outgoing(weights[-1]))
+    edges = [weight if weight.ndim == 4 else weight.unsqueeze(3) for weight in weights[1:-1]]
     return Features([torch.cat(parts, dim=2) for parts in nodes], edges, biases[-1])
 
 
 def flat(x: Features, spec: NetworkSpec) -> Tensor:
     """The inverse of ``features``: (B, P) from one feature per parameter."""
-    first = x.nodes[0][:, :, 1 : 1 + spec.in_dim]
-    last = x.nodes[-1][:, :, -spec.out_dim :].transpose(1, 2)
-    weights = [first, *(edge.squeeze(3) for edge in x.edges), last]
-    return pack_layers(weights, [*(node[:, :, 0] for node in x.nodes), x.outer])
+    out, positions = spec.out_dim, spec.positions
+    first = x.nodes[0][:, :, 1 : 1 + spec.in_dim * positions[0]]
+    last = x.nodes[-1][:, :, -out * positions[-1] :]
+    last = last.mT if positions[-1] == 1 else last.unflatten(2, (out, -1)).transpose(1, 2)
+    return pack_layers([first, *x.edges, last], [*(node[:, :, 0] for node in x.nodes), x.outer])
 
 
 class Pointwise(nn.Module):

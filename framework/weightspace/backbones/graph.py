@@ -77,8 +77,8 @@ class GraphEmbedding(nn.Module):
         self.fourier = FourierFeatures(fourier)
         size = self.fourier.out_features
         self.bias = nn.ModuleList(nn.Linear(size, node) for _ in spec.weight_shapes)
-        self.weight = nn.ModuleList(nn.Linear(size, edge) for _ in spec.weight_shapes)
-        self.back = nn.ModuleList(nn.Linear(size, edge) for _ in spec.weight_shapes if back)
+        self.weight = nn.ModuleList(nn.Linear(size * k, edge) for k in spec.positions)
+        self.back = nn.ModuleList(nn.Linear(size * k, edge) for k in spec.positions if back)
         self.inputs = nn.Parameter(torch.randn(spec.in_dim, node))
         self.outputs = nn.Parameter(torch.randn(spec.out_dim, node))
         self.probes = Probes(spec, probes) if probes else None
@@ -92,7 +92,7 @@ class GraphEmbedding(nn.Module):
             scaled: the same, normalised.
         """
         weights, biases = unpack_layers(scaled, self.spec)
-        seen = [self.fourier(weight) for weight in weights]
+        seen = [self.fourier(weight).flatten(3) for weight in weights]
         edges = [module(x) for module, x in zip(self.weight, seen, strict=True)]
         back = [module(x.transpose(1, 2)) for module, x in zip(self.back, seen, strict=False)]
         *hidden, outputs = [module(self.fourier(bias)) for module, bias in zip(self.bias, biases, strict=True)]

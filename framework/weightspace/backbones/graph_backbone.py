@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ class GraphBackbone(Backbone):
         if isinstance(readout, GraphWeights):
             self.invariant_to, self.equivariant_to = frozenset(), frozenset({"permutation"})
         self.layers = nn.ModuleList(layers)
-        weights = sum(rows * columns for rows, columns in spec.weight_shapes)
+        weights = sum(rows * columns for rows, columns in pairwise(spec.widths))
         # a power of two divides most batches: a compiled layer then sees one shape only
         self.chunk = chunk or 2 ** max(0, round(math.log2(WEIGHTS_AT_A_TIME / weights)))
         self.recompute = recompute

@@ -52,10 +52,10 @@ class GraphWeights(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(node)
         self.bias = nn.ModuleList(nn.Linear(node, 1) for _ in spec.weight_shapes)
-        self.weight = nn.ModuleList(nn.Linear(edge, 1) for _ in spec.weight_shapes)
+        self.weight = nn.ModuleList(nn.Linear(edge, k) for k in spec.positions)
 
     def forward(self, graph: Graph, responses: list[Tensor]) -> Tensor:
         """Maps graphs to (B, P); responses of the outputs are among the features of their neurons."""
-        weights = [module(edge).squeeze(3) for module, edge in zip(self.weight, graph.edges, strict=True)]
+        weights = [module(edge) for module, edge in zip(self.weight, graph.edges, strict=True)]
         biases = [module(self.norm(x)).squeeze(2) for module, x in zip(self.bias, graph.nodes[1:], strict=True)]
         return pack_layers(weights, biases)

@@ -60,8 +60,9 @@ class GridCNN(Backbone):
         super().__init__(spec, out_dim, None)  # the values are normalised
         check_sizes("GridCNN", side=side, width=width, stages=stages)
         check_rates("GridCNN", dropout=dropout)
-        if spec.in_dim not in _BY_INPUTS:
-            raise ConfigError(f"GridCNN reads networks of one to three inputs, found {spec}: take Probe")
+        if spec.coordinates not in _BY_INPUTS:
+            other = "" if spec.kernels else ": take Probe"
+            raise ConfigError(f"GridCNN reads networks of one to three coordinates, found {spec}{other}")
         if side < 2 ** (stages - 1):
             raise ConfigError(f"GridCNN: side {side} cannot be halved {stages - 1} times: take fewer stages")
         if width % _GROUP:

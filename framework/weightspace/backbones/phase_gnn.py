@@ -35,6 +35,7 @@ from weightspace.backbones.probe import Probes
 from weightspace.backbones.signed_graph import EdgeUpdate, unit_norm
 from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.checks import check_rates, check_sizes
+from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 
 
@@ -108,6 +109,8 @@ class PhaseGNN(Backbone):
         pool_dropout: float = 0.0,
     ) -> None:
         super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=False))
+        if spec.kernels:
+            raise ConfigError(f"PhaseGNN reads fully connected networks, and these have convolutions: {spec}")
         check_sizes("PhaseGNN", layers=layers, head=head)
         check_sizes("PhaseGNN", least=2, hidden=hidden)
         check_sizes("PhaseGNN", least=0, probes=probes)

@@ -16,6 +16,7 @@ from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.perceptron import perceptron
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_rates, check_sizes
+from weightspace.errors import ConfigError
 from weightspace.network import layer_outputs
 from weightspace.spec import NetworkSpec
 
@@ -39,6 +40,8 @@ class Probes(nn.Module):
     def __init__(self, spec: NetworkSpec, count: int, latent: int = 32, depth: int = 2) -> None:
         super().__init__()
         check_sizes("Probe", probes=count, latent=latent, depth=depth)
+        if spec.kernels:
+            raise ConfigError(f"probes are points that networks are functions of, and these read images: {spec}")
         self.spec = spec
         widths = [latent] * depth + [spec.in_dim]
         self.codes = nn.Parameter(torch.randn(count, latent))

@@ -67,7 +67,7 @@ class ScaleGNN(Backbone):
         check_sizes("ScaleGNN", least=2, hidden=hidden)
         check_sizes("ScaleGNN", least=0, probes=probes)
         check_rates("ScaleGNN", dropout=dropout, pool_dropout=pool_dropout)
-        raw = Widths.of(spec, 1)
+        raw = Widths.raw(spec)
         bias, count = scaled, len(raw.nodes)
         widths = raw.with_responses(probes, spec).nodes
         self.output = output
@@ -76,7 +76,7 @@ class ScaleGNN(Backbone):
         self.even = nn.ModuleList(
             nn.Sequential(Products(width, hidden, bias), nn.Linear(hidden, hidden)) for width in widths
         )
-        self.edge = nn.ModuleList(nn.Linear(1, hidden, bias=bias) for _ in range(count - 1))
+        self.edge = nn.ModuleList(nn.Linear(width, hidden, bias=bias) for width in raw.edges)
         self.outer = nn.Linear(raw.outer, hidden)
         self.probes = Probes(spec, probes) if probes else None
         edges = [weights or layer < layers - 1 for layer in range(layers)]

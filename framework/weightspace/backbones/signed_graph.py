@@ -160,10 +160,10 @@ class SignedWeights(nn.Module):
 
     def __init__(self, spec: NetworkSpec, hidden: int, bias: bool) -> None:
         super().__init__()
-        raw = Widths.of(spec, 1)
+        raw = Widths.raw(spec)
         self.gates = nn.ModuleList(nn.Linear(hidden, hidden) for _ in raw.nodes)
         self.nodes = nn.ModuleList(nn.Linear(hidden, width, bias=bias) for width in raw.nodes)
-        self.edges = nn.ModuleList(nn.Linear(hidden, 1, bias=bias) for _ in raw.nodes[1:])
+        self.edges = nn.ModuleList(nn.Linear(hidden, width, bias=bias) for width in raw.edges)
         self.outer = nn.Linear(hidden, raw.outer)
 
     def forward(self, x: SignedGraph) -> Features:

@@ -74,7 +74,7 @@ class OnlineProbe(Callback):
         if not len(batch) or data.class_names is None:
             return
         names = [shown(data.class_names[int(label)]) for label in batch.targets]
-        pictures = decoded_images(batch, 16, data.zoo.value_range) if data.spec.in_dim == 2 else None
+        pictures = decoded_images(batch, 16, data.zoo.value_range) if data.spec.coordinates == 2 else None
         logger.experiment.add_embedding(embed(encoder, batch), names, pictures, trainer.global_step, "embedding")
 
 

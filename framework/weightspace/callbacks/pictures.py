@@ -41,7 +41,7 @@ class Pictures(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draws the first training networks before and after the chain (2-D networks)."""
         data = cast(Any, trainer).datamodule
-        if not trainer.is_global_zero or not isinstance(data, ZooDataModule) or data.spec.in_dim != 2:
+        if not trainer.is_global_zero or not isinstance(data, ZooDataModule) or data.spec.coordinates != 2:
             return
         before = data.training_batch(limit=self.count)
         with torch.no_grad():

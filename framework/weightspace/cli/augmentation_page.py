@@ -95,7 +95,7 @@ def _figure(options: Namespace, augmentation: Augmentation) -> Figure:
     if not options.out.endswith(".png"):
         raise ConfigError(f"--out: pictures are PNG files, expected a name that ends in .png, found {options.out!r}")
     zoo = Zoo(options.zoo)
-    if zoo.spec.in_dim != 2:
+    if zoo.spec.coordinates != 2:
         raise ConfigError(f"pictures are of networks with two inputs, {zoo.path} has {zoo.spec}")
     rows = zoo.rows("train", first_view_only=True)
     if not len(rows):

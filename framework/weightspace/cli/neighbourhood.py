@@ -57,7 +57,7 @@ def show(options: Namespace) -> None:
     try:
         _write_table(found, out / "neighbours.csv")
         _print(found, console)
-        if zoo.spec.in_dim in (2, 3):
+        if zoo.spec.coordinates in (2, 3):
             _draw(neighbours_figure(found), out, "neighbours", writer)
         if options.map:
             _draw_map(zoo, encoder, options, out, writer, console)
@@ -127,7 +127,7 @@ def _draw_map(
     vectors = _functions(zoo, rows) if encoder is None else embed(encoder, batch)
     _draw(map_figure(zoo, rows, positions(vectors, options.seed)), out, "map", writer)
     names = None if zoo.class_names is None else [shown(zoo.class_names[int(t)]) for t in zoo.targets[rows]]
-    pictures = decoded_images(batch, THUMBNAIL, zoo.value_range) if zoo.spec.in_dim == 2 else None
+    pictures = decoded_images(batch, THUMBNAIL, zoo.value_range) if zoo.spec.coordinates == 2 else None
     writer.add_embedding(vectors, names, pictures, 0, "embedding" if encoder is not None else "function")
 
 

@@ -33,10 +33,10 @@ def neighbours_figure(found: Neighbours) -> Figure:
         ZooError: the networks cannot be drawn: they have neither two nor three inputs.
     """
     spec = found.zoo.spec
-    if spec.in_dim == 3:
+    if spec.coordinates == 3:
         return _solids(found)
-    if spec.in_dim != 2:
-        raise ZooError(f"{found.zoo.path}: networks of {spec.in_dim} inputs cannot be drawn, only of 2 or 3")
+    if spec.coordinates != 2:
+        raise ZooError(f"{found.zoo.path}: networks {spec} cannot be drawn, only those of 2 or 3 coordinates")
     count = next(iter(found.found.values())).shape[1]
     figure = Figure(figsize=(0.75 * (1 + (count + 0.4) * len(found.found)) + 0.5, 0.95 * len(found.queries) + 0.5))
     ratios = [1.0] + ([0.35] + [1.0] * count) * len(found.found)
@@ -112,7 +112,7 @@ def map_figure(zoo: Zoo, rows: Tensor, places: Tensor) -> Figure:
         x, y = places[[colour == number for colour in colours]].T.numpy()
         label = figure_text(shown(classes[number])) if classes is not None else None
         axis.scatter(x, y, s=14, color=_colour(number), label=label)
-    if zoo.spec.in_dim == 2:
+    if zoo.spec.coordinates == 2:
         _draw_thumbnails(axis, zoo, rows[:PICTURED], places[:PICTURED], colours)
     if classes is not None:
         axis.legend(fontsize=8, markerscale=2, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -37,10 +37,10 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
         "\n".join(_quality(n, q) for n, q in zip(zoo.header.quality, row, strict=True)) for row in zoo.quality[rows]
     ]
     captions = {"object": names, "network": quality if source else names}
-    if batch.spec.in_dim == 3:
+    if batch.spec.coordinates == 3:
         solids = {} if source is None else {"object": true_solids(source, zoo.objects[rows])}
         return solid_grid({**solids, "network": decoded_solids(batch, low_high)}, captions)
-    if batch.spec.in_dim != 2:
+    if batch.spec.coordinates != 2:
         raise ZooError(f"{zoo.path}: networks of {batch.spec.in_dim} inputs cannot be drawn, only of 2 or 3")
     if not isinstance(source, ImageSource):
         return image_grid({"network": decoded_images(batch, SIDE, low_high).movedim(1, 3).squeeze(3)}, captions)

@@ -116,7 +116,7 @@ class EditTask(Task):
 
     def build(self, spec: NetworkSpec) -> None:
         """Builds the editor, and buffers for the best linear filter and the range of values."""
-        if spec.in_dim != 2:
+        if spec.coordinates != 2:
             raise ConfigError(
                 f"EditTask edits what networks draw, images of two coordinates, and these have {spec.in_dim} inputs: "
                 f"{spec}"

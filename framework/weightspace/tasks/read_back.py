@@ -38,11 +38,11 @@ class ReadBack(nn.Module):
 
     def __init__(self, spec: NetworkSpec, embedding: int, width: int, depth: int, frequency: float) -> None:
         super().__init__()
-        if spec.in_dim > MOST_INPUTS:
+        if not 1 <= spec.coordinates <= MOST_INPUTS:
             raise ConfigError(
                 f"networks can be read back at points of [-1, 1] in each of 1 to {MOST_INPUTS} inputs, the domain of "
-                f"signals, images and solids, and these, {spec}, have {spec.in_dim} inputs, as classifiers do: "
-                "take ContrastiveTask"
+                f"signals, images and solids, and these, {spec}, are classifiers: take "
+                "ContrastiveTask"
             )
         self.values = Normaliser(spec.out_dim)
         self.register_buffer("span", torch.ones(()))
