@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.network import evaluate
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
+    from weightspace.spec_of import spec_of
     from weightspace.studies.neighbours import neighbours
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import (
@@ -99,6 +100,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "neighbours",
     "predict",
     "save_backbone",
+    "spec_of",
     "standard_callbacks",
     "write_zoo",
 ]
@@ -116,6 +118,7 @@ _HOMES = {
     "network": "evaluate",
     "sources": "Source",
     "spec": "NetworkSpec",
+    "spec_of": "spec_of",
     "studies.neighbours": "neighbours",
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask EditTask FineTuneTask ReconstructionTask RegressionTask SupervisedTask Task predict",

@@ -1,4 +1,4 @@
-"""``zoo.json``, the header of a zoo in format 1."""
+"""``zoo.json``, the header of a zoo: in format 1, or in format 2 for networks with convolutions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_fields, check_provenance, parse
 
-FORMAT = 1
+#: Of networks without kernels, and of those with them, which earlier versions would misread.
+FORMAT, KERNELS_FORMAT = 1, 2
 FILE = "zoo.json"
 #: Values of the ``split`` column.
 SPLITS = ("train", "val", "test", "internal")
@@ -56,6 +57,11 @@ class ZooHeader:
     left_out: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     @property
+    def format(self) -> int:
+        """The format of its text: 1, or 2 for networks with kernels."""
+        return KERNELS_FORMAT if self.spec.kernels else FORMAT
+
+    @property
     def rows(self) -> int:
         """Number of networks."""
         return sum(shard.rows for shard in self.shards)
@@ -75,7 +81,7 @@ class ZooHeader:
         """JSON text, with a digest of everything else in it."""
         content = asdict(self)
         content["failed"] = content.pop("left_out")  # its name in format 1
-        data = {"format": FORMAT, **content, "spec": self.spec.to_json()}
+        data = {"format": self.format, **content, "spec": self.spec.to_json()}
         return json.dumps({**data, "digest": digest(data)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -107,9 +113,11 @@ class ZooHeader:
         """
         data = parse(content, where)
         version = data.pop("format", None)
-        if type(version) is not int or version != FORMAT:
-            raise ZooError(f"{where}: this version reads zoo format {FORMAT}, found format {short(version)}")
-        claimed, found = data.pop("digest", None), digest({"format": FORMAT, **data})
+        if type(version) is not int or version not in (FORMAT, KERNELS_FORMAT):
+            raise ZooError(
+                f"{where}: this version reads zoo formats {FORMAT} and {KERNELS_FORMAT}, found format {short(version)}"
+            )
+        claimed, found = data.pop("digest", None), digest({"format": version, **data})
         if claimed != found:
             raise ZooError(f"{where} was altered: its digest should be {found}, found {short(claimed)}")
         spec = data.pop("spec", None)
@@ -119,7 +127,12 @@ class ZooHeader:
             shards = [ShardEntry(**shard) for shard in data.pop("shards")]
             header = cls(spec=NetworkSpec.from_json(spec), shards=shards, left_out=data.pop("failed"), **data)
         except SpecError as error:
-            raise ZooError(f"{where} does not follow zoo format {FORMAT}: {error}") from error
+            raise ZooError(f"{where} does not follow zoo format {version}: {error}") from error
+        if header.format != version:
+            raise ZooError(
+                f"{where} does not follow zoo format {version}: networks {header.spec} are those of format "
+                f"{header.format}"
+            )
         header._check_counts(where)
         return header
 

@@ -1,0 +1,202 @@
+"""Reading the architecture of a module of torch, if it is a chain of layers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from weightspace.errors import SpecError
+from weightspace.kernels import Convolution, Flattened, Kernel
+from weightspace.spec import NetworkSpec
+
+#: Activations as modules, functions and methods.
+_ACTIVATIONS: dict[Any, str] = {
+    nn.ReLU: "relu", F.relu: "relu", torch.relu: "relu", "relu": "relu",
+    nn.Tanh: "tanh", F.tanh: "tanh", torch.tanh: "tanh", "tanh": "tanh",
+    torch.sin: "sine", "sin": "sine",
+}  # fmt: skip
+#: What leaves values as they are, in evaluation.
+_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, F.dropout, "contiguous")
+_FLATTEN = (nn.Flatten, torch.flatten, "flatten", "view", "reshape")
+_AVERAGE = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, torch.mean, "mean")
+_PRODUCTS = (operator.mul, torch.mul, "mul")
+
+
+@dataclass
+class _Chain:
+    """What has been read so far."""
+
+    widths: list[int] = field(default_factory=list)
+    kernels: list[Kernel] = field(default_factory=list)
+    activations: list[str] = field(default_factory=list)
+    omegas: list[float] = field(default_factory=list)
+    factor: float = 1.0
+    #: rows and columns of a map that was flattened and not read yet
+    flattened: tuple[int, int] | None = None
+
+
+def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
+    """The architecture of a module that is a chain of layers, for instance an ``nn.Sequential``.
+
+    Layers are ``nn.Linear`` and ``nn.Conv2d`` (one group, no dilation, padded with zeros) with biases. Between them are
+    ReLU, tanh or a sine of constant frequency (``torch.sin(omega * x)``), the same everywhere, and between convolutions
+    and linear layers flattening or the mean over all positions. ``spec.pack(module.state_dict())`` then gives its
+    parameters. Dropout counts as nothing, as in evaluation.
+
+    Args:
+        module: which ``torch.fx`` can trace.
+        example_input: (N, d) points, or (N, C, H, W) images.
+
+    Raises:
+        SpecError: it is no such chain; names the layer.
+
+    >>> spec_of(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)), torch.zeros(1, 2))
+    NetworkSpec(widths=(2, 8, 1), activation='tanh', omega=(1.0,), output_offset=0.0, kernels=())
+    """
+    if not isinstance(module, nn.Module) or not isinstance(example_input, Tensor):
+        found = f"{type(module).__name__} and {type(example_input).__name__}"
+        raise SpecError(f"spec_of takes a module and an example of its input, found {found}")
+    traced = _traced(module, example_input)
+    chain = _Chain()
+    for node in traced.graph.nodes:
+        if node.op == "get_attr" or (node.op == "call_function" and node.target in (getattr, operator.getitem)):
+            raise SpecError(f"{_name(node)}: a chain reads no other tensors than its layers' weights and biases")
+        if node.op not in ("placeholder", "output"):
+            _read(node, traced, chain)
+        if node.op != "output" and len(node.users) != 1:
+            raise SpecError(f"{_name(node)}: its result goes to {len(node.users)} places, and in a chain to one")
+    return _spec(chain)
+
+
+def _traced(module: nn.Module, example_input: Tensor) -> fx.GraphModule:
+    """The module as a graph whose nodes know the shapes of their results."""
+    from torch.fx.passes.shape_prop import ShapeProp
+
+    was, module = module.training, module.eval()
+    try:
+        traced = fx.symbolic_trace(module)
+        inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
+        if len(inputs) != 1:
+            raise SpecError(f"a chain has one input, found {len(inputs)}")
+        with torch.no_grad():
+            ShapeProp(traced).propagate(example_input)
+    except SpecError:
+        raise
+    except Exception as error:  # of tracing, or of the module itself
+        raise SpecError(f"the module cannot be followed: {' '.join(str(error).split())[:300]}") from error
+    finally:
+        module.train(was)
+    return traced
+
+
+def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
+    """Adds what one node computes to the chain."""
+    layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    kind: Any = type(layer) if layer is not None else node.target
+    tensors = [argument for argument in node.all_input_nodes]
+    if len(tensors) != 1:
+        raise SpecError(f"{_name(node)}: it joins {len(tensors)} results, as skip connections do, and a chain has one")
+    if isinstance(layer, nn.Linear | nn.Conv2d):
+        _read_layer(node, layer, chain)
+    elif kind in _ACTIVATIONS:
+        chain.activations.append(_ACTIVATIONS[kind])
+        chain.omegas.append(chain.factor)
+        chain.factor = 1.0
+        if len(chain.activations) != len(chain.kernels):
+            raise SpecError(f"{_name(node)}: an activation follows each layer but the last, one by one")
+    elif kind in _PRODUCTS:
+        (factor,) = (x for x in (*node.args, *node.kwargs.values()) if not isinstance(x, fx.Node))
+        chain.factor *= float(factor)  # type: ignore[arg-type]
+    elif kind in _FLATTEN or kind in _AVERAGE:
+        _read_end_of_map(node, kind in _AVERAGE, tensors[0], chain)
+    elif kind not in _NOTHING:
+        raise SpecError(f"{_name(node)}: {_kind(kind)} has no place in a chain of layers{_advice(kind)}")
+
+
+def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, chain: _Chain) -> None:
+    if layer.bias is None:
+        raise SpecError(f"{_name(node)}: a layer has a bias here: give it one (bias=True), which may be zero")
+    if len(chain.activations) != len(chain.kernels):
+        raise SpecError(f"{_name(node)}: there is no activation between it and the layer before")
+    if isinstance(layer, nn.Conv2d):
+        plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+        if not plain or isinstance(layer.padding, str):
+            raise SpecError(
+                f"{_name(node)}: a convolution of one group without dilation, padded by a number of zeros, is needed, "
+                f"found {layer}"
+            )
+        sizes = layer.in_channels, layer.out_channels
+        kernel: Kernel = Convolution(layer.kernel_size, layer.stride, layer.padding)  # type: ignore[arg-type]
+    else:
+        kernel = None if chain.flattened is None else Flattened(chain.flattened)
+        positions = 1 if kernel is None else kernel.positions
+        sizes = layer.in_features // positions, layer.out_features
+    chain.flattened = None
+    chain.widths += [sizes[0]] * (not chain.widths) + [sizes[1]]
+    chain.kernels.append(kernel)
+
+
+def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chain) -> None:
+    """A map that is flattened or averaged; of what is no map, flattening changes nothing."""
+    given, result = _shape(before), _shape(node)
+    if len(given) != 4:
+        if given != result:
+            raise SpecError(f"{_name(node)}: it changes the shape {tuple(given)} to {tuple(result)}")
+        return
+    if average:
+        if result[:2] != given[:2] or any(side != 1 for side in result[2:]):
+            raise SpecError(
+                f"{_name(node)}: only the mean over all positions of a map can be read, not {tuple(result)}"
+            )
+    elif tuple(result) != (given[0], given[1] * given[2] * given[3]):
+        raise SpecError(f"{_name(node)}: it changes the shape {tuple(given)} to {tuple(result)}")
+    elif given[2] * given[3] > 1 or chain.kernels:
+        averaged = given[2:] == (1, 1) and before.op != "placeholder" and _is_average(before)
+        chain.flattened = None if averaged else (given[2], given[3])
+
+
+def _is_average(node: fx.Node) -> bool:
+    target = node.target
+    if node.op == "call_module":
+        return "AdaptiveAvgPool2d" in str(type(node.graph.owning_module.get_submodule(str(target))))  # type: ignore[union-attr]
+    return target in _AVERAGE
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    return tuple(node.meta["tensor_meta"].shape)
+
+
+def _spec(chain: _Chain) -> NetworkSpec:
+    if len(chain.kernels) < 2:
+        raise SpecError(f"a network has two layers or more, found {len(chain.kernels)}")
+    if len(chain.activations) == len(chain.kernels):
+        raise SpecError(f"the last layer is linear, and {chain.activations[-1]} follows it")
+    if chain.factor != 1:
+        raise SpecError("a product stands where no sine follows it")
+    if len(set(chain.activations)) > 1:
+        raise SpecError(f"all hidden layers have one activation, found {', '.join(chain.activations)}")
+    return NetworkSpec(tuple(chain.widths), chain.activations[0], tuple(chain.omegas), 0.0, tuple(chain.kernels))
+
+
+def _name(node: fx.Node) -> str:
+    return f"layer {node.target}" if node.op == "call_module" else f"{node.name} (after {_before(node)})"
+
+
+def _before(node: fx.Node) -> str:
+    return ", ".join(str(source.target) for source in node.all_input_nodes) or "nothing"
+
+
+def _kind(kind: Callable[..., Any] | type | str) -> str:
+    return kind if isinstance(kind, str) else str(getattr(kind, "__name__", kind))
+
+
+def _advice(kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, nn.modules.batchnorm._BatchNorm):
+        return ": fold it into the layer before it (torch.nn.utils.fusion.fuse_conv_bn_eval)"
+    return ""

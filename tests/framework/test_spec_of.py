@@ -1,0 +1,121 @@
+"""Reading architectures from modules: chains of all kinds, and what is none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from convolved_networks import SHAPES, convolved, module_of, some_images
+from torch import nn
+from torch.nn import functional as F
+from weightspace.batch import WeightBatch
+from weightspace.errors import SpecError
+from weightspace.network import evaluate
+from weightspace.spec import NetworkSpec
+from weightspace.spec_of import spec_of
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sine"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_specs_come_back_from_their_modules(name: str, activation: str) -> None:
+    batch = convolved(name, activation, count=1)
+    module, images = module_of(batch.spec, batch.params[0]), some_images(batch.spec)
+    spec = spec_of(module, images)
+    assert spec == NetworkSpec(batch.spec.widths, activation, batch.spec.omega, 0.0, batch.spec.kernels)
+
+
+class Own(nn.Module):
+    """A network as people write them, by functions and methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, 2, 1), nn.Conv2d(3, 4, 3, padding=(0, 1))
+        self.drop, self.fc1, self.fc2 = nn.Dropout(0.3), nn.Linear(4 * 3 * 5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.first(x))
+        x = self.drop(self.second(x).relu())
+        x = torch.relu(self.fc1(torch.flatten(x, 1)))
+        return self.fc2(x)
+
+
+def test_functions_and_methods_are_followed() -> None:
+    torch.manual_seed(0)
+    module, images = Own().double(), torch.rand(3, 1, 10, 9, dtype=torch.float64)
+    assert module.training
+    spec = spec_of(module, images)
+    assert module.training
+    assert str(spec) == "1-3-4-6-2 relu, conv 3x3/2+1, conv 3x3+0x1, flat 3x5"
+    batch = WeightBatch(spec.pack(module.state_dict())[None], spec)
+    assert (evaluate(batch, images)[0] - module.eval()(images)).abs().max() < 1e-9
+
+
+class Siren(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(2, 5), nn.Linear(5, 4), nn.Linear(4, 1)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.sin(30.0 * self.layers[0](x))
+        x = torch.sin(self.layers[1](x) * 2)
+        return self.layers[2](x)
+
+
+def test_frequencies_of_sines() -> None:
+    torch.manual_seed(0)
+    module, points = Siren().double(), torch.rand(7, 2, dtype=torch.float64)
+    spec = spec_of(module, points)
+    assert spec == NetworkSpec((2, 5, 4, 1), "sine", (30.0, 2.0))
+    batch = WeightBatch(spec.pack(module.state_dict())[None], spec)
+    assert (evaluate(batch, points)[0] - module(points)).abs().max() < 1e-9
+
+
+def test_pooling_by_a_layer_of_torch() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    assert spec_of(module, torch.zeros(1, 1, 8, 8)).kernels[1] is None
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(2, 4), nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.tanh(self.first(x))
+        return self.last(x + torch.tanh(self.second(x)))
+
+
+class Branching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) if x.sum() > 0 else x
+
+
+LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "message"),
+    [
+        (Skip(), (1, 2), "tanh.*goes to 2 places"),
+        (Branching(), (1, 2), "cannot be followed"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), (1, 1, 5, 5), "layer 1: BatchNorm2d .*fold it"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)), (1, 1, 5, 5), "layer 2: MaxPool2d has no"),
+        (nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU()), (1, 2), "layer 0: a layer has a bias"),
+        (nn.Sequential(nn.Conv2d(2, 2, 3, groups=2), nn.ReLU()), (1, 2, 5, 5), "layer 0: a convolution of one group"),
+        (nn.Sequential(SAME, nn.ReLU()), (1, 2, 5, 5), "layer 0: a convolution of one group"),
+        (nn.Sequential(LINEAR, nn.Linear(3, 1)), (1, 2), "layer 1: there is no activation between"),
+        (nn.Sequential(LINEAR, nn.ReLU(), nn.ReLU(), nn.Linear(3, 1)), (1, 2), "layer 2: an activation follows each"),
+        (nn.Sequential(LINEAR, nn.ReLU()), (1, 2), "two layers or more, found 1"),
+        (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1)), (1, 2), "found relu, tanh"),
+        (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 1), nn.ReLU()), (1, 2), "last layer is linear, and relu"),
+        (nn.Sequential(LINEAR, nn.GELU(), nn.Linear(3, 1)), (1, 2), "layer 1: GELU has no place"),
+        (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 1)), (1, 5), "cannot be followed"),
+        (3, (1, 2), "takes a module and an example"),
+    ],
+)  # fmt: skip
+def test_what_is_no_chain(module: nn.Module, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        spec_of(module, torch.zeros(shape))
