@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(ws.__file__).parent
 #: Packages with names for authors of plugins, or for everybody; all others say that they are internal.
 PUBLIC = {
+    "layers",
     "augment",
     "backbones",
     "callbacks",

@@ -37,10 +37,10 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.data import ZooDataModule
     from weightspace.fitting import fit_zoo
     from weightspace.importing import export_zoo, import_zoo
+    from weightspace.module_spec import spec_of
     from weightspace.network import evaluate
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
-    from weightspace.spec_of import spec_of
     from weightspace.studies.neighbours import neighbours
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import (
@@ -118,7 +118,7 @@ _HOMES = {
     "network": "evaluate",
     "sources": "Source",
     "spec": "NetworkSpec",
-    "spec_of": "spec_of",
+    "module_spec": "spec_of",
     "studies.neighbours": "neighbours",
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask EditTask FineTuneTask ReconstructionTask RegressionTask SupervisedTask Task predict",

@@ -16,7 +16,7 @@ from torch import Tensor
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import is_number, is_whole, require
 from weightspace.errors import SpecError, closest
-from weightspace.kernels import Convolution, Kernel, checked, kernel_from_json
+from weightspace.layers.kernels import Convolution, Kernel, checked, kernel_from_json
 
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
 MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000

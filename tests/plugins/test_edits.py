@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from weightspace.edits import build_edit, edited
 from weightspace.errors import ConfigError
+from weightspace.tasks.edits import build_edit, edited
 from weightspace_plugins.edits import blur, contrast, dilation, erosion, sharpen
 
 

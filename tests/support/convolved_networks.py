@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from weightspace.batch import WeightBatch
-from weightspace.kernels import Convolution, Flattened
+from weightspace.layers import Convolution, Flattened
 from weightspace.spec import NetworkSpec
 
 #: Rows and columns of images.

@@ -16,7 +16,6 @@ from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
-from weightspace.edits import EditEntry, build_edit, edited
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import TEST_NAMES, Task
@@ -29,6 +28,7 @@ from weightspace.tasks.edit_targets import (
     own_goal,
     square_errors,
 )  # fmt: skip
+from weightspace.tasks.edits import EditEntry, build_edit, edited
 from weightspace.tasks.linear_filter import SIDE, filtered, fit_filter
 
 TARGETS = ("networks", "objects")

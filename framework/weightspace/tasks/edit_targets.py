@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weightspace.batch import WeightBatch
-from weightspace.edits import Edit, edited
 from weightspace.errors import ConfigError
 from weightspace.network import decode, grid
+from weightspace.tasks.edits import Edit, edited
 
 #: Values of objects: (n, C, H, W) in [0, 1], in the order of the objects' numbers, or a function of (B,) such numbers.
 ObjectImages = Tensor | Callable[[Tensor], Tensor]

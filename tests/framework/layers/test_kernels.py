@@ -9,7 +9,7 @@ import torch
 from convolved_networks import SHAPES, SIZE, convolved, module_of, some_images, spec_named
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
-from weightspace.kernels import Convolution, Flattened
+from weightspace.layers import Convolution, Flattened
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
 

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from weightspace.errors import SpecError
-from weightspace.kernels import Convolution, Flattened, Kernel
+from weightspace.layers.kernels import Convolution, Flattened, Kernel
 from weightspace.spec import NetworkSpec
 
 #: Activations as modules, functions and methods.

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
+from weightspace.module_spec import spec_of
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec
-from weightspace.spec_of import spec_of
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sine"])
