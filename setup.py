@@ -119,6 +119,7 @@ setup(
             "cifar10 = weightspace.sources.cifar10:cifar10",
             "cifar100 = weightspace.sources.cifar100:cifar100",
             "classifiers = weightspace.sources.classifiers:classifiers",
+            "cnns = weightspace.sources.cnns:cnns",
             "clip-art = weightspace.sources.clip_art:clip_art",
             "images = weightspace.sources.images:images",
             "meshes = weightspace.sources.solids.meshes:meshes",

@@ -1,6 +1,7 @@
 """Speed of fitting SIRENs: a naive torch loop, the batched fitter, eager and compiled, and its matrix products alone.
 
-Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step).
+Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step). Then
+small CNNs: sixteen at once, and one after another.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import numpy as np
 import torch
 from common import Report, rates_in_turn
 from torch import Tensor, nn
+from weightspace.fitting.cnn_fitter import IMAGES, CNNFitter, cnn_spec
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import load_recipe
+from weightspace.network import TOGETHER
 from weightspace.sources import ImageSource, Source, load_source
+from weightspace.sources.cnns import CNNSource
 from weightspace.sources.fashion_mnist import SYSTEM_FOLDER
+from weightspace.spec import NetworkSpec
 
 
 class Sine(nn.Module):
@@ -115,6 +120,46 @@ def compare(report: Report, title: str, source: Source, changes: dict, seconds: 
     report.add(f"{title}: compiling (2 to 3 s from a disk cache)", fitters["compiled"].compile_seconds or 0.0, "s")
 
 
+def naive_cnn(source: CNNSource, spec: NetworkSpec, steps: int, device: torch.device) -> int:
+    """Trains one CNN with a module of torch and torch.optim.Adam; returns the steps."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(spec.widths[:-1]):
+        layers += [nn.Conv2d(before, after, 3, 2, 1), nn.ReLU()]
+    network = nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(*spec.widths[-2:])
+    )
+    network.to(device)
+    adam, order = torch.optim.Adam(network.parameters(), lr=1e-3), torch.from_numpy(source.order(0, steps, IMAGES))
+    for rows in order:
+        adam.zero_grad()
+        logits = network(source.inputs(rows).to(device))
+        nn.functional.cross_entropy(logits, source.labels[rows].to(device)).backward()
+        adam.step()
+    return steps
+
+
+def compare_cnns(report: Report, seconds: float) -> None:
+    """Times training of small CNNs, accuracies not included."""
+    data = "fashion-mnist" if SYSTEM_FOLDER.is_dir() else "digits"
+    source, recipe = load_source("cnns", data=data), load_recipe("cnn", {"steps": 20})
+    spec = cnn_spec(recipe, source)
+    fitter, trainings = CNNFitter(recipe, spec, report.device), [(item, 0) for item in range(TOGETHER)]
+
+    def group() -> int:
+        fitter.train(source, trainings, seed=0)
+        return TOGETHER * recipe.steps
+
+    loop = f"CNNs on {data}: one after another"
+    works: dict[str, Callable[[], int]] = {
+        loop: lambda: naive_cnn(source, spec, recipe.steps, report.device),
+        f"CNNs on {data}: {TOGETHER} at once": group,
+    }
+    rates = rates_in_turn(works, seconds, report.device)
+    base = report.add(loop, rates.pop(loop), "CNN-steps/s")
+    for name, value in rates.items():
+        report.add(name, value, "CNN-steps/s", base)
+
+
 def main() -> None:
     report = Report(__doc__ or "")
     seconds = 2.0 if report.quick else 15.0
@@ -122,6 +167,7 @@ def main() -> None:
     compare(report, "colour 32 x 32", random_images(32, 3), {}, seconds)
     solids = {"hidden": [32, 32, 32], "points_per_step": 4096}
     compare(report, "solids", load_source("shapes", count=64), solids, seconds)
+    compare_cnns(report, seconds)
     report.finish()
 
 

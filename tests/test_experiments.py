@@ -24,6 +24,7 @@ STAND_ALONE = {
     "fmnist/pretrain.yaml",
     "fmnist/finetune_5pct.yaml",
     "generalization/dws.yaml",
+    "generalization/cnns.yaml",
 }
 
 

@@ -132,7 +132,7 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, chain: _Chain) -> N
                 f"found {layer}"
             )
         sizes = layer.in_channels, layer.out_channels
-        kernel: Kernel = Convolution(layer.kernel_size, layer.stride, layer.padding)  # type: ignore[arg-type]
+        kernel: Kernel = Convolution(layer.kernel_size, layer.stride, layer.padding)
     else:
         kernel = None if chain.flattened is None else Flattened(chain.flattened)
         positions = 1 if kernel is None else kernel.positions

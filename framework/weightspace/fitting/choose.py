@@ -12,10 +12,12 @@ from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError, RecipeError
 from weightspace.fitting.base import Fitter
 from weightspace.fitting.classifier_fitter import ClassifierFitter
+from weightspace.fitting.cnn_fitter import CNNFitter, cnn_spec
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.recipes import Recipe
 from weightspace.sources.base import Objects, Source
 from weightspace.sources.classifiers import ClassifierSource
+from weightspace.sources.cnns import CNNSource
 from weightspace.spec import NetworkSpec
 
 MODES = ("auto", "compiled", "eager")
@@ -55,22 +57,28 @@ def choose_fitter(
             working compiler.
     """
     check_choice("mode", mode, MODES)
-    if isinstance(objects, ClassifierSource):
+    if isinstance(objects, ClassifierSource | CNNSource):
         return _for_classifiers(recipe, objects, mode, device)
     if not isinstance(objects, Source):
         raise ConfigError(f"source {objects.name!r} gives no functions to fit")
     return _for_functions(recipe, objects, networks, mode, device, made_in, warn)
 
 
-def _for_classifiers(recipe: Recipe, objects: ClassifierSource, mode: str, device: str) -> ClassifierFitter:
-    spec = recipe.spec(objects.in_dim, objects.out_dim)
+def architecture(recipe: Recipe, objects: Objects) -> NetworkSpec:
+    """The architecture of networks that are fitted to objects by a recipe."""
+    return cnn_spec(recipe, objects) if isinstance(objects, CNNSource) else recipe.spec(objects.in_dim, objects.out_dim)
+
+
+def _for_classifiers(recipe: Recipe, objects: ClassifierSource | CNNSource, mode: str, device: str) -> Fitter:
     if mode == "compiled":
         raise ConfigError("mode: classifiers are trained eagerly, take mode 'eager' or 'auto'")
-    if ACTIVATIONS[spec.activation].has_frequency:
+    if ACTIVATIONS[recipe.activation].has_frequency:
+        known = "'cnn'" if isinstance(objects, CNNSource) else "'classifier'"
         raise ConfigError(
-            f"recipe {recipe.name!r} makes {spec.activation} networks: classifiers need the recipe 'classifier'"
+            f"recipe {recipe.name!r} makes {recipe.activation} networks: classifiers need the recipe {known}"
         )
-    return ClassifierFitter(recipe, spec, device)
+    make = CNNFitter if isinstance(objects, CNNSource) else ClassifierFitter
+    return make(recipe, architecture(recipe, objects), device)
 
 
 def _for_functions(

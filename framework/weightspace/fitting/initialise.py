@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,7 +39,8 @@ def bounds(recipe: Recipe, spec: NetworkSpec) -> Tensor:
     """(P,) half-widths of the uniform initialisation of every parameter."""
     result = torch.empty(spec.num_params)
     last = spec.num_layers - 1
-    for layer, (_, fan_in) in enumerate(spec.weight_shapes):
+    for layer, (_, *inputs) in enumerate(spec.weight_shapes):
+        fan_in = math.prod(inputs)
         role = 0 if layer == 0 else 2 if layer == last else 1
         # the last layer has no omega of its own: SIREN scales it like the sine layer before it
         omega = spec.omegas[min(layer, last - 1)]

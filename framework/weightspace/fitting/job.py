@@ -117,6 +117,9 @@ class ZooFit:
 
     def __init__(self, source: Objects, plan: ZooPlan, fitter: Fitter, out: str | Path) -> None:
         self.source, self.plan, self.fitter = source, plan, fitter
+        if source.most_views is not None and max(plan.views, plan.eval_views) > source.most_views:
+            asked = max(plan.views, plan.eval_views)
+            raise ZooError(f"an object of {source.name} has {source.most_views} views at most, asked for {asked}")
         self.rows = plan.rows(source)
         planned, full = len(self), SHARD_ROWS
         sizes = [min(full, planned - begin) for begin in range(0, planned, full)]
@@ -229,6 +232,8 @@ class ZooFit:
                 provenance[name] = stated
         if self.source.groups is not None:
             provenance["near_copies"] = near_copies(self.source.groups, self.rows["object"].unique().numpy())
+        if self.source.codes:
+            provenance["codes"] = dict(self.source.codes)
         names = self.source.class_names
         target = {"kind": "class" if names else "value", "names": list(names or self.source.target_names)}
         return ZooHeader(self.fitter.spec, target, self.fitter.quality, provenance, shards=[])

@@ -220,6 +220,17 @@ RECIPES = {
             bias_init=("zero", "zero", "zero"),
             steps=400,
         ),
+        # For the source `cnns`: its hidden layers are convolutions.
+        Recipe(
+            name="cnn",
+            hidden=(16, 16, 16),
+            activation="relu",
+            omega=1.0,
+            output_offset=0.0,
+            weight_init=("he", "he", "linear"),
+            bias_init=("zero", "zero", "zero"),
+            steps=470,
+        ),
         Recipe(
             name="tanh",
             activation="tanh",

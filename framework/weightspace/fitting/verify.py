@@ -14,6 +14,7 @@ from weightspace.fitting.quality import psnr
 from weightspace.network import decode
 from weightspace.sources import Source
 from weightspace.sources.classifiers import ClassifierSource
+from weightspace.sources.cnns import CNNSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.alignment.verify import verify_alignments
 from weightspace.zoo.header import FILE, FORMAT
@@ -61,7 +62,7 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
         rows = evenly_spaced(len(zoo), sample)
         yield from describe_arguments(zoo.header, path)
         objects = source_of(zoo.path, zoo.header, path, source)
-        if isinstance(objects, ClassifierSource):
+        if isinstance(objects, ClassifierSource | CNNSource):
             _check_accuracy(zoo, objects, rows)
             yield f"{len(rows)} networks: accuracies equal those recomputed from the samples"
             return
@@ -87,13 +88,13 @@ def _check_psnr(zoo: Zoo, source: Source, rows: torch.Tensor) -> float:
     return float((error - expected).abs().max())
 
 
-def _check_accuracy(zoo: Zoo, source: ClassifierSource, rows: torch.Tensor) -> None:
-    found = source.accuracies(zoo.batch(rows))
+def _check_accuracy(zoo: Zoo, source: ClassifierSource | CNNSource, rows: torch.Tensor) -> None:
+    found, known = source.accuracies(zoo.batch(rows)), zoo.quality[rows, :2]
     # other rounding may classify a sample at a class boundary differently
-    excess = (found - zoo.quality[rows]).abs().amax(1) - 2 / len(source.labels[source.train_samples :])
+    excess = (found - known).abs().amax(1) - 2 / source.test_samples
     worst = int(excess.argmax())
     if not excess[worst] <= 0:
-        stored, real = (float(part[worst, 0]) for part in (zoo.quality[rows], found))
+        stored, real = (float(part[worst, 0]) for part in (known, found))
         raise ZooError(
             f"{zoo.path}: network {int(rows[worst])} is stored with a test accuracy of {stored:.3f}, but has {real:.3f}"
         )

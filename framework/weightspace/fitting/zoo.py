@@ -13,7 +13,7 @@ from weightspace.distributed import first_then_all, joined, world_size
 from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError, RecipeError, SourceError, closest
 from weightspace.fitting import job
-from weightspace.fitting.choose import choose_fitter, description
+from weightspace.fitting.choose import architecture, choose_fitter, description
 from weightspace.fitting.job import ZooFit, ZooPlan
 from weightspace.fitting.recipes import FIELDS, Recipe, load_recipe
 from weightspace.progress import Display
@@ -47,14 +47,14 @@ def fit_zoo(
 
     Args:
         source: name of the source: digits, mnist-5k, fashion-mnist, silhouettes, clip-art, idx, cifar10, cifar100,
-            images, shapes, meshes, furniture, classifiers, or one of a plugin; in Python also a source object.
+            images, shapes, meshes, furniture, classifiers, cnns, or one of a plugin; in Python also a source object.
         out: folder of the zoo.
         train: training objects, at least 1.
         val: validation objects, from the source's own validation set if it has one, else from those for training.
         test: test objects, from the source's own test set if it has one, else from those for training.
         views: networks per training object.
         eval_views: networks per validation and test object.
-        recipe: dwsnets, quick, fast, siren, sdf (for solids), classifier, tanh, relu, or a YAML file with a
+        recipe: dwsnets, quick, fast, siren, sdf (for solids), classifier, cnn, tanh, relu, or a YAML file with a
             recipe's fields; in Python also a ``Recipe``.
         seed: decides which objects are drawn, and all initial weights.
         mode: compiled, eager, or auto (compiled if it pays and there is a working compiler).
@@ -86,7 +86,7 @@ def fit_zoo(
         display.list_left_out(objects.left_out)
         plan.rows(objects)  # refuses impossible counts before compiling
         shared = f", shared by {world_size()} processes: progress is that of rank 0" if world_size() > 1 else ""
-        spec = chosen.spec(objects.in_dim, objects.out_dim)
+        spec = architecture(chosen, objects)
         display.say(f"{objects.name}: {plan.networks} networks {spec}{shared}")
         made_in = _mode_of(Path(out).expanduser())
         fitter = choose_fitter(chosen, objects, plan.networks, mode, where, made_in, display.warn)

@@ -11,6 +11,8 @@ from weightspace.errors import SpecError
 
 #: Largest side of a kernel, stride, padding or map.
 LARGEST = 100_000
+#: Rows and columns, or one number for both.
+Pair = int | Sequence[int]
 
 
 def _pair(name: str, value: Any, low: int) -> tuple[int, int]:
@@ -21,7 +23,7 @@ def _pair(name: str, value: Any, low: int) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Convolution:
     """A layer that is a 2-D convolution, as ``torch.nn.Conv2d`` of one group without dilation, padded with zeros.
 
@@ -38,12 +40,12 @@ class Convolution:
     """
 
     size: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
-    def __post_init__(self) -> None:
-        for name, low in (("size", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, name, _pair(f"Convolution: {name}", getattr(self, name), low))
+    def __init__(self, size: Pair, stride: Pair = 1, padding: Pair = 0) -> None:
+        for name, value, low in (("size", size, 1), ("stride", stride, 1), ("padding", padding, 0)):
+            object.__setattr__(self, name, _pair(f"Convolution: {name}", value, low))
 
     @property
     def positions(self) -> int:
@@ -74,7 +76,7 @@ class Convolution:
         return {"kind": "convolution", "size": [*self.size], "stride": [*self.stride], "padding": [*self.padding]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Flattened:
     """A linear layer on a map that is flattened: a channel has a weight for each of its positions.
 
@@ -87,8 +89,8 @@ class Flattened:
 
     size: tuple[int, int]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _pair("Flattened: size", self.size, 1))
+    def __init__(self, size: Pair) -> None:
+        object.__setattr__(self, "size", _pair("Flattened: size", size, 1))
 
     @property
     def positions(self) -> int:

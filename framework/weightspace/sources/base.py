@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Objects(ABC):
         attribution: whose work the objects are, in one line; "": not stated.
         groups: (n,) int64; objects of one number are near-copies, and come into one split. None: there are none.
         stratified: whether classes come into splits in proportion; with groups, they do.
+        most_views: views that an object can have; None: any number.
+        codes: what the numbers in columns of quality stand for, by the name of the column.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Objects(ABC):
     attribution: str = ""
     groups: np.ndarray | None = None
     stratified: bool = False
+    most_views: int | None = None
+    codes: Mapping[str, list[str]] = MappingProxyType({})
 
     @abstractmethod
     def __len__(self) -> int: ...

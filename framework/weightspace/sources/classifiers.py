@@ -75,6 +75,11 @@ class ClassifierSource(Objects):
     def __len__(self) -> int:
         return self.num_train
 
+    @property
+    def test_samples(self) -> int:
+        """Number of samples on which test accuracies are measured."""
+        return len(self.labels) - self.train_samples
+
     @cached_property
     def digest(self) -> str:
         """sha256 of the samples and the arguments."""

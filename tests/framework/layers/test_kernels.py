@@ -30,6 +30,16 @@ def test_networks_compute_what_their_modules_compute(name: str, activation: str)
 
 
 @pytest.mark.parametrize("name", SHAPES)
+def test_each_network_can_have_images_of_its_own(name: str) -> None:
+    batch = convolved(name, count=19)  # more than are computed together
+    images = torch.stack([some_images(batch.spec, 3) * (1 + network) for network in range(19)])
+    outputs = evaluate(batch, images)
+    for network in range(19):
+        assert (outputs[network] - evaluate(batch[network], images[network])[0]).abs().max() < 1e-9
+    assert evaluate(batch[:0], images[0]).shape == (0, 3, batch.spec.out_dim)
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_hidden_outputs_have_positions_as_points(name: str) -> None:
     batch = convolved(name)
     images = some_images(batch.spec)
@@ -127,9 +137,9 @@ def test_damaged_descriptions(change: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
-        ("averaged", (4, 1, *SIZE), r"images must be \(N, 2, height, width\) .* found \(4, 1, 9, 8\)"),
+        ("averaged", (4, 1, *SIZE), r"images must be \(N, 2, height, width\) or .* found \(4, 1, 9, 8\)"),
         ("averaged", (4, 2), "images must be"),
-        ("averaged", (0, 2, *SIZE), "images must be"),
+        ("averaged", (5, 4, 2, *SIZE), "images of each of 6 networks were expected, found those of 5"),
         ("averaged", (4, 2, 1, 1), "smaller than the kernel"),
         ("flattened", (4, 1, 11, 8), "flatten maps of 4 x 6, and images of 11 x 8 give 5 x 6"),
     ],
