@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/weightspace
 
-.PHONY: quickstart ssl-demo test test-oldest coverage test-studies test-long lint docs bench gpu clean
+.PHONY: quickstart ssl-demo test test-oldest coverage test-studies test-processes test-long lint docs bench gpu clean
 
 # torch first, by its exact version: a dependency that asked for any torch would bring gigabytes
 .venv/installed: setup.py pyproject.toml constraints.txt
@@ -52,7 +52,10 @@ coverage: .venv/installed
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not long" --cov --cov-fail-under=96
 
 test-studies: .venv/installed
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "studies and not long" tests/test_experiments.py tests/framework/cli
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "studies and not long" tests
+
+test-processes: .venv/installed
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "processes and not long" tests/framework
 
 test-long: .venv/installed
 	$(BIN)/pytest -q -m long

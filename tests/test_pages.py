@@ -104,6 +104,7 @@ def test_the_pictures_of_concepts_are_drawn(digits: Path, tmp_path: Path) -> Non
     assert {path.name for path in (folder / "docs" / "pictures").iterdir()} == drawn <= shown
 
 
+@pytest.mark.studies
 def test_tables_of_results_are_those_of_their_records(tmp_path: Path) -> None:
     run(f"{sys.executable} docs/tables.py --check", ROOT)
     folder = clone(tmp_path / "clone")

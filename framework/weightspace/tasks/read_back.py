@@ -41,8 +41,7 @@ class ReadBack(nn.Module):
         if not 1 <= spec.coordinates <= MOST_INPUTS:
             raise ConfigError(
                 f"networks can be read back at points of [-1, 1] in each of 1 to {MOST_INPUTS} inputs, the domain of "
-                f"signals, images and solids, and these, {spec}, are classifiers: take "
-                "ContrastiveTask"
+                f"signals, images and solids, and these, {spec}, are classifiers: take ContrastiveTask"
             )
         self.values = Normaliser(spec.out_dim)
         self.register_buffer("span", torch.ones(()))

@@ -181,7 +181,7 @@ ERRORS = [  # root mean square on other networks, in standard deviations of the 
     (variant(DWS, hidden=8, layers=2), 0.6),
     (variant(GNN, hidden=8, layers=2), 0.6),
     (variant(GNN, hidden=8, layers=2, probes=16), 0.5),
-    (variant(GraphTransformer, **TRANSFORMER), 0.6),
+    pytest.param(variant(GraphTransformer, **TRANSFORMER), 0.6, marks=pytest.mark.long),
     (variant(ScaleGNN, hidden=8, layers=2, probes=16), 0.6),
     (variant(PhaseGNN, hidden=8, layers=2, probes=16), 0.6),
     (variant(Probe, probes=16, hidden=32), 0.5),

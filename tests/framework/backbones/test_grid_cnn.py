@@ -38,7 +38,7 @@ def test_signals_images_and_volumes(random_batch, inputs: int) -> None:
 
 
 def test_networks_that_have_no_grid_are_refused(random_batch) -> None:
-    with pytest.raises(ConfigError, match="one to three inputs, found 40-5-1 .*: take Probe"):
+    with pytest.raises(ConfigError, match="one to three coordinates, found 40-5-1 .*: take Probe"):
         GridCNN(random_batch((40, 5, 1)).spec, 3)
 
 

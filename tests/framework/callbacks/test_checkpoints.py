@@ -23,6 +23,8 @@ from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from weightspace.runs.folder import RunFolder
 
+pytestmark = pytest.mark.processes
+
 COMMAND = ["fit", "-c", "cut.yaml"]
 LAST_STEP = 3 * 23  # 3 epochs of 180 networks in batches of 8
 

@@ -13,6 +13,8 @@ from warm import warm_ranks
 from weightspace.cli.main import main
 from weightspace.runs.folder import RunFolder
 
+pytestmark = pytest.mark.processes
+
 TASKS: dict[str, tuple[dict[str, object], str | None]] = {
     "SupervisedTask": ({}, None),
     "ContrastiveTask": ({}, "views"),

@@ -419,6 +419,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage:" in capsys.readouterr().out
 
 
+@pytest.mark.studies
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=str)
 def test_every_experiment_runs(
     path: Path, digits_zoo: Path, classifier_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,8 @@ from peers_at_work import start
 from warm import WarmCommand, warm_ranks
 from weightspace.runs.folder import RunFolder
 
+pytestmark = pytest.mark.processes
+
 KILLED = -signal.SIGKILL
 GO_ON = "The same command with --ckpt_path last resumes it"
 

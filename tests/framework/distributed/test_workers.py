@@ -13,6 +13,8 @@ import pytest
 from weightspace.distributed.workers import in_processes
 from weightspace.errors import SourceError, WorkerEnded
 
+pytestmark = pytest.mark.processes
+
 ITEMS = range(40)
 
 

@@ -16,6 +16,8 @@ from folders import contents
 from warm import warm_ranks
 from weightspace.cli.main import main
 
+pytestmark = pytest.mark.processes
+
 FIT = ["zoo", "fit", "--source", "digits", "--recipe", "siren", "--train", "700", "--val", "20", "--test", "20"]
 FIT += ["--views", "2", "--mode", "eager", "--set", "hidden=[8, 8]"]  # 1,440 networks: six shards
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]

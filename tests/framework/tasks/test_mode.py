@@ -220,6 +220,7 @@ def experiment(tmp_path: Path, digits_zoo: Path, monkeypatch: pytest.MonkeyPatch
     return ["fit", "-c", "long.yaml"]
 
 
+@pytest.mark.long
 def test_without_a_compiler_a_run_is_eager_unless_it_was_asked_to_compile(experiment: list[str]) -> None:
     none = {"PATH": "/nowhere"}
     with WarmCommand(*experiment, environment=none) as running:

@@ -185,7 +185,7 @@ def test_bad_options_say_why(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "data", "message"),
     [
-        ({}, {"zoo": "classifiers"}, "4-6-3 relu, have 4 inputs, as classifiers do: take ContrastiveTask"),
+        ({}, {"zoo": "classifiers"}, "4-6-3 relu, are classifiers: take ContrastiveTask"),
         ({}, {"positives": "views"}, "contrastive 0 makes no use of pairs (data.positives views)"),
         ({"contrastive": 1.0}, {}, "learns from pairs: set data.positives"),
         ({"contrastive": 1.0}, {"positives": "augment"}, "nothing that changes networks"),

@@ -203,7 +203,7 @@ def test_swapped_networks_are_found_by_verify(copy: Path) -> None:
     ("change", "message"),
     [
         (lambda text: text.replace('"seed": 0', '"seed": 1'), "was altered: its digest should be"),
-        (lambda text: text.replace('"format": 1', '"format": 2'), "reads zoo format 1, found format 2"),
+        (lambda text: text.replace('"format": 1', '"format": 3'), "reads zoo formats 1 and 2, found format 3"),
         (lambda text: text[:-40], "cannot be read as JSON"),
         (lambda text: "[]", "should be a JSON object, found list"),
     ],
