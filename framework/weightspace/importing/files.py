@@ -26,11 +26,12 @@ class FileListing(Listing):
     Args:
         root: the folder.
         key: location of the network in each file, see ``read_state_dict``.
+        spec: the JSON file of the architecture, if there is one.
     """
 
-    def __init__(self, root: Path, key: str | None = None) -> None:
+    def __init__(self, root: Path, key: str | None = None, spec: Path | None = None) -> None:
         super().__init__(root)
-        self.key = key
+        self.key, self.spec = key, spec
 
     def read(self, entry: Entry) -> Contents:
         """Reads the file of one network."""
@@ -108,6 +109,7 @@ def folder(
     label_regex: str | None = None,
     view_from: str = "none",
     key: str | None = None,
+    spec: str | None = None,
 ) -> Listing:
     """Lists all network files below a folder. Hidden files and files of other kinds are ignored.
 
@@ -121,6 +123,7 @@ def folder(
         label_regex: a regular expression for the path, whose first group is the label.
         view_from: location of the view in a path, see ``view_splitter``.
         key: location of the network in each file, see ``read_state_dict``; default the only possible one.
+        spec: the JSON file of the architecture; default ``spec.json`` in the folder, if it exists.
 
     Raises:
         ConfigError: ``label_regex`` is not a regular expression with a group.
@@ -129,7 +132,9 @@ def folder(
     if labels is not None and label_regex is not None:
         raise ConfigError("labels and label_regex are two ways to the same: give one of them")
     table = Path(labels).expanduser() if labels else root / LABELS
-    listing, split_of = FileListing(root, key), view_splitter(view_from)
+    there = root / SPEC if (root / SPEC).is_file() else None
+    listing = FileListing(root, key, Path(spec).expanduser() if spec else there)
+    split_of = view_splitter(view_from)
     found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
     listing.not_networks = found.left_out
     if labels is not None or (label_regex is None and table.is_file()):

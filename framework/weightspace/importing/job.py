@@ -16,7 +16,7 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.importing.labels import Labels
 from weightspace.importing.listing import Entry, Listing
-from weightspace.importing.state_dict import widths_of
+from weightspace.importing.state_dict import check_fits, widths_of
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
@@ -141,9 +141,7 @@ class ZooImport:
             ValueError: the network does not fit; the message is the reason.
         """
         contents = self.listing.read(entry)
-        widths = widths_of(contents.tensors)
-        if widths != self.spec.widths:
-            raise ValueError(f"another architecture: {'-'.join(map(str, widths))}")
+        check_fits(contents.tensors, self.spec)
         params = torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in contents.tensors])
         if not params.isfinite().all():
             raise ValueError("weights that are not finite")

@@ -18,6 +18,7 @@ from weightspace.files.names import natural
 from weightspace.files.reading import reading, refused_pickle
 from weightspace.importing.listing import Contents
 from weightspace.importing.network_part import NetworkError, network_part
+from weightspace.spec import NetworkSpec
 
 #: Number of bytes by which the unpacked size of a torch file may exceed its size, since torch does not compress.
 SLACK = 1 << 16
@@ -85,13 +86,31 @@ def _plain(name: str, tensor: Tensor, size: int) -> Tensor:
     return tensor.detach().to(torch.float32)
 
 
+def check_fits(tensors: list[Tensor], spec: NetworkSpec) -> None:
+    """Raises ValueError unless these weights and biases are those of a network of this architecture."""
+    if not spec.kernels:
+        widths = widths_of(tensors)
+        if widths != spec.widths:
+            raise ValueError(f"another architecture: {'-'.join(map(str, widths))}")
+        return
+    expected = [shape for weight in spec.torch_shapes for shape in (weight, weight[:1])]
+    found = [tuple(tensor.shape) for tensor in tensors]
+    if found != expected:
+        raise ValueError(f"another architecture: tensors {found}, and {spec} has {expected}")
+
+
 def widths_of(tensors: list[Tensor]) -> tuple[int, ...]:
-    """The layer widths of a network with these weights and biases.
+    """The layer widths of a fully connected network with these weights and biases.
 
     Raises:
-        ValueError: there is no hidden layer, or the shapes of successive layers do not match.
+        ValueError: there is no hidden layer, the shapes of successive layers do not match, or there are convolutions.
     """
     weights, biases = tensors[0::2], tensors[1::2]
+    if any(weight.ndim != 2 for weight in weights):
+        raise ValueError(
+            "it has convolutions, whose strides cannot be read from weights: give spec, a JSON file with their "
+            "architecture, for instance json.dump(ws.spec_of(module, images).to_json(), file)"
+        )
     if len(weights) < 2:
         raise ValueError(f"expected at least two layers, found {len(weights)}")
     widths = [weights[0].shape[1]]
@@ -104,14 +123,18 @@ def widths_of(tensors: list[Tensor]) -> tuple[int, ...]:
 
 
 def _layers(tensors: dict[str, Tensor], ordered: bool) -> list[Tensor]:
-    """Returns W_1, b_1, W_2, b_2, ... of a fully connected network."""
+    """Returns W_1, b_1, W_2, b_2, ... of a chain of linear layers and convolutions."""
     prefixes = list(dict.fromkeys(key.rpartition(".")[0] for key in tensors))
     if not ordered:
         prefixes.sort(key=natural)
     layers = []
     for prefix in prefixes:
         names = [f"{prefix}.{kind}" if prefix else kind for kind in ("weight", "bias")]
-        if not all(name in tensors for name in names) or tensors[names[0]].ndim != 2 or tensors[names[1]].ndim != 1:
+        if (
+            not all(name in tensors for name in names)
+            or tensors[names[0]].ndim not in (2, 4)
+            or tensors[names[1]].ndim != 1
+        ):
             raise NetworkError(
                 f"expected layers with a matrix 'weight' and a vector 'bias', found {_shapes(tensors)}{_parts(tensors)}"
             )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.importing import job
 from weightspace.importing.arrays import ArrayListing
+from weightspace.importing.files import FileListing
 from weightspace.importing.formats import FORMATS, Format
 from weightspace.importing.job import ZooImport, common_widths
 from weightspace.importing.listing import Listing
@@ -61,7 +62,8 @@ def import_zoo(
         label_regex: regular expression for the path, whose first group is the label, for folder.
         key: location of the network in files with other contents, as model_ema, or state_dict.net in a checkpoint; "."
             for the top level of the file. Not for numpy.
-        spec: JSON file with the architecture, for numpy.
+        spec: JSON file with the architecture, for numpy, and for folder, where networks with convolutions need it;
+            default spec.json in the folder.
         activation: sine, tanh or relu; dwsnets and nfn have sine.
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
         output_offset: constant that the networks add to their output; dwsnets has 0.5.
@@ -130,10 +132,11 @@ def _architecture(
 ) -> NetworkSpec:
     """Reads the architecture from a file if there is one, else derives it from the networks and the arguments."""
     properties = (activation, omega, output_offset)
-    if isinstance(listing, ArrayListing) or (chosen.activation is None and (listing.root / SPEC).is_file()):
+    file = listing.spec if isinstance(listing, FileListing) else None
+    if isinstance(listing, ArrayListing) or file is not None:
         if any(value is not None for value in properties):
             raise ConfigError(f"activation, omega and output_offset are in {SPEC}: leave them out")
-        return listing.spec if isinstance(listing, ArrayListing) else read_spec(listing.root / SPEC)
+        return listing.spec if isinstance(listing, ArrayListing) else read_spec(cast(Path, file))
     name = activation or chosen.activation
     if name is None:
         names = [f"{name} (with omega)" if each.has_frequency else name for name, each in ACTIVATIONS.items()]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from convolved_networks import SHAPES, convolved, module_of
 from torch import Tensor, nn
 from weightspace.cli.main import main
 from weightspace.errors import ZooError
@@ -20,7 +21,7 @@ from weightspace.importing.files import dwsnets
 from weightspace.importing.job import ZooImport, common_widths
 from weightspace.network import evaluate, grid
 from weightspace.spec import NetworkSpec
-from weightspace.zoo import Zoo
+from weightspace.zoo import Zoo, write_zoo
 
 
 class Sine(nn.Module):
@@ -377,6 +378,45 @@ def test_out_and_in_again_gives_the_same_weights(digits_zoo: Path, tmp_path: Pat
     assert after.params(rows).numpy().tobytes() == before.params(everything).numpy().tobytes()
     assert torch.equal(after.targets[rows], before.targets)
     assert torch.equal(after.splits[rows], before.splits)
+
+
+def test_checkpoints_of_cnns_need_their_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = tmp_path / "files"
+    batch = convolved("flattened", count=6)
+    for number, params in enumerate(batch.params.float()):
+        (files / f"class{number % 2}").mkdir(parents=True, exist_ok=True)
+        state = module_of(batch.spec, params.double()).float().state_dict()
+        torch.save({"model": state, "epoch": 3}, files / f"class{number % 2}" / f"{number}.pt")
+    command = ["zoo", "import", str(files), "--format", "folder", "--val", "1", "--out", str(tmp_path / "z")]
+    assert main([*command, "--activation", "relu"]) == 2
+    assert "convolutions, whose strides cannot be read from weights: give spec" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    (tmp_path / "cnn.json").write_text(json.dumps(batch.spec.to_json()))
+    assert main([*command, "--spec", str(tmp_path / "cnn.json")]) == 0
+    zoo = Zoo(tmp_path / "z")
+    assert zoo.spec == batch.spec
+    assert {row.numpy().tobytes() for row in zoo.params(torch.arange(6))} == {
+        row.numpy().tobytes() for row in batch.params.float()
+    }
+    other = convolved("averaged", count=1)
+    torch.save(module_of(other.spec, other.params[0]).state_dict(), files / "class0" / "other.pt")
+    assert main([*command[:-1], str(tmp_path / "y"), "--spec", str(tmp_path / "cnn.json")]) == 0
+    assert "another architecture: tensors [(5, 2, 3, 3)" in (tmp_path / "y" / "zoo.json").read_text()
+
+
+@pytest.mark.parametrize("format", ["folder", "numpy"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_networks_with_convolutions_out_and_in_again(tmp_path: Path, name: str, format: str) -> None:
+    batch = convolved(name, count=6)
+    splits = ["train"] * 4 + ["val", "test"]
+    before = write_zoo(tmp_path / "z", batch.params.float(), batch.spec, targets=torch.arange(6) % 2, splits=splits)
+    assert main(["zoo", "export", str(before.path), "--format", format, "--out", str(tmp_path / "f")]) == 0
+    assert main(["zoo", "import", str(tmp_path / "f"), "--format", format, "--out", str(tmp_path / "again")]) == 0
+    after = Zoo(tmp_path / "again")
+    assert after.spec == batch.spec
+    order = after.objects.argsort()
+    assert torch.equal(after.params(order), before.params(before.objects.argsort()))
 
 
 def test_export_overwrites_nothing(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
