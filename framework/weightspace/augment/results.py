@@ -15,7 +15,7 @@ from weightspace.errors import AugmentationError
 
 def versions(batch: WeightBatch) -> list[int]:
     """Version counters of tensors, which in-place writes increase; those of inference mode are left out."""
-    tensors = (batch.params, batch.targets, batch.objects, batch.views, batch.frame)
+    tensors = (batch.params, batch.targets, batch.objects, batch.views, batch.frame, batch.placement)
     return [tensor._version for tensor in tensors if tensor is not None and not tensor.is_inference()]
 
 

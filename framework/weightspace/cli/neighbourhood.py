@@ -120,6 +120,9 @@ def _draw_map(
 ) -> None:
     rows = zoo.rows(options.split, first_view_only=True)
     rows = rows[evenly_spaced(len(rows), options.map)]
+    if encoder is None and zoo.spec.kernels:
+        console.print("no map: of networks that read images it is one of embeddings: give --encoder")
+        return
     if len(rows) < FEWEST:
         console.print(f"no map: it needs {FEWEST} networks or more, and the split {options.split} has {len(rows)}")
         return

@@ -41,7 +41,7 @@ def zoo_figure(zoo: Zoo, source: Objects | None, count: int, split: str) -> Figu
         solids = {} if source is None else {"object": true_solids(source, zoo.objects[rows])}
         return solid_grid({**solids, "network": decoded_solids(batch, low_high)}, captions)
     if batch.spec.coordinates != 2:
-        raise ZooError(f"{zoo.path}: networks of {batch.spec.in_dim} inputs cannot be drawn, only of 2 or 3")
+        raise ZooError(f"{zoo.path}: networks {batch.spec} cannot be drawn, only those of 2 or 3 coordinates")
     if not isinstance(source, ImageSource):
         return image_grid({"network": decoded_images(batch, SIDE, low_high).movedim(1, 3).squeeze(3)}, captions)
     values, shape = source.values(zoo.objects[rows]), source.image_shape

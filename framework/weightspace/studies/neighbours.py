@@ -84,7 +84,8 @@ def neighbours(
         queries: how many networks, evenly spaced in ``split``, or rows of the zoo.
         split: of the queries, where these are a number: "train", "val", "test" or "internal".
         among: split of the networks among which neighbours are looked for, the first view of each object.
-        by: some of "embedding", "weights" and "function"; None: all, embedding if there is an encoder.
+        by: some of "embedding", "weights" and "function"; None: all, embedding if there is an encoder, function unless
+            the networks read images.
         count: neighbours of each query, >= 1.
         limit: most networks among which they are looked for, evenly spaced: each is aligned with each query.
         group: symmetries that are removed before weights are compared, see ``align``.
@@ -97,7 +98,7 @@ def neighbours(
         ZooError: there is no such split.
         IndexError: there is no such row.
     """
-    ways = _ways(by, encoder)
+    ways = _ways(by, encoder, zoo)
     check_whole("count", count, low=1)
     check_whole("limit", limit, low=1)
     if encoder is not None and encoder.spec != zoo.spec:
@@ -126,15 +127,19 @@ def neighbours(
     return Neighbours(zoo, rows, others, found, distances)
 
 
-def _ways(by: Sequence[str] | None, encoder: Backbone | None) -> list[str]:
+def _ways(by: Sequence[str] | None, encoder: Backbone | None, zoo: Zoo) -> list[str]:
+    reads_images = bool(zoo.spec.kernels)
     if by is None:
-        return [way for way in WAYS if way != "embedding" or encoder is not None]
+        left_out = {"embedding": encoder is None, "function": reads_images}
+        return [way for way in WAYS if not left_out.get(way)]
     if isinstance(by, str) or not by:
         raise ConfigError(f"by must be a list of some of {', '.join(WAYS)}, found {by!r}")
     for way in by:
         check_choice("by", way, WAYS)
     if "embedding" in by and encoder is None:
         raise ConfigError("neighbours by embedding need an encoder, for instance load_backbone('encoder.safetensors')")
+    if "function" in by and reads_images:
+        raise ConfigError(f"functions are compared at points, and these networks read images: {zoo.spec}; leave it out")
     return list(by)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from convolved_networks import convolved
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from weightspace.backbones import DWS, save_backbone
 from weightspace.cli.main import main
@@ -53,6 +54,18 @@ def test_networks_that_are_no_pictures(classifier_zoo: Path, tmp_path: Path) -> 
     assert main(["neighbours", "--zoo", str(classifier_zoo), "--queries", "2", "--out", str(out)]) == 0
     assert (out / "map.png").is_file()
     assert not (out / "neighbours.png").exists()
+
+
+def test_networks_that_read_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch = convolved("averaged", count=12)
+    splits = ["train"] * 8 + ["test"] * 4
+    write_zoo(tmp_path / "cnns", batch.params.float(), batch.spec, targets=torch.arange(12) % 2, splits=splits)
+    command = ["neighbours", "--zoo", str(tmp_path / "cnns"), "--count", "1", "--out", str(tmp_path / "alike")]
+    assert main(command) == 0
+    assert "no map: of networks that read images" in " ".join(capsys.readouterr().out.split())
+    assert "weights" in (tmp_path / "alike" / "neighbours.csv").read_text()
+    assert main([*command, "--by", "function"]) == 2
+    assert "these networks read images" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
