@@ -21,6 +21,7 @@ USAGE = """usage: weightspace COMMAND [options]; weightspace COMMAND --help show
   validate|test|predict -c ...   use a run's checkpoint (the best one, unless --ckpt_path says otherwise)
   embed --encoder E --zoo Z --out F  write embeddings of a zoo by a pretrained encoder
   neighbours --encoder E --zoo Z  find and draw networks that are alike, and a map of the zoo
+  merge A B --out C              align two networks and mix them
   study FILE.yaml                run a table of experiments, with intervals, and show it
   report RUNS...                 compare runs in a table
   augmentations [show NAME]      list the installed augmentations, or describe one and draw its effect
@@ -116,6 +117,11 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
         neighbours_cli(rest)
 
+    def merge(rest: list[str]) -> None:
+        from weightspace.cli.merge import merge_cli
+
+        merge_cli(rest)
+
     def plugin(rest: list[str]) -> None:
         from weightspace.cli.plugin import plugin_cli
 
@@ -123,7 +129,7 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
     runs = {name: run(name) for name in ("fit", "validate", "test", "predict")}
     others = {"zoo": zoo, "study": study, "augmentations": augmentations, "plugin": plugin, "report": report}
-    return {**runs, **others, "embed": embed, "neighbours": neighbours}
+    return {**runs, **others, "embed": embed, "neighbours": neighbours, "merge": merge}
 
 
 def _say(text: str | Text) -> None:

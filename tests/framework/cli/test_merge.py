@@ -1,0 +1,102 @@
+"""The command ``weightspace merge`` on files of networks that were trained or fitted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from weightspace.cli.main import main
+from weightspace.studies.merge import merge
+from weightspace.zoo import Zoo
+
+
+@pytest.fixture(scope="module")
+def exported(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "digits"
+    assert main(["zoo", "export", str(digits_zoo), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def pair(exported: Path, digits_zoo: Path) -> tuple[list[str], int, tuple[int, int]]:
+    """The files of two views of an object, its number, and their rows in the zoo."""
+    zoo = Zoo(digits_zoo)
+    item = int(zoo.objects[zoo.rows("train")[0]])
+    rows = (zoo.objects == item).nonzero().flatten()[:2].tolist()
+    files = [str(exported / "train" / f"{item}_{int(zoo.views[row])}.safetensors") for row in rows]
+    return files, item, (rows[0], rows[1])
+
+
+def packed(path: Path, zoo: Zoo) -> torch.Tensor:
+    """The parameters in a file, whose tensors are in alphabetical order."""
+    state = load_file(path)
+    return zoo.spec.pack({name: state[name] for name in zoo.spec.unpack(torch.zeros(zoo.spec.num_params))})
+
+
+def test_two_views_become_one_network(pair, digits_zoo: Path, tmp_path: Path, capsys) -> None:
+    files, item, rows = pair
+    out, picture = tmp_path / "c.safetensors", tmp_path / "line.png"
+    measured = ["--source", "digits", "--object", str(item), "--picture", str(picture), "--steps", "5"]
+    assert main(["merge", *files, "--out", str(out), *measured]) == 0
+    zoo = Zoo(digits_zoo)
+    expected = merge(zoo[rows[0]], zoo[rows[1]]).params[0]
+    assert torch.equal(packed(out, zoo), expected)
+    said = capsys.readouterr().out
+    assert "permutation+sign+phase" in said
+    assert "PSNR (dB)" in said
+    assert picture.is_file()
+    assert main(["merge", *files, "--out", str(out), "--weight", "0", "--group", "none"]) == 0
+    assert torch.equal(packed(out, zoo), zoo[rows[0]].params[0])
+
+
+def test_cnns_are_measured_by_their_accuracies(tmp_path: Path, capsys) -> None:
+    fit = ["zoo", "fit", "--source", "cnns", "--source_set", "data=digits", "--recipe", "cnn", "--train", "2"]
+    assert main([*fit, "--set", "hidden=[4,4,4]", "steps=30", "--out", str(tmp_path / "z")]) == 0
+    assert main(["zoo", "export", str(tmp_path / "z"), "--out", str(tmp_path / "f")]) == 0
+    files = sorted(map(str, (tmp_path / "f" / "train").glob("*.safetensors")))
+    capsys.readouterr()
+    out = tmp_path / "c.safetensors"
+    assert main(["merge", *files, "--out", str(out), "--source", "cnns", "--source_set", "data=digits"]) == 0
+    said = capsys.readouterr().out
+    assert "test accuracy" in said
+    assert "permutation+scale" in said
+    assert load_file(out)["0.weight"].shape == (4, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--picture", "p.png"], "--picture needs a --source"),
+        (["--group", "permutation+scale"], "scale"),
+        (["--weight", "2"], "weight"),
+        (["--source", "digits"], "--object is the number of the object that both store"),
+        (["--source", "cnns", "--source_set", "data=digits"], "are not of the source cnns"),
+        (["--spec", "none.json"], "none.json"),
+        (["--out", "c.pt"], "should end in .safetensors"),
+        (["--out", "none/c.safetensors"], "there is no folder none"),
+    ],
+)
+def test_bad_options(pair, tmp_path: Path, monkeypatch, capsys, options: list[str], message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["merge", *pair[0], "--out", "c.safetensors", *options]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_are_no_such_networks(pair, tmp_path: Path, capsys) -> None:
+    files, *_ = pair
+    out = ["--out", str(tmp_path / "c.safetensors")]
+    assert main(["merge", files[0], str(tmp_path / "none.safetensors"), *out]) == 2
+    assert "no such file" in capsys.readouterr().err
+    spec = tmp_path / "spec.json"
+    spec.write_text(json.dumps({"widths": [2, 9, 9, 1], "activation": "sine", "omega": 30}))
+    assert main(["merge", *files, *out, "--spec", str(spec)]) == 2
+    assert "another architecture: 2-8-8-1" in " ".join(capsys.readouterr().err.split())
+    alone = tmp_path / "a.safetensors"
+    alone.write_bytes(Path(files[0]).read_bytes())
+    spec.unlink()
+    assert main(["merge", str(alone), files[1], *out]) == 2
+    assert "there is no spec.json beside or above it" in " ".join(capsys.readouterr().err.split())
