@@ -139,7 +139,12 @@ class EditTask(Task):
                     "take targets: networks"
                 )
         if self.targets == "objects":
-            images_of(self._given(), data.training_batch(limit=1))
+            given, last = self._given(), int(data.zoo.objects.max())
+            if isinstance(given, Tensor) and last >= len(given):
+                raise ConfigError(
+                    f"images of {len(given)} objects were given, and networks are of objects up to {last}"
+                )
+            images_of(given, data.training_batch(limit=1))
         edited(self.edit, torch.zeros(1, data.spec.out_dim, self.side, self.side))
 
     def prepare(self, data: ZooDataModule) -> None:

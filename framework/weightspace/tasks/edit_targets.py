@@ -70,19 +70,11 @@ def images_of(objects: ObjectImages, batch: WeightBatch) -> Tensor:
     """(B, C, H, W) values of the objects of a batch of 2-D networks, on its device and in its precision.
 
     Raises:
-        ConfigError: objects are not known, there is none of such a number, or they have another size or other channels
-            than the networks.
+        ConfigError: objects are not known, or have other channels than the networks.
     """
     if batch.objects is None:
         raise ConfigError("targets 'objects' need to know the object of each network, and the batch has no objects")
-    if isinstance(objects, Tensor):
-        if int(batch.objects.max()) >= len(objects):
-            raise ConfigError(
-                f"the images of {len(objects)} objects were given, and a network is of {batch.objects.max()}"
-            )
-        images = objects[batch.objects.to(objects.device)]
-    else:
-        images = objects(batch.objects)
+    images = objects[batch.objects.to(objects.device)] if isinstance(objects, Tensor) else objects(batch.objects)
     expected = f"({len(batch)}, {batch.spec.out_dim}, height, width)"
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[:2] != (len(batch), batch.spec.out_dim):
         found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__

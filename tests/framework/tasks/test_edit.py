@@ -197,7 +197,7 @@ def test_objects_that_are_missing_or_of_another_kind(digits_zoo: Path, tmp_path:
     data = ZooDataModule(str(digits_zoo))
     assert "task.give_objects(images)" in refused(data, tmp_path, targets="objects")
     for wrong, message in {
-        torch.zeros(1, 1, 8, 8): "images of 1 objects were given",
+        torch.zeros(1, 1, 8, 8): "images of 1 objects were given, and networks are of objects up to",
         torch.zeros(2000, 3, 8, 8): r"should be (1, 1, height, width)",
         torch.zeros(2000, 8, 8): r"should be (1, 1, height, width)",
     }.items():
