@@ -37,8 +37,11 @@ class _Chain:
     activations: list[str] = field(default_factory=list)
     omegas: list[float] = field(default_factory=list)
     factor: float = 1.0
-    #: rows and columns of a map that was flattened and not read yet
+    #: rows and columns of a map that was flattened and not read yet; whether the last map was averaged
     flattened: tuple[int, int] | None = None
+    averaged: bool = False
+    #: names of the layers
+    names: list[str] = field(default_factory=list)
 
 
 def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
@@ -103,7 +106,7 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
     if len(tensors) != 1:
         raise SpecError(f"{_name(node)}: it joins {len(tensors)} results, as skip connections do, and a chain has one")
     if isinstance(layer, nn.Linear | nn.Conv2d):
-        _read_layer(node, layer, chain)
+        _read_layer(node, layer, len(_shape(tensors[0])), chain)
     elif kind in _ACTIVATIONS:
         chain.activations.append(_ACTIVATIONS[kind])
         chain.omegas.append(chain.factor)
@@ -111,6 +114,8 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
         if len(chain.activations) != len(chain.kernels):
             raise SpecError(f"{_name(node)}: an activation follows each layer but the last, one by one")
     elif kind in _PRODUCTS:
+        if len(chain.activations) == len(chain.kernels):
+            raise SpecError(f"{_name(node)}: a product stands between a layer and its sine, and not before a layer")
         (factor,) = (x for x in (*node.args, *node.kwargs.values()) if not isinstance(x, fx.Node))
         chain.factor *= float(factor)  # type: ignore[arg-type]
     elif kind in _FLATTEN or kind in _AVERAGE:
@@ -119,13 +124,19 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
         raise SpecError(f"{_name(node)}: {_kind(kind)} has no place in a chain of layers{_advice(kind)}")
 
 
-def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, chain: _Chain) -> None:
+def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, chain: _Chain) -> None:
+    """Adds a layer whose input has so many dimensions."""
+    if str(node.target) in chain.names:
+        raise SpecError(f"{_name(node)}: it is used twice, and in a chain each layer has weights of its own")
+    chain.names.append(str(node.target))
     if layer.bias is None:
         raise SpecError(f"{_name(node)}: a layer has a bias here: give it one (bias=True), which may be zero")
     if len(chain.activations) != len(chain.kernels):
         raise SpecError(f"{_name(node)}: there is no activation between it and the layer before")
     if isinstance(layer, nn.Conv2d):
         plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+        if chain.averaged:
+            raise SpecError(f"{_name(node)}: a convolution of a map that was averaged; a linear layer reads it")
         if not plain or isinstance(layer.padding, str):
             raise SpecError(
                 f"{_name(node)}: a convolution of one group without dilation, padded by a number of zeros, is needed, "
@@ -134,6 +145,8 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, chain: _Chain) -> N
         sizes = layer.in_channels, layer.out_channels
         kernel: Kernel = Convolution(layer.kernel_size, layer.stride, layer.padding)
     else:
+        if dimensions != 2:
+            raise SpecError(f"{_name(node)}: a linear layer reads vectors (N, d): flatten or average the map before it")
         kernel = None if chain.flattened is None else Flattened(chain.flattened)
         positions = 1 if kernel is None else kernel.positions
         sizes = layer.in_features // positions, layer.out_features
@@ -151,21 +164,12 @@ def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chai
         return
     if average:
         if result[:2] != given[:2] or any(side != 1 for side in result[2:]):
-            raise SpecError(
-                f"{_name(node)}: only the mean over all positions of a map can be read, not {tuple(result)}"
-            )
+            raise SpecError(f"{_name(node)}: a map is averaged over all its positions here, not to {tuple(result)}")
+        chain.averaged = True
     elif tuple(result) != (given[0], given[1] * given[2] * given[3]):
         raise SpecError(f"{_name(node)}: it changes the shape {tuple(given)} to {tuple(result)}")
-    elif given[2] * given[3] > 1 or chain.kernels:
-        averaged = given[2:] == (1, 1) and before.op != "placeholder" and _is_average(before)
-        chain.flattened = None if averaged else (given[2], given[3])
-
-
-def _is_average(node: fx.Node) -> bool:
-    target = node.target
-    if node.op == "call_module":
-        return "AdaptiveAvgPool2d" in str(type(node.graph.owning_module.get_submodule(str(target))))  # type: ignore[union-attr]
-    return target in _AVERAGE
+    elif chain.kernels or given[2] * given[3] > 1:
+        chain.flattened = None if chain.averaged else (given[2], given[3])
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

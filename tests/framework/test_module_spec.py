@@ -72,6 +72,8 @@ def test_frequencies_of_sines() -> None:
 def test_pooling_by_a_layer_of_torch() -> None:
     module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     assert spec_of(module, torch.zeros(1, 1, 8, 8)).kernels[1] is None
+    module = nn.Sequential(*module[:3], nn.Dropout(0.2), *module[3:])
+    assert spec_of(module, torch.zeros(1, 1, 8, 8)).kernels[1] is None
 
 
 class Skip(nn.Module):
@@ -93,6 +95,34 @@ class Branching(nn.Module):
         return self.layer(x) if x.sum() > 0 else x
 
 
+class Scaled(Siren):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = 0.5 * torch.sin(30.0 * self.layers[0](x))
+        return self.layers[2](torch.sin(self.layers[1](x)))
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again, self.last = nn.Linear(2, 5), nn.Linear(5, 5), nn.Linear(5, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.sin(self.again(torch.sin(self.first(x))))
+        return self.last(torch.sin(self.again(x)))
+
+
+class OnMaps(nn.Module):
+    """A linear layer along the columns of a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 2, 3, padding=1), nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.relu(self.first(x)))
+
+
+AVERAGED = [nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
 LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
 
 
@@ -101,6 +131,10 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
     [
         (Skip(), (1, 2), "tanh.*goes to 2 places"),
         (Branching(), (1, 2), "cannot be followed"),
+        (Scaled(), (1, 2), "mul.*a product stands between a layer and its sine, and not before a layer"),
+        (Twice(), (1, 2), "layer again: it is used twice"),
+        (OnMaps(), (1, 1, 5, 5), "layer second: a linear layer reads vectors"),
+        (nn.Sequential(*AVERAGED, nn.Conv2d(2, 2, 1), nn.ReLU()), (1, 1, 5, 5), "layer 3: a convolution of a map that"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), (1, 1, 5, 5), "layer 1: BatchNorm2d .*fold it"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2)), (1, 1, 5, 5), "layer 2: MaxPool2d has no"),
         (nn.Sequential(nn.Linear(2, 3, bias=False), nn.ReLU()), (1, 2), "layer 0: a layer has a bias"),

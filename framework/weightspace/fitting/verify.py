@@ -17,7 +17,7 @@ from weightspace.sources.classifiers import ClassifierSource
 from weightspace.sources.cnns import CNNSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.alignment.verify import verify_alignments
-from weightspace.zoo.header import FILE, FORMAT
+from weightspace.zoo.header import FILE
 from weightspace.zoo.schema import TEXT_LIMIT
 from weightspace.zoo.shard import check_shard
 from weightspace.zoo.splits import evenly_spaced
@@ -46,7 +46,8 @@ def verify(zoo: Zoo, sample: int, path: str | None = None, source: str | None = 
         refuse_origin(path, source, " with sample 0, which looks at no source: leave one of them out")
     check_origin(zoo.path, zoo.header, path, source)
     if zoo.header.to_text().encode() != read_regular(zoo.path / FILE, TEXT_LIMIT):
-        raise ZooError(f"{zoo.path / FILE} was altered: its text is not what format {FORMAT} writes for its content")
+        own = f"what format {zoo.header.format} writes for its content"
+        raise ZooError(f"{zoo.path / FILE} was altered: its text is not {own}")
     for entry in zoo.header.shards:
         check_shard(zoo.path, entry, zoo.header)
     yield f"shards ({len(zoo.header.shards)}): sizes, shapes and sha256 as in zoo.json"
