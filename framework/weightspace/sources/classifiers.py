@@ -16,6 +16,7 @@ from weightspace.checks import check_whole
 from weightspace.errors import MissingExtraError, SourceError, closest
 from weightspace.network import evaluate
 from weightspace.sources.base import MOST_OBJECTS, Objects
+from weightspace.sources.log_uniform import log_uniform
 
 #: scikit-learn's own sets that are real and small.
 DATA = ("digits", "wine", "breast_cancer", "iris")
@@ -90,17 +91,13 @@ class ClassifierSource(Objects):
     def hyperparameters(self, item: int) -> Hyperparameters:
         """Hyperparameters of an object: learning rate, decay, steps and scale are log-uniform, shares uniform."""
         rng = np.random.default_rng((self.seed, item, 0))
-
-        def log_uniform(low: float, high: float) -> float:
-            return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
         return Hyperparameters(
-            learning_rate=log_uniform(3e-4, 3e-2),
-            weight_decay=log_uniform(1e-3, 1.0),
-            steps=log_uniform(0.05, 1.0),
+            learning_rate=log_uniform(rng, 3e-4, 3e-2),
+            weight_decay=log_uniform(rng, 1e-3, 1.0),
+            steps=log_uniform(rng, 0.05, 1.0),
             samples=float(rng.uniform(0.05, 1.0)),
             label_noise=float(rng.uniform(0.0, 0.5)),
-            init_scale=log_uniform(0.3, 2.0),
+            init_scale=log_uniform(rng, 0.3, 2.0),
         )
 
     def training_set(self, item: int, view: int) -> tuple[Tensor, Tensor]:

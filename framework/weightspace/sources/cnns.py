@@ -17,6 +17,7 @@ from weightspace.errors import SourceError, closest
 from weightspace.network import evaluate
 from weightspace.sources.base import MOST_OBJECTS, Objects, load_source
 from weightspace.sources.image_source import ImageSource
+from weightspace.sources.log_uniform import log_uniform
 
 #: Sources of images that are classified.
 DATA = ("fashion-mnist", "mnist-5k", "digits", "cifar10")
@@ -109,18 +110,14 @@ class CNNSource(Objects):
     def training(self, item: int) -> Training:
         """Hyperparameters of an object; rates, decay and scale are log-uniform."""
         rng = np.random.default_rng((self.seed, item, 0))
-
-        def log_uniform(low: float, high: float) -> float:
-            return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
         optimiser = OPTIMISERS[int(rng.integers(len(OPTIMISERS)))]
         return Training(
             optimiser=optimiser,
-            learning_rate=log_uniform(1e-3, 0.3) if optimiser == "sgd" else log_uniform(1e-4, 3e-2),
-            weight_decay=log_uniform(1e-8, 1e-2),
+            learning_rate=log_uniform(rng, 1e-3, 0.3) if optimiser == "sgd" else log_uniform(rng, 1e-4, 3e-2),
+            weight_decay=log_uniform(rng, 1e-8, 1e-2),
             dropout=float(rng.uniform(0.0, 0.7)),
             fraction=float(rng.choice([0.1, 0.25, 0.5, 1.0])),
-            init_scale=log_uniform(0.3, 2.0),
+            init_scale=log_uniform(rng, 0.3, 2.0),
         )
 
     def order(self, item: int, steps: int, size: int) -> np.ndarray:
