@@ -1,9 +1,9 @@
 """The encoder artefact: a file with a backbone that can be loaded without the run that trained it.
 
 ``encoder.safetensors`` contains the weights under the backbone's own names, and as metadata ``encoder`` (JSON: class,
-architecture of the networks, out_dim, arguments), ``versions`` and ``digest``, which is verified on loading. Loading it
-executes and imports nothing that it names: the class is looked up among the installed entry points and the classes
-that have been imported.
+architecture of the networks, out_dim, arguments, and, where there is one, the target of its head and what it was
+trained on), ``versions`` and ``digest``, which is verified on loading. Loading it executes and imports nothing that it
+names: the class is looked up among the installed entry points and the classes that have been imported.
 """
 
 from __future__ import annotations
@@ -42,13 +42,19 @@ LIMIT = 4 * 2**30
 DESCRIPTION = {"class": str, "spec": dict, "out_dim": int, "arguments": dict}
 
 
-def save_backbone(backbone: Backbone, path: str | Path, target: dict[str, Any] | None = None) -> None:
+def save_backbone(
+    backbone: Backbone,
+    path: str | Path,
+    target: dict[str, Any] | None = None,
+    trained_on: dict[str, Any] | None = None,
+) -> None:
     """Writes a backbone to a file for ``load_backbone``, atomically; equal backbones give equal bytes.
 
     Args:
         backbone: with a head or without.
         path: the file, which ends in ``.safetensors``; an existing one is replaced.
         target: target of a head, as JSON data with "kind" and "names", which is added to the description.
+        trained_on: the zoo and its splits, as JSON data, see ``weightspace.data.seen``; added to the description.
 
     Raises:
         ConfigError: the path or the backbone is of another type, the folder is missing, or an argument of the backbone
@@ -62,7 +68,8 @@ def save_backbone(backbone: Backbone, path: str | Path, target: dict[str, Any] |
     if not folder.is_dir():
         raise ConfigError(f"{path} cannot be written: there is no folder {folder}")
     versions = {"weightspace": __version__, "torch": str(torch.__version__)}
-    description = {**backbone.description(), **({} if target is None else {"target": target})}
+    more = {name: value for name, value in (("target", target), ("trained_on", trained_on)) if value is not None}
+    description = {**backbone.description(), **more}
     texts = {"encoder": json.dumps(description), "versions": json.dumps(versions)}
     write_whole(Path(path), seal(backbone.state_dict(), {"format": FORMAT, **texts}))
 
@@ -103,7 +110,8 @@ def load_weights(path: str | Path, encoder: Backbone) -> None:
 
 
 def describe_encoder(path: str | Path) -> dict[str, Any]:
-    """Reads the description of an artefact: "class", "spec", "out_dim", "arguments", and "target" if it has a head.
+    """Reads the description of an artefact: "class", "spec", "out_dim", "arguments", "target" if it has a head,
+    and "trained_on" if it says so.
 
     Raises:
         ConfigError: the file is missing, damaged, or not an encoder artefact.

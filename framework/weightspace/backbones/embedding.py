@@ -94,6 +94,7 @@ def write_embeddings(path: Path, embeddings: Tensor, zoo: Zoo, encoder: dict[str
         "zoo": zoo.digest,
         "splits": json.dumps(SPLITS),
         "class_names": json.dumps(zoo.class_names),
+        "fold": json.dumps(zoo.fold),
     }
     try:
         tensors = {name: column.contiguous() for name, column in columns.items()}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
 from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.best_checkpoint import best_of
+from weightspace.data import ZooDataModule
+from weightspace.data.seen import trained_on
 from weightspace.tasks import Task
 from weightspace.text import call_text
 
@@ -75,7 +77,9 @@ class EncoderFile(Checkpoint):
         if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:
             return
         path = self.folder / f"{pl_module.artefact_name}{suffix}.safetensors"
-        save_backbone(pl_module.artefact, path, pl_module.artefact_target)
+        data = cast(Any, trainer).datamodule
+        said = trained_on(data.zoo) if isinstance(data, ZooDataModule) else None
+        save_backbone(pl_module.artefact, path, pl_module.artefact_target, said)
 
 
 def _best_score(trainer: pl.Trainer) -> float | None:

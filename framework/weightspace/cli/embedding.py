@@ -11,6 +11,7 @@ from weightspace.backbones import Backbone
 from weightspace.backbones.artefact import describe_encoder, load_backbone
 from weightspace.backbones.embedding import embed, write_embeddings
 from weightspace.cli.console import make_console
+from weightspace.data.seen import as_trained
 from weightspace.distributed.device import choose_device
 from weightspace.entry_points import BACKBONES, load_plugin
 from weightspace.errors import ConfigError
@@ -33,7 +34,7 @@ def write(options: Namespace) -> None:
         ZooError: the zoo is not complete.
     """
     encoder = load_backbone(options.encoder, classes_of(options.backbone))
-    zoo, out = Zoo(options.zoo), Path(options.out)
+    zoo, out = zoo_of(options.zoo, options.encoder), Path(options.out)
     if encoder.spec != zoo.spec:
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
@@ -47,6 +48,21 @@ def write(options: Namespace) -> None:
             report(int(rows[-1]) + 1, len(zoo))
     write_embeddings(out, torch.cat(parts), zoo, describe_encoder(options.encoder))
     console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
+    if said := splits_text(zoo):
+        console.print(said)
+
+
+def zoo_of(path: str, encoder: str) -> Zoo:
+    """A zoo, in the splits of the fold in which the encoder was trained, if its file names one of this zoo."""
+    zoo = Zoo(path)
+    return as_trained(zoo, describe_encoder(encoder).get("trained_on")) or zoo
+
+
+def splits_text(zoo: Zoo) -> str:
+    """A line about splits that are not the zoo's own; empty if they are."""
+    if zoo.fold is None:
+        return ""
+    return "splits are those of fold {} of {}, in which the encoder was trained".format(*zoo.fold)
 
 
 def classes_of(name: str | None) -> list[type[Backbone]]:

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from weightspace.backbones import Backbone, embed, load_backbone
 from weightspace.checks import check_whole
 from weightspace.cli.console import make_console
-from weightspace.cli.embedding import classes_of
+from weightspace.cli.embedding import classes_of, splits_text, zoo_of
 from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError
 from weightspace.figures.images import decoded_images, save_figure
@@ -44,7 +44,8 @@ def show(options: Namespace) -> None:
         SpecError: the encoder is for other networks.
         ZooError: the zoo is not complete, or has no such split.
     """
-    zoo, out, console = Zoo(options.zoo), Path(options.out), make_console()
+    out, console = Path(options.out), make_console()
+    zoo = Zoo(options.zoo) if options.encoder is None else zoo_of(options.zoo, options.encoder)
     check_whole("map", options.map, low=0)
     check_whole("seed", options.seed, low=0)
     encoder = None
@@ -63,6 +64,8 @@ def show(options: Namespace) -> None:
             _draw_map(zoo, encoder, options, out, writer, console)
     finally:
         writer.close()
+    if said := splits_text(zoo):
+        console.print(said)
     console.print(f"pictures and neighbours.csv: {out}; in TensorBoard: tensorboard --logdir {out}")
 
 

@@ -26,13 +26,17 @@ _OWN = ("experiment", "config", "seed_everything")
 
 
 def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
-    """Resolves the configuration of each cell of the table; returns the zoo and the encoder that each experiment reads.
+    """Resolves the configuration of each cell of the table; returns the zoo and the encoder that each run reads.
 
-    Where the zoo is there, task, backbone and augmentations are also built for its networks, one seed of each cell.
+    Where the zoo is there, task, backbone and augmentations are also built for its networks, one seed of each cell, and
+    one fold of each, unless what is read depends on it.
 
     Args:
         study: the study.
         cells: its runs.
+
+    Returns:
+        Paths by the experiment of the cells.
 
     Raises:
         ConfigError: a key is unknown, a value is not what its key or the networks of the zoo need, a variant changes
@@ -46,7 +50,7 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
         base = _resolved(resolver.parse(shared))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "changes.yaml"
-        for cell in {cell.place: cell for cell in cells}.values():
+        for name, cell in {_read_by(study, cell): cell for cell in cells}.items():
             changes = changes_of(study, cell)
             write_changes(path, changes)
             with _explained(f"{study.path}: {cell.place}"):
@@ -67,8 +71,13 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
             encoder = config["model"].get("init_args", {}).get("encoder")
             # a task of one's own can have a class there
             read = {"encoder": str(encoder)} if isinstance(encoder, str | Path) else {}
-            inputs[cell.place] = {"zoo": str(config["data"]["zoo"]), **read}
-    return inputs
+            inputs[name] = {"zoo": str(config["data"]["zoo"]), **read}
+    return {cell.experiment: inputs[_read_by(study, cell)] for cell in cells}
+
+
+def _read_by(study: Study, cell: Cell) -> str:
+    """What the runs that read the same zoo and encoder share."""
+    return cell.experiment if study.names_folds else cell.place
 
 
 def _resolved(parsed: Namespace) -> dict[str, Any]:

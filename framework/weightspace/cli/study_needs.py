@@ -111,7 +111,8 @@ def _check_filled(study: Study, kind: str, path: str) -> None:
     """Raises ConfigError if what is missing is that of a word in braces, for which nothing has been put."""
     for word in placeholders(path):
         raise ConfigError(
-            f"{study.path}: {{{word}}} in the {kind} {path} stands for nothing: {{variant}} and {{column}} do"
+            f"{study.path}: {{{word}}} in the {kind} {path} stands for nothing: {{variant}} and {{column}} do, and "
+            "{fold} where the study has folds"
         )
 
 

@@ -16,7 +16,7 @@ from weightspace.augment.registry import Entry
 from weightspace.augment.states import with_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
-from weightspace.data.folds import folded
+from weightspace.data.folds import check_views, folded
 from weightspace.data.loading import LateLoader, quiet_hang_ups
 from weightspace.data.position import EpochPosition
 from weightspace.data.rows import training_rows
@@ -84,6 +84,8 @@ class ZooDataModule(pl.LightningDataModule):
         self.num_workers = check_whole("data.num_workers", num_workers, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
         self.zoo = folded(zoo if isinstance(zoo, Zoo) else Zoo(zoo), folds, fold)
+        if folds is not None:
+            check_views(self.zoo, n_views)
         #: the split whose networks ``predict_dataloader`` loads
         self.predict_split = "test"
         self.serve(None)

@@ -11,6 +11,7 @@ from weightspace.errors import ConfigError
 from weightspace.runs.loops import batches_before
 from weightspace.zoo import Zoo
 from weightspace.zoo.alignment.store import ZooAlignment
+from weightspace.zoo.making import making_of
 
 
 class EpochPosition:
@@ -30,6 +31,7 @@ class EpochPosition:
         self._saved_length: int | None = None
         self._saved_alignment: str | None = None
         self._splits = hashlib.sha256(zoo.splits.numpy().tobytes()).hexdigest()
+        self._making, self._fold = making_of(zoo.header), None if zoo.fold is None else list(zoo.fold)
 
     def first_batch(self, trainer: pl.Trainer | None) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed.
@@ -57,17 +59,25 @@ class EpochPosition:
     def state_dict(self) -> dict[str, Any]:
         """Returns the batches per epoch, without which a position in one means nothing, splits and alignment."""
         used = {} if self.alignment is None else {"alignment": self.alignment.digest}
-        return {"length": self.length, "zoo": self.zoo.digest, "splits": self._splits, **used}
+        of_zoo = {"zoo": self.zoo.digest, "making": self._making, "fold": self._fold}
+        return {"length": self.length, **of_zoo, "splits": self._splits, **used}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Reads the same from a checkpoint, for comparison with this run.
 
         Raises:
-            ConfigError: the checkpoint is of a run with other splits of the same zoo.
+            ConfigError: the checkpoint is of a run with other splits of the same zoo, or in another fold of a zoo that
+                was made in the same way.
         """
-        if state_dict.get("zoo") == self.zoo.digest and state_dict["splits"] != self._splits:
+        if self._divided_otherwise(state_dict):
             raise ConfigError(
                 f"the checkpoint is of a run with other splits of {self.zoo.path}, which may have trained on what is "
                 "tested here: give the data.folds and data.fold of that run"
             )
         self._saved_length, self._saved_alignment = state_dict["length"], state_dict.get("alignment")
+
+    def _divided_otherwise(self, saved: dict[str, Any]) -> bool:
+        if saved.get("zoo") == self.zoo.digest:
+            return bool(saved["splits"] != self._splits)
+        # made again, its networks have other last bits, and its objects are the same
+        return bool(saved.get("making") == self._making and saved["fold"] != self._fold)

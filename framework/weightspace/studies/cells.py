@@ -72,23 +72,22 @@ def cells_of(study: Study) -> list[Cell]:
             if not changed_keys(asked[one, column], asked[other, column]):
                 raise ConfigError(f"{study.path}: the variants {one!r} and {other!r} are the same")
     return [
-        Cell(
-            variant, column, seed, _digest({**merged(config, fold_changes(study, fold)), "seed_everything": seed}), fold
-        )
+        Cell(variant, column, seed, _digest({**merged(base, changes), "seed_everything": seed}), fold)
         for seed in study.seeds
-        for (variant, column), config in asked.items()
+        for variant, column in asked
         for fold in study.each_fold
+        for changes in [_changes(study, variant, column, fold)]
     ]
-
-
-def fold_changes(study: Study, fold: int | None) -> dict[str, Any]:
-    """The changes that make a run one of a fold."""
-    return {} if fold is None else {"data": {"folds": study.folds, "fold": fold}}
 
 
 def changes_of(study: Study, cell: Cell) -> dict[str, Any]:
     """All changes of the base in a run, nested, without its seed."""
-    return merged(study.changes(cell.variant, cell.column), fold_changes(study, cell.fold))
+    return _changes(study, cell.variant, cell.column, cell.fold)
+
+
+def _changes(study: Study, variant: str, column: str, fold: int | None) -> dict[str, Any]:
+    of_fold = {} if fold is None else {"data": {"folds": study.folds, "fold": fold}}
+    return merged(study.changes(variant, column, fold), of_fold)
 
 
 def read_base(study: Study) -> dict[str, Any]:

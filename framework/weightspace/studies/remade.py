@@ -19,7 +19,7 @@ def remade(cells: Iterable[Cell], record: Record, inputs: Mapping[str, Inputs]) 
     Args:
         cells: runs.
         record: their results. One that does not say what it has read is taken as it is.
-        inputs: by the place of the cells.
+        inputs: by the experiment of the cells.
 
     Raises:
         ZooError: a zoo is damaged.
@@ -29,7 +29,7 @@ def remade(cells: Iterable[Cell], record: Record, inputs: Mapping[str, Inputs]) 
     there = {path: origin_there(*path) for path in sorted(paths)}
     found = {}
     for cell in cells:
-        for kind, path in inputs[cell.place].items():
+        for kind, path in inputs[cell.experiment].items():
             origin = record.results[cell.key].origins.get(kind) if record.holds(cell) else None
             now = there[kind, path]
             if origin is not None and now is not None and not now.made_like(origin):

@@ -80,16 +80,28 @@ class Study:
         """The variants that are run in a column: all, or the baseline alone."""
         return list(self.variants) if column in self.columns else [self.baseline]
 
-    def changes(self, variant: str, column: str) -> dict[str, Any]:
+    def changes(self, variant: str, column: str, fold: int | None = None) -> dict[str, Any]:
         """All changes of the base in one cell of the table, nested: those of the variant are above the column's.
 
+        Args:
+            variant, column: the place of the cell.
+            fold: number that stands for ``{fold}``; None: in a study with folds, the word stays as it is.
+
         Raises:
-            ConfigError: a text has a misspelt ``{variant}`` or ``{column}``.
+            ConfigError: a text has a misspelt ``{variant}``, ``{column}``, or, in a study with folds, ``{fold}``.
         """
         changes = merged(merged(self.overrides, self.every_column[column]), self.variants[variant])
         names = {"variant": variant, "column": column}
+        if self.folds:
+            names["fold"] = "{fold}" if fold is None else str(fold)
         check_placeholders(changes, names, f"{self.path}: {variant}")
         return filled(changes, names)
+
+    @property
+    def names_folds(self) -> bool:
+        """Whether what its runs read depends on their fold: a change has ``{fold}``."""
+        changes = (self.overrides, *self.every_column.values(), *self.variants.values())
+        return bool(self.folds) and any("{fold}" in str(change) for change in changes)
 
 
 def read_study(path: Path) -> Study:

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 
-from weightspace.backbones.artefact import load_weights
+from weightspace.backbones.artefact import describe_encoder, load_weights
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.classifier import EncoderClassifier
 from weightspace.backbones.factory import BackboneFactory, BuiltBackbone, backbone_factory, build_backbone
 from weightspace.checks import check_choice, check_number, check_sizes
 from weightspace.data import ZooDataModule
+from weightspace.data.seen import check_unseen
 from weightspace.errors import ConfigError
 from weightspace.tasks.optim import Role
 from weightspace.tasks.supervised import SupervisedTask
@@ -72,9 +73,10 @@ class FineTuneTask(SupervisedTask):
         self.encoder_rate = encoder_rate if encoder is not None else 1.0
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
-        """Raises ConfigError if the encoder is for other networks, of another class or has other arguments."""
+        """Raises ConfigError if the encoder is for other networks, of another class, or has seen what is tested."""
         super().check(data, trainer)
         if self.path is not None:
+            check_unseen(data.zoo, describe_encoder(self.path).get("trained_on"), str(self.path))
             load_weights(self.path, build_backbone(self.make_encoder, data.spec, self.embedding))
 
     def prepare(self, data: ZooDataModule) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import torch
@@ -49,6 +49,8 @@ class Zoo:
         read = open_shard if check else read_shard
         self._shards = [read(self.path, entry, self.header) for entry in self.header.shards]
         self._splits: Tensor | None = None  # instead of those on disk
+        #: which fold's splits it has, as (fold, folds); None: its own
+        self.fold: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return self.header.rows
@@ -81,9 +83,9 @@ class Zoo:
         draw = type(self).picture
         return None if draw is None else draw(self)
 
-    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool], dict[str, Tensor | None]]:
+    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, bool], dict[str, Any]]:
         # another process maps the files itself: their pages are shared, not sent
-        return Zoo, (self.path.resolve(), False), {"_splits": self._splits}
+        return Zoo, (self.path.resolve(), False), {"_splits": self._splits, "fold": self.fold}
 
     @property
     def spec(self) -> NetworkSpec:
@@ -135,14 +137,16 @@ class Zoo:
         """Objects that are nearly the same, group by group, as far as the zoo says; each of them is in one split."""
         return [list(group) for group in self.header.provenance.get("near_copies", [])]
 
-    def divided_into(self, splits: Tensor) -> Zoo:
+    def divided_into(self, splits: Tensor | None, fold: tuple[int, int] | None = None) -> Zoo:
         """The same networks in other splits.
 
         Args:
-            splits: (n,) uint8 indices into ``SPLITS``.
+            splits: (n,) uint8 indices into ``SPLITS``; None: those on disk.
+            fold: the fold whose splits these are, and the number of folds.
         """
         zoo = object.__new__(type(self))
-        vars(zoo).update(vars(self), _splits=splits, splits=splits)
+        vars(zoo).update(vars(self), _splits=splits, fold=fold)
+        vars(zoo).pop("splits", None)  # which has been read
         return zoo
 
     def _column(self, name: str) -> Tensor:

@@ -92,6 +92,17 @@ def test_each_cell_reads_its_own_encoder_and_one_command_makes_all(
     assert "there is no encoder runs/studies/pre/none/narrow/0/encoder.safetensors (and 3 more) yet" in said
 
 
+def test_each_fold_reads_its_own_encoder(studies: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    only("fine.yaml", "none", "flip")
+    content = yaml.safe_load(Path("fine.yaml").read_text())
+    encoder = "runs/studies/pre/{variant}/{column}/fold {fold}/0/encoder.safetensors"
+    content |= {"folds": 3, "overrides": {"model.init_args.encoder": encoder, "data.n_views": 1}}
+    Path("fine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    assert main(["study", "fine.yaml", "--dry-run"]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "there is no encoder runs/studies/pre/none/narrow/fold 0/0/encoder.safetensors (and 5 more) yet" in said
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

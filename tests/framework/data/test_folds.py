@@ -92,7 +92,14 @@ def test_another_process_has_the_same_splits(zoo: ws.Zoo) -> None:
     other = folded(zoo, FOLDS, 1)
     sent = pickle.loads(pickle.dumps(other))
     assert torch.equal(sent.splits, other.splits)
+    assert sent.fold == other.fold == (1, FOLDS)
     assert torch.equal(pickle.loads(pickle.dumps(zoo)).splits, zoo.splits)
+
+
+def test_a_fold_gives_the_zoo_with_its_own_splits_again(zoo: ws.Zoo) -> None:
+    own = folded(zoo, FOLDS, 1).divided_into(None)
+    assert torch.equal(own.splits, zoo.splits)
+    assert own.fold is zoo.fold is None
 
 
 def test_views_and_labels_are_limited_in_the_training_part_alone(zoo: ws.Zoo) -> None:
@@ -117,6 +124,37 @@ def test_a_checkpoint_is_tested_in_its_own_fold_alone(zoo: ws.Zoo, tmp_path: Pat
     unlike = zoo_of(tmp_path / "unlike", list(range(30)), [0, 1] * 15)
     ws.ZooDataModule(unlike, folds=3, fold=0).load_state_dict(state)  # none of its networks was trained on
     ws.ZooDataModule(zoo, folds=FOLDS, fold=2).load_state_dict({"length": 3})  # of an earlier version
+
+
+def test_a_checkpoint_of_another_fold_is_known_in_a_zoo_that_was_made_again(zoo: ws.Zoo) -> None:
+    state = ws.ZooDataModule(zoo, folds=FOLDS, fold=1).state_dict() | {"zoo": "0" * 64}  # other last bits
+    ws.ZooDataModule(zoo, folds=FOLDS, fold=1).load_state_dict(state)
+    for others in ({"folds": FOLDS, "fold": 2}, {}):
+        with pytest.raises(ConfigError, match="is of a run with other splits of"):
+            ws.ZooDataModule(zoo, **others).load_state_dict(state)
+    ws.ZooDataModule(zoo, folds=FOLDS, fold=2).load_state_dict(state | {"making": "of another zoo"})
+
+
+def test_splits_with_other_numbers_of_views_are_not_mixed(tmp_path: Path) -> None:
+    objects = [*np.repeat(np.arange(20), 3).tolist(), *range(20, 30)]
+    views = [*np.tile([0, 1, 2], 20).tolist(), *[0] * 10]
+    splits = ["train"] * 60 + ["test"] * 10
+    zoo = zoo_of(tmp_path / "zoo", objects, [item % 2 for item in objects], views, splits=splits)
+    message = r"have other numbers of views \(train 3, test 1\).*take data.n_views: 1, or fit"
+    for n_views in (None, 2):
+        with pytest.raises(ConfigError, match=message):
+            ws.ZooDataModule(zoo, folds=3, fold=0, n_views=n_views)
+    ws.ZooDataModule(zoo, folds=3, fold=0, n_views=1)
+    ws.ZooDataModule(zoo)
+
+
+def test_near_copies_that_a_zoo_does_not_name_are_not_overlooked(zoo: ws.Zoo) -> None:
+    zoo.header.provenance["source"] = {"name": "furniture"}
+    with pytest.raises(ConfigError, match="objects of furniture have near-copies.* does not name them.*make it again"):
+        ws.ZooDataModule(zoo, folds=FOLDS, fold=0)
+    ws.ZooDataModule(zoo)  # its own splits keep them together
+    zoo.header.provenance["near_copies"] = []
+    ws.ZooDataModule(zoo, folds=FOLDS, fold=0)
 
 
 def test_numbers_are_dealt_without_classes(tmp_path: Path) -> None:

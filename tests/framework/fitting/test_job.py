@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import time
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from folders import contents
@@ -18,6 +20,7 @@ from weightspace.fitting import job
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.recipes import load_recipe
 from weightspace.sources import load_source
+from weightspace.sources.image_source import ImageSource
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
@@ -66,6 +69,28 @@ def test_a_journal_line_cut_in_half_is_dropped(tmp_path: Path) -> None:
         journal.write('{"file": "00001')
     assert fit(out, *options) == 0
     assert contents(out) == contents(tmp_path / "whole")
+
+
+class Grouped(ImageSource):
+    """Digits, each three of which count as near-copies."""
+
+    groups = np.arange(1797) // 3
+
+
+def test_a_zoo_names_those_of_its_objects_that_are_near_copies(tmp_path: Path) -> None:
+    source, recipe = load_source("digits"), load_recipe("siren", {"hidden": [4, 4], "steps": 1})
+    grouped = Grouped(**{field.name: getattr(source, field.name) for field in fields(source)})
+    fitter = BatchedFitter(recipe, recipe.spec(2, 1), source.coordinates(), "eager")
+    job.ZooFit(grouped, job.ZooPlan(900, 30, 30), fitter, tmp_path / "grouped").run(lambda state: None)
+    zoo = Zoo(tmp_path / "grouped")
+    objects = zoo.objects.tolist()
+    members = [[item for item in objects if item // 3 == group] for group in range(len(source) // 3)]
+    assert sorted(zoo.near_copies) == [sorted(group) for group in members if len(group) > 1]
+    assert zoo.near_copies
+    splits = dict(zip(objects, zoo.splits.tolist(), strict=True))
+    assert all(len({splits[item] for item in group}) == 1 for group in zoo.near_copies)
+    job.ZooFit(source, job.ZooPlan(4, 0, 0), fitter, tmp_path / "single").run(lambda state: None)
+    assert "near_copies" not in ZooHeader.read(tmp_path / "single").provenance
 
 
 def test_a_second_run_has_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

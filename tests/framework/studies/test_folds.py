@@ -46,6 +46,18 @@ def test_each_seed_has_a_run_of_each_fold_in_a_folder_of_its_own(tmp_path: Path)
     assert command[command.index("--experiment") + 1] == "studies/s/none/fold 1"
 
 
+def test_what_a_run_reads_can_be_of_its_fold(tmp_path: Path) -> None:
+    encoder = "runs/studies/pre/{variant}/fold {fold}/0/encoder.safetensors"
+    study = study_of(tmp_path, overrides={"model.init_args.encoder": encoder})
+    for cell in cells_of(study):
+        given = changes_of(study, cell)["model"]["init_args"]["encoder"]
+        assert given == f"runs/studies/pre/{cell.variant}/fold {cell.fold}/0/encoder.safetensors"
+    assert study.names_folds
+    assert not study_of(tmp_path).names_folds
+    with pytest.raises(ConfigError, match=r"\{flod\} in 'runs/\{flod\}' stands for nothing"):
+        cells_of(study_of(tmp_path, overrides={"model.init_args.encoder": "runs/{flod}"}))
+
+
 def test_without_folds_the_digests_are_those_of_records(tmp_path: Path) -> None:
     cells = cells_of(study_of(tmp_path, folds=None))
     assert [cell.key for cell in cells] == ["none/0", "flip/0", "none/1", "flip/1"]

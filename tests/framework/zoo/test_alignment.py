@@ -230,6 +230,13 @@ def test_the_alignment_of_a_zoo_that_has_changed_is_refused_and_made_again(
     assert "alignment untrained to untrained: 220 elements" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_mean_is_of_the_zoos_own_splits_whatever_the_fold(sines: Zoo) -> None:
+    expected = align_zoo(sines, rounds=1).reference.params
+    other = sines.divided_into(1 - sines.splits, (0, 2))  # trained on what is for validation
+    found = align_zoo(other, rounds=1, name="again").reference.params
+    assert torch.equal(found, expected)
+
+
 def test_what_a_zoo_lacks_is_told_with_the_command(sines: Zoo) -> None:
     with pytest.raises(
         ZooError, match=f"has no stored alignment: make one with `weightspace zoo align {sines.path} --to mean`"

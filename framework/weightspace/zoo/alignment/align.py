@@ -37,9 +37,9 @@ def align_zoo(
 
     Args:
         zoo: folder of the zoo; in Python also the zoo.
-        to: the reference: mean (of the training networks, refined over rounds), untrained, OBJECT or OBJECT/VIEW (a
-            network of the zoo), ZOO:OBJECT/VIEW (one of another zoo), or ZOO:ALIGNMENT (the reference of a stored
-            alignment of another zoo); in Python also a batch of one network.
+        to: the reference: mean (of the training networks of the zoo's own splits, refined over rounds), untrained,
+            OBJECT or OBJECT/VIEW (a network of the zoo), ZOO:OBJECT/VIEW (one of another zoo), or ZOO:ALIGNMENT (the
+            reference of a stored alignment of another zoo); in Python also a batch of one network.
         name: of the alignment in the zoo, which may have several, beginning with a letter; by default after the
             reference, for instance mean, and of another zoo's reference also after that zoo, for instance digits-mean.
         group: auto (all symmetries of the activation), or one of permutation, permutation+sign, permutation+sign+phase
@@ -64,7 +64,8 @@ def align_zoo(
     >>> bool((aligned.params[5] == zoo[5].params).all()), zoo.alignments
     (True, ['object-5-view-0'])
     """
-    opened = zoo if isinstance(zoo, Zoo) else Zoo(zoo)
+    # what is stored in the zoo is of its own splits
+    opened = zoo.divided_into(None) if isinstance(zoo, Zoo) else Zoo(zoo)
     symmetries = _group(group, opened)
     check_whole("sweeps", sweeps, 1, 100)
     check_whole("rounds", rounds, 1, 100)

@@ -1,0 +1,68 @@
+"""What a network was trained on, as its file says, and the objects that it has seen by that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from weightspace.data.folds import folded
+from weightspace.errors import ConfigError
+from weightspace.zoo import Zoo
+from weightspace.zoo.making import making_of
+
+
+def trained_on(zoo: Zoo) -> dict[str, Any]:
+    """What the file of a network says of its training, as JSON data: zoo, how that was made, and fold if it was one."""
+    fold = {} if zoo.fold is None else {"fold": zoo.fold[0], "folds": zoo.fold[1]}
+    return {"zoo": zoo.digest, "making": making_of(zoo.header), **fold}
+
+
+def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
+    """The zoo with the splits that a network was trained with; None: it was another zoo, or that is not known.
+
+    A zoo that was made again in the same way is the same, although its networks have other last bits.
+
+    Args:
+        zoo: in any splits.
+        said: what the network's file says, see ``trained_on``; None: it says nothing.
+
+    Raises:
+        ConfigError: the fold is none of this zoo.
+    """
+    if not isinstance(said, dict):
+        return None
+    if said.get("zoo") != zoo.digest and said.get("making") != making_of(zoo.header):
+        return None
+    return folded(zoo.divided_into(None), said.get("folds"), said.get("fold"))
+
+
+def check_unseen(zoo: Zoo, said: Any, encoder: str) -> None:
+    """Checks that an encoder was not trained in other splits of a zoo, on objects that are tested in these.
+
+    Args:
+        zoo: in the splits of a run.
+        said: what the encoder's file says, see ``trained_on``; if nothing, nothing is checked.
+        encoder: its path, for messages.
+
+    Raises:
+        ConfigError: it was.
+    """
+    before = as_trained(zoo, said)
+    if before is None or before.fold == zoo.fold:
+        return
+    seen = before.objects[torch.cat([before.rows(split) for split in ("train", "val", "internal")])].unique()
+    tested = zoo.objects[zoo.rows("test")].unique()
+    if both := int(torch.isin(tested, seen).sum()):
+        raise ConfigError(
+            f"the encoder {encoder} was trained on {both} of the {len(tested)} objects that are tested here: "
+            f"{_named(before)} of {zoo.path}, and here it is {_named(zoo)}. Pretrain it with {_asked(zoo)}"
+        )
+
+
+def _named(zoo: Zoo) -> str:
+    return "the zoo's own splits" if zoo.fold is None else "fold {} of {}".format(*zoo.fold)
+
+
+def _asked(zoo: Zoo) -> str:
+    return "the zoo's own splits" if zoo.fold is None else "data.fold: {} and data.folds: {}".format(*zoo.fold)
