@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -93,7 +93,11 @@ class ZooWriter:
         self.done[number], self.left_out[number] = entry, left_out
 
     def finish(self) -> ZooHeader:
-        """Writes ``zoo.json`` with the shards of all ranks, and removes the journals."""
+        """Writes ``zoo.json`` with the shards of all ranks, and removes the journals; without networks, removes all.
+
+        Raises:
+            ZooError: shards are missing, no network is left, or the file cannot be written.
+        """
         found = journal.read(self.path)
         assert found is not None, "the first process has begun the journal"
         found.check_planned(self.sizes)
@@ -105,6 +109,8 @@ class ZooWriter:
         left_out = [network for number in sorted(self.left_out) for network in self.left_out[number]]
         header = replace(self.header, shards=shards, left_out=left_out)
         if not header.rows:
+            with self._disk_errors("cleared"):
+                self._remove()
             raise ZooError(
                 f"no network is left for {self.path}: all {len(left_out)} were left out, the first: {left_out[:1]}"
             )
@@ -116,6 +122,15 @@ class ZooWriter:
             write_whole(self.path / FILE, content)
             journal.remove(self.path)
         return header
+
+    def _remove(self) -> None:
+        """Removes the shards and journals, and the folder unless it contains something else."""
+        journal.remove(self.path)
+        for entry in self.done.values():
+            (self.path / "shards" / entry.file).unlink(missing_ok=True)
+        for folder in (self.path / "shards", self.path):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
     def _prepare(self) -> None:
         """Takes possession of the folder, and removes what an interrupted job has left incomplete."""

@@ -178,7 +178,7 @@ def test_diverged_networks_are_refitted_once_then_left_out_and_listed(tmp_path: 
 def test_a_recipe_that_always_diverges_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(tmp_path / "z", "steps=30", "learning_rate=1e+38", "schedule=constant", "--train", "5") == 2
     assert "no network is left" in capsys.readouterr().err
-    assert not (tmp_path / "z" / "zoo.json").exists()
+    assert not (tmp_path / "z").exists()
 
 
 def test_a_folder_that_a_kill_left_without_a_journal_is_taken(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from convolved_networks import convolved, module_of
 from weightspace.cli.main import main
 from weightspace.zoo import Zoo
 
@@ -68,4 +71,40 @@ def test_what_is_refused(
     root = save_networks(tmp_path / "nets", *names)
     assert main(["zoo", "import", str(root), *RELU, *options, "--out", str(tmp_path / "z")]) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "z").exists()
+
+
+def test_a_folder_for_each_training_with_checkpoints_as_views(tmp_path: Path) -> None:
+    root, batch = tmp_path / "nets", convolved("averaged", count=6)
+    rows = ["path,label,object,view"]
+    for number, params in enumerate(batch.params):
+        path = f"run{number // 2}/epoch_{10 * (number % 2)}.pt"
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        torch.save({"model": module_of(batch.spec, params).float().state_dict()}, root / path)
+        rows.append(f"{path},{number / 10},run{number // 2},{1 - number % 2}")
+    (tmp_path / "arch.json").write_text(json.dumps(batch.spec.to_json()))
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    command = ["zoo", "import", str(root), "--format", "folder", "--spec", str(tmp_path / "arch.json"), "--test", "1"]
+    by_name, by_table = str(tmp_path / "a"), str(tmp_path / "b")
+    assert main([*command, "--view_from", "epoch_{view}.pt", "--label_regex", "(run)", "--out", by_name]) == 0
+    assert main([*command, "--labels", str(tmp_path / "table.csv"), "--target", "value", "--out", by_table]) == 0
+    for zoo, views, order in ((Zoo(by_name), (0, 10), (0, 1)), (Zoo(by_table), (0, 1), (1, 0))):
+        assert zoo.spec == batch.spec
+        assert sorted(zip(zoo.objects.tolist(), zoo.views.tolist(), strict=True)) == [
+            (item, view) for item in range(3) for view in views
+        ]
+        assert zoo.splits.bincount().tolist() == [4, 0, 2], "all checkpoints of a training are in one split"
+        for row, (item, view) in enumerate(zip(zoo.objects.tolist(), zoo.views.tolist(), strict=True)):
+            number = 2 * item + order[views.index(view)]
+            assert torch.equal(zoo.params(torch.tensor([row]))[0], batch.params[number].float())
+
+
+def test_nothing_is_left_behind_where_nothing_is_left(
+    tmp_path: Path, save_networks: Callable, network: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = save_networks(tmp_path / "nets", "cat/0.pth", "dog/1.pth")
+    for seed, name in enumerate(("cat/0.pth", "dog/1.pth")):
+        torch.save({key: torch.full_like(tensor, torch.nan) for key, tensor in network(seed).items()}, root / name)
+    assert main(["zoo", "import", str(root), *RELU, "--out", str(tmp_path / "z")]) == 2
+    assert "no network is left" in capsys.readouterr().err
     assert not (tmp_path / "z").exists()
