@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import trimesh
+from small_cnn_files import write_small_cnns
 from torch import Tensor
 from weightspace.cli.main import main
 from weightspace.zoo import Zoo
@@ -67,6 +68,10 @@ def make_nets(root: Path, command: str) -> None:
     (root.parent / "accuracy.csv").write_text("\n".join(rows))
 
 
+def make_small_cnns(root: Path, command: str) -> None:
+    write_small_cnns(root, trainings=14)
+
+
 def make_modelnet(root: Path, command: str) -> None:
     """ModelNet40's folders; one mesh has a hole."""
     for number in range(16):
@@ -77,7 +82,13 @@ def make_modelnet(root: Path, command: str) -> None:
         path.write_text(trimesh.Trimesh(mesh.vertices, faces).export(file_type="off"))
 
 
-MAKERS = {"inrs": make_inrs, "sirens": make_sirens, "nets": make_nets, "ModelNet40": make_modelnet}
+MAKERS = {
+    "inrs": make_inrs,
+    "sirens": make_sirens,
+    "nets": make_nets,
+    "mnist": make_small_cnns,
+    "ModelNet40": make_modelnet,
+}
 
 
 def test_all_commands_are_known() -> None:

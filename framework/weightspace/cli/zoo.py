@@ -9,6 +9,7 @@ from typing import Any
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import Parser, key_values
 from weightspace.cli.zoo_table import zoo_table
+from weightspace.errors import ConfigError
 from weightspace.fitting import RECIPES, fit_zoo, load_recipe
 from weightspace.fitting.origin import check_origin, describe_arguments, source_of
 from weightspace.fitting.repair import repair_zoo
@@ -72,9 +73,37 @@ def fit(recipe: str, set: list[str] | None, source_set: list[str] | None, **opti
 
 
 def _import_parser() -> Parser:
-    parser = _parser(import_zoo, "source", "progress")
+    parser = _parser(import_zoo, "source", "where", "progress")
     parser.add_argument("source", type=str, help="folder (or .npz file) of the networks")
+    parser.add_argument(
+        "--where",
+        nargs="+",
+        action="extend",
+        metavar="COLUMN=VALUE",
+        help="import only networks whose columns have these values: --where activation=relu",
+    )
     return parser
+
+
+def import_networks(where: list[str] | None, **options: Any) -> None:
+    """Imports networks with the options of the command line."""
+    import_zoo(where=conditions(where or []), progress=True, **options)
+
+
+def conditions(items: list[str]) -> dict[str, str]:
+    """Parses ``COLUMN=VALUE`` into values by column.
+
+    Raises:
+        ConfigError: an item has another form, or a column has two values.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or not name:
+            raise ConfigError(f"where: expected items like activation=relu, found {item!r}")
+        if found.setdefault(name, value) != value:
+            raise ConfigError(f"where: {name} cannot be both {found[name]} and {value}")
+    return found
 
 
 def _align_parser() -> Parser:
@@ -156,7 +185,7 @@ def show(
 #: name -> (function that makes the parser, function that is called with the options)
 COMMANDS: dict[str, tuple[Callable[[], Parser], Callable[..., object]]] = {
     "fit": (_fit_parser, fit),
-    "import": (_import_parser, partial(import_zoo, progress=True)),
+    "import": (_import_parser, import_networks),
     "export": (_of_zoo(export_zoo), partial(export_zoo, progress=True)),
     "align": (_align_parser, partial(align_zoo, progress=True)),
     "info": (_of_zoo(info), info),

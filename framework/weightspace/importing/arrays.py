@@ -27,6 +27,10 @@ class ArrayListing(Listing):
         super().__init__(root)
         self.params, self.spec = params, spec
 
+    def architecture(self) -> NetworkSpec:
+        """The architecture in the file beside the arrays."""
+        return self.spec
+
     def read(self, entry: Entry) -> Contents:
         """Reads one row of the array."""
         row = self.params[int(entry.name.removeprefix("row "))]

@@ -15,9 +15,10 @@ from weightspace.files.walk import is_hidden, walk
 from weightspace.importing.labels_table import LABELS, Row, read_labels
 from weightspace.importing.listing import Contents, Entry, Listing, split_name
 from weightspace.importing.names import ENDINGS, view_splitter
-from weightspace.importing.spec_file import SPEC
+from weightspace.importing.spec_file import SPEC, read_spec
 from weightspace.importing.state_dict import read_state_dict
 from weightspace.importing.target_file import TARGET
+from weightspace.spec import NetworkSpec
 
 
 class FileListing(Listing):
@@ -32,6 +33,10 @@ class FileListing(Listing):
     def __init__(self, root: Path, key: str | None = None, spec: Path | None = None) -> None:
         super().__init__(root)
         self.key, self.spec = key, spec
+
+    def architecture(self) -> NetworkSpec | None:
+        """The architecture in the file ``spec``, if there is one."""
+        return None if self.spec is None else read_spec(self.spec)
 
     def read(self, entry: Entry) -> Contents:
         """Reads the file of one network."""

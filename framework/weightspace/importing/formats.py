@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from weightspace.importing.arrays import arrays
 from weightspace.importing.files import dwsnets, folder, nfn
 from weightspace.importing.listing import Listing
+from weightspace.importing.small_cnn_zoo import small_cnn_zoo
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ FORMATS = {
     "dwsnets": Format(dwsnets, "sine", output_offset=0.5),
     # Zhou et al., arXiv 2302.14040: images scaled to [-1, 1]
     "nfn": Format(nfn, "sine", value_range=(-1.0, 1.0)),
+    # Unterthiner et al., arXiv 2002.11448
+    "small-cnn-zoo": Format(small_cnn_zoo),
     "folder": Format(folder, exported=True),
     "numpy": Format(arrays, exported=True),
 }

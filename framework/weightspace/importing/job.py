@@ -37,6 +37,16 @@ class Progress:
     left_out: int
 
 
+@dataclass(frozen=True)
+class _Network:
+    """A network that fits: (P,) parameters, its target, and its entries in the columns of quality."""
+
+    params: Tensor
+    target: list[float]
+    quality: Sequence[float]
+    entry: Entry
+
+
 class ZooImport:
     """Imports the networks of a listing into a zoo, shard by shard.
 
@@ -75,7 +85,7 @@ class ZooImport:
         self.shard_rows = rows_per_shard(spec)
         not_networks = [{"path": path, "reason": reason} for path, reason in listing.not_networks]
         provenance = {**job, **notes, **({"skipped": not_networks} if not_networks else {})}
-        self.writer = ZooWriter(out, job, ZooHeader(spec, target, [], provenance, shards=[]))
+        self.writer = ZooWriter(out, job, ZooHeader(spec, target, list(listing.quality), provenance, shards=[]))
 
     def __len__(self) -> int:
         return len(self.listing.entries)
@@ -121,10 +131,10 @@ class ZooImport:
         left_out = [
             {"path": network.name, "reason": network.reason} for network in self.listing.left_out if number == 0
         ]
-        kept: list[tuple[Tensor, list[float], Entry]] = []
+        kept: list[_Network] = []
         for place, entry in enumerate(entries):
             try:
-                kept.append((*self._network(entry), entry))
+                kept.append(self._network(entry))
             except ValueError as error:
                 left_out.append({"path": entry.name, "reason": str(error)})
                 if self.strict:
@@ -134,8 +144,8 @@ class ZooImport:
                 report(Progress(number * self.shard_rows + place + 1, len(self), earlier + len(left_out)))
         return self._tensors(kept), left_out
 
-    def _network(self, entry: Entry) -> tuple[Tensor, list[float]]:
-        """Reads the parameters and the target of a network.
+    def _network(self, entry: Entry) -> _Network:
+        """Reads a network.
 
         Raises:
             ValueError: the network does not fit; the message is the reason.
@@ -150,17 +160,18 @@ class ZooImport:
         first = self._seen.setdefault(_fingerprint(params), place)
         if first != place:
             raise ValueError(f"duplicate: the same weights as {first}")
-        return params, target
+        return _Network(params, target, contents.quality, entry)
 
-    def _tensors(self, kept: list[tuple[Tensor, list[float], Entry]]) -> dict[str, Tensor]:
-        objects, views = self.listing.object_ids, self.listing.view_ids
+    def _tensors(self, kept: list[_Network]) -> dict[str, Tensor]:
+        objects, views, entries = self.listing.object_ids, self.listing.view_ids, [network.entry for network in kept]
+        quality = torch.tensor([network.quality for network in kept], dtype=torch.float32)
         return {
-            "params": torch.stack([p for p, _, _ in kept]) if kept else torch.empty(0, self.spec.num_params),
-            "target": self.labels.tensor([target for _, target, _ in kept]),
-            "object": torch.tensor([objects[e.object] for _, _, e in kept], dtype=torch.int64),
-            "view": torch.tensor([views[e.view] for _, _, e in kept], dtype=torch.int64),
-            "split": torch.tensor([SPLITS.index(str(e.split)) for _, _, e in kept], dtype=torch.uint8),
-            "quality": torch.empty(len(kept), 0),
+            "params": torch.stack([n.params for n in kept]) if kept else torch.empty(0, self.spec.num_params),
+            "target": self.labels.tensor([network.target for network in kept]),
+            "object": torch.tensor([objects[entry.object] for entry in entries], dtype=torch.int64),
+            "view": torch.tensor([views[entry.view] for entry in entries], dtype=torch.int64),
+            "split": torch.tensor([SPLITS.index(str(entry.split)) for entry in entries], dtype=torch.uint8),
+            "quality": quality.reshape(len(kept), len(self.listing.quality)),
         }
 
     def _remember(self, number: int) -> None:

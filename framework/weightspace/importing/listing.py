@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from weightspace.checks import check_whole
 from weightspace.errors import ZooError
 from weightspace.files.names import in_order, split_called
 from weightspace.files.walk import most_frequent
+from weightspace.importing.target_file import TargetFile
+from weightspace.spec import NetworkSpec
 from weightspace.zoo.header import SPLITS
 
 
@@ -49,10 +51,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of one network's file: tensors W_1, b_1, W_2, ... of its layers, and a label if there is one."""
+    """The contents of one network's file: tensors W_1, b_1, W_2, ... of its layers, a label if there is one, and its
+    entries in the listing's columns of quality.
+    """
 
     tensors: list[Tensor]
     label: Any = None
+    quality: Sequence[float] = ()
 
 
 class Listing(ABC):
@@ -62,16 +67,32 @@ class Listing(ABC):
         entries: networks that can be imported so far.
         left_out: networks that cannot be imported.
         not_networks: (name, reason) of files that were ignored, for instance because they are hidden.
+        quality: names of the columns of quality that the files have.
+        target: kind and names of the targets, where the format defines them.
+        notes: entries of the zoo's provenance.
     """
 
     #: Whether a split by counts takes objects in their order (the last ones for the test) instead of at random.
     ordered = False
+    #: The file that says the architecture.
+    described_in = "spec.json"
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.entries: list[Entry] = []
         self.left_out: list[LeftOut] = []
         self.not_networks: list[tuple[str, str]] = []
+        self.quality: Sequence[str] = ()
+        self.target: TargetFile | None = None
+        self.notes: dict[str, Any] = {}
+
+    def architecture(self) -> NetworkSpec | None:
+        """The architecture, where a file says it; None: it is derived from the networks.
+
+        Raises:
+            ZooError: the file cannot be read.
+        """
+        return None
 
     @abstractmethod
     def read(self, entry: Entry) -> Contents:

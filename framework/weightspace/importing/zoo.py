@@ -5,18 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.importing import job
-from weightspace.importing.arrays import ArrayListing
-from weightspace.importing.files import FileListing
 from weightspace.importing.formats import FORMATS, Format
 from weightspace.importing.job import ZooImport, common_widths
 from weightspace.importing.listing import Listing
-from weightspace.importing.spec_file import SPEC, read_spec
 from weightspace.importing.target_file import TargetFile, read_target
 from weightspace.progress import Display
 from weightspace.spec import NetworkSpec
@@ -42,6 +39,7 @@ def import_zoo(
     output_offset: float | None = None,
     value_range: Sequence[float] | None = None,
     target: str | None = None,
+    where: Mapping[str, Any] | None = None,
     val: int = 0,
     test: int = 0,
     seed: int = 0,
@@ -53,7 +51,7 @@ def import_zoo(
     Args:
         source: folder (or .npz file) of the networks.
         out: folder of the zoo.
-        format: dwsnets, nfn, folder or numpy.
+        format: dwsnets, nfn, small-cnn-zoo, folder or numpy.
         splits: JSON file with the paths of each split, for dwsnets.
         view_from: location of the view in a path, as 'view_{view}/', or none; for dwsnets (default '{view}/') and
             folder.
@@ -62,14 +60,15 @@ def import_zoo(
         label_regex: regular expression for the path, whose first group is the label, for folder.
         key: location of the network in files with other contents, as model_ema, or state_dict.net in a checkpoint; "."
             for the top level of the file. Not for numpy.
-        spec: JSON file with the architecture, for numpy, and for folder, where networks with convolutions need it;
-            default spec.json in the folder.
-        activation: sine, tanh or relu; dwsnets and nfn have sine.
+        spec: JSON file with the architecture, for numpy, for folder, where networks with convolutions need it, and for
+            small-cnn-zoo, if strides and padding are not the published ones; default spec.json in the folder.
+        activation: sine, tanh or relu; dwsnets and nfn have sine, the table of small-cnn-zoo names it.
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
         output_offset: constant that the networks add to their output; dwsnets has 0.5.
         value_range: outputs of the networks for the values 0 and 1 of an object; nfn has [-1, 1].
         target: class, or value for numbers; default the one in target.json beside the networks (written by exports),
-            else class.
+            else class. Of small-cnn-zoo: test_accuracy (default), train_accuracy, test_loss or train_loss.
+        where: values of columns of the table of small-cnn-zoo, as {"activation": "relu"}: others are not imported.
         val: number of validation objects, if the files define no splits.
         test: number of test objects, if the files define no splits.
         seed: seed with which these objects are drawn.
@@ -82,22 +81,23 @@ def import_zoo(
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: {closest(str(format), FORMATS)}")
-    if target is not None:
-        check_choice("target", target, ("class", "value"))
     chosen, root, display = FORMATS[format], Path(source).expanduser(), Display(progress)
+    column = target if _takes(chosen, "target") else None
+    if target is not None and column is None:
+        check_choice("target", target, ("class", "value"))
     if not root.exists():
         raise ZooError(f"there is nothing at {root} to import")
     given = {"splits": splits, "view_from": view_from, "prefix": prefix, "labels": labels, "label_regex": label_regex,
-             "key": key, "spec": spec}  # fmt: skip
+             "key": key, "spec": spec, "where": where or None, "target": column}  # fmt: skip
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
-    known = _known_target(chosen, root, target)
+    known = listing.target or _known_target(chosen, root, target)
     listing.sort_and_deduplicate(known.kind)
     network = _architecture(listing, chosen, activation, omega, output_offset)
     display.say(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
     limits = [check_number("value_range", end) for end in value_range or known.value_range or chosen.value_range]
     arguments = {"imported": {"format": format}, "value_range": limits} | ({} if key is None else {"key": key})
-    notes = {"import_path": str(root.resolve())}
+    notes = {**listing.notes, "import_path": str(root.resolve())}
     run = ZooImport(listing, network, out, known.kind, arguments, notes, strict, known.names)
     finished = (run.writer.path / FILE).exists()
     header = _run(run, display)
@@ -111,10 +111,15 @@ def import_zoo(
 def _options(format: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the options after checking that the format takes all of them."""
     for name in given:
-        takers = [key for key, each in FORMATS.items() if name in inspect.signature(each.make).parameters]
+        takers = [key for key, each in FORMATS.items() if _takes(each, name)]
         if format not in takers:
-            raise ConfigError(f"{name}: an option of {' and '.join(takers)}, not of {format}")
+            why = ", which has no table of hyperparameters" if name == "where" else ""
+            raise ConfigError(f"{name}: an option of {' and '.join(takers)}, not of {format}{why}")
     return given
+
+
+def _takes(format: Format, option: str) -> bool:
+    return option in inspect.signature(format.make).parameters
 
 
 def _known_target(chosen: Format, root: Path, kind: str | None) -> TargetFile:
@@ -131,12 +136,11 @@ def _architecture(
     output_offset: float | None,
 ) -> NetworkSpec:
     """Reads the architecture from a file if there is one, else derives it from the networks and the arguments."""
-    properties = (activation, omega, output_offset)
-    file = listing.spec if isinstance(listing, FileListing) else None
-    if isinstance(listing, ArrayListing) or file is not None:
-        if any(value is not None for value in properties):
-            raise ConfigError(f"activation, omega and output_offset are in {SPEC}: leave them out")
-        return listing.spec if isinstance(listing, ArrayListing) else read_spec(cast(Path, file))
+    found = listing.architecture()
+    if found is not None:
+        if any(value is not None for value in (activation, omega, output_offset)):
+            raise ConfigError(f"activation, omega and output_offset are in {listing.described_in}: leave them out")
+        return found
     name = activation or chosen.activation
     if name is None:
         names = [f"{name} (with omega)" if each.has_frequency else name for name, each in ACTIVATIONS.items()]

@@ -47,3 +47,16 @@ def import_folder() -> Callable[..., Zoo]:
         return Zoo(out)
 
     return run
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Imports a folder as the Small CNN Zoo, which is refused: (root, *options) -> the message in one line."""
+
+    def run(root: Path, *options: str) -> str:
+        out = tmp_path / "refused"
+        assert main(["zoo", "import", str(root), "--format", "small-cnn-zoo", *options, "--out", str(out)]) == 2
+        assert not out.exists()
+        return " ".join(capsys.readouterr().err.split())
+
+    return run
