@@ -6,13 +6,14 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from torch import Tensor, nn
 
 from weightspace.backbones.compiling import compile_blocks
 from weightspace.backbones.description import as_state, from_state, is_description
 from weightspace.backbones.heap import keep_freed_memory
+from weightspace.backbones.moments import Moments
 from weightspace.backbones.naming import means, name_of
 from weightspace.backbones.normaliser import Normaliser
 from weightspace.backbones.partial import BackbonePartial
@@ -20,6 +21,7 @@ from weightspace.backbones.plain import plain
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_sizes
 from weightspace.errors import ConfigError, SpecError
+from weightspace.layers.widths import alike
 from weightspace.spec import NetworkSpec
 
 
@@ -30,6 +32,9 @@ class Backbone(nn.Module, ABC):
     that the networks' activation has are relevant:
 
         invariant_to: names of the symmetries that do not change the result ("permutation", "sign", "phase", "scale").
+        free_widths: whether its weights do not depend on the widths of the networks' hidden layers, so that it reads
+            networks of other hidden widths than those it was built for; their architecture is then the second argument
+            of ``encode``, and ``fit_normaliser`` has to use ``batch.spec``.
         equivariant_to: names of the symmetries that transform a result of the shape of the networks like the networks.
         stored_alignment: whether ``set_reference`` is given the reference of a stored alignment of the zoo before
             training: False, True (of the only one), or the name of the alignment.
@@ -58,6 +63,7 @@ class Backbone(nn.Module, ABC):
     normaliser: Normaliser
     _arguments: dict[str, Any]
     invariant_to: frozenset[str] = frozenset()
+    free_widths: bool = False
     equivariant_to: frozenset[str] = frozenset()
     free_arguments: frozenset[str] = frozenset({"dropout"})
     constant_buffers: frozenset[str] = frozenset()
@@ -106,12 +112,22 @@ class Backbone(nn.Module, ABC):
         """Maps a batch to (B, out_dim) results.
 
         Raises:
-            SpecError: not a batch, or its networks have another architecture than that of the backbone.
+            SpecError: not a batch, or its networks have another architecture than that of the backbone, or, with
+                ``free_widths``, one that differs in more than the widths of its hidden layers.
         """
         check_batch("batch", batch)
-        if batch.spec != self.spec:
+        params = batch.params.to(next(self.parameters()).dtype)
+        if batch.spec == self.spec:
+            return self.encode(params)
+        if not self.reads(batch.spec):
             raise SpecError(f"this backbone was built for {self.spec}, the batch has {batch.spec}")
-        return self.encode(batch.params.to(next(self.parameters()).dtype))
+        # the base class promises only the parameters
+        result: Tensor = cast(Any, self).encode(params, batch.spec)
+        return result
+
+    def reads(self, spec: NetworkSpec) -> bool:
+        """Whether it reads networks of an architecture: its own, or, with ``free_widths``, one of other hidden widths."""
+        return spec == self.spec or (self.free_widths and alike(self.spec, spec))
 
     @abstractmethod
     def encode(self, params: Tensor) -> Tensor:
@@ -119,7 +135,24 @@ class Backbone(nn.Module, ABC):
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the normaliser's statistics from training networks."""
-        self.normaliser.fit(batch.params)
+        self.normaliser.fit(batch.params, batch.spec)
+
+    def fit_to_widths(self, batches: Sequence[WeightBatch]) -> None:
+        """Sets the statistics from training networks of several hidden widths, for backbones with ``free_widths``.
+
+        They are those of all networks together: of all entries of a W_l or b_l, for instance, whatever its size.
+
+        Args:
+            batches: one at least; one for each architecture.
+        """
+        normalisers = [module for module in self.modules() if isinstance(module, Normaliser)]
+        found = []
+        for batch in batches:
+            self.fit_normaliser(batch)
+            found.append([normaliser.fitted for normaliser in normalisers])
+        if len(batches) > 1:
+            for normaliser, *parts in zip(normalisers, *found, strict=True):
+                normaliser.take([Moments.joined(group) for group in zip(*parts, strict=True)])
 
     def set_reference(self, reference: WeightBatch) -> None:
         """Sets the reference of a stored alignment, for backbones with ``stored_alignment``.
@@ -175,14 +208,17 @@ class Backbone(nn.Module, ABC):
         return as_state(self.description())
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Raises SpecError if the loaded weights belong to another backbone, or to one for other networks."""
+        """Raises SpecError if the loaded weights belong to another backbone, or to one for other networks.
+
+        With ``free_widths``, the backbone becomes one for the hidden widths of the saved one.
+        """
         own = self.description()
         try:
             saved = _named_as_here(from_state(state), self)
             found = NetworkSpec.from_json(saved["spec"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SpecError(f"the saved weights have no description of their backbone: {error}") from error
-        if found != self.spec:
+        if not self.reads(found):
             raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
         if saved["class"] != own["class"]:
             raise SpecError(f"this backbone is a {own['class']}, the saved one a {saved['class']}")
@@ -192,6 +228,11 @@ class Backbone(nn.Module, ABC):
             here, there = (side.get(argument, "missing") for side in (own, saved))
             if here != there:
                 raise SpecError(f"{type(self).__name__}: {argument} is {here} here, and {there} in the saved weights")
+        if found != self.spec:
+            self.spec = found
+            for module in self.modules():
+                if isinstance(module, Normaliser) and module.spec is not None:
+                    module.move_to(found)
 
 
 def _defaults(cls: type[Backbone]) -> dict[str, Any]:

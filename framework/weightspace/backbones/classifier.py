@@ -43,6 +43,7 @@ class EncoderClassifier(Backbone):
         self.mode, self.still = mode, mode != "full"
         self.encoder = build_backbone(encoder, spec, embedding).requires_grad_(not self.still)
         self.invariant_to, self.compile_pays = self.encoder.invariant_to, self.encoder.compile_pays
+        self.free_widths = self.encoder.free_widths
         layer = perceptron(embedding, embedding, 1, out_dim, 0.0) if mode == "frozen" else nn.Linear(embedding, out_dim)
         self.head = nn.Sequential(nn.LayerNorm(embedding), layer)
 

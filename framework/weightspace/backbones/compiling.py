@@ -1,4 +1,4 @@
-"""Compiling a backbone for training: one shape is compiled, once, and all else is computed eagerly."""
+"""Compiling a backbone for training: one shape of each width is compiled, once, and all else is computed eagerly."""
 
 from __future__ import annotations
 
@@ -19,6 +19,27 @@ from weightspace.files.cache import keep_compiled_code
 OPTIONS = {"layout_optimization": False}
 
 
+class Runs:
+    """Compiled functions (module, inputs) -> result: one for each kind of inputs, that is for each width of networks.
+
+    Each has code of its own: none is compiled anew when another width comes, nor for a shape that stands for both.
+
+    Args:
+        options: of ``torch.compile``.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self._made: dict[Any, Callable[..., Any]] = {}
+
+    def of(self, inputs: Any) -> Callable[..., Any]:
+        """The function for inputs of this kind."""
+        kind = kind_of(inputs)
+        if kind not in self._made:
+            self._made[kind] = torch.compile(own_code(_call), **self.options)
+        return self._made[kind]
+
+
 class Compiled:
     """Calls a module compiled where it is trained with whole batches, and eagerly otherwise.
 
@@ -28,18 +49,18 @@ class Compiled:
 
     Args:
         module: is called so.
-        run: (module, inputs) -> result, compiled.
+        runs: make what is compiled.
         size: networks in a whole batch; None: training is compiled for every size.
     """
 
-    def __init__(self, module: nn.Module, run: Callable[..., Any], size: int | None) -> None:
-        self.module, self.run, self.size = module, run, size
+    def __init__(self, module: nn.Module, runs: Runs, size: int | None) -> None:
+        self.module, self.runs, self.size = module, runs, size
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Calls the module."""
         trained = self.module.training and torch.is_grad_enabled()
         if trained and (self.size is None or networks_in((*inputs, options)) == self.size):
-            return self.run(self.module, *inputs, **options)
+            return self.runs.of((*inputs, options))(self.module, *inputs, **options)
         return _call(self.module, *inputs, **options)
 
 
@@ -57,9 +78,9 @@ def compile_blocks(blocks: Sequence[nn.Module], size: int | None, **options: Any
     keep_compiled_code()
     if not options.keys() & {"backend", "mode", "options"}:
         options["options"] = OPTIONS
-    run = torch.compile(own_code(_call), **options)
+    runs = Runs(options)
     for block in blocks:
-        block._compiled_call_impl = Compiled(block, run, size)
+        block._compiled_call_impl = Compiled(block, runs, size)
 
 
 def run_eagerly(module: nn.Module) -> None:
@@ -90,6 +111,20 @@ def networks_in(value: Any) -> int | None:
         return len(value) if value.ndim else None
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
     return next((count for count in map(networks_in, parts) if count is not None), None)
+
+
+def kind_of(value: Any) -> Any:
+    """What distinguishes inputs of one width from others: architectures, and shapes but for the first dimension.
+
+    >>> kind_of([torch.zeros(8, 3, 2), 1.0])
+    ((3, 2), None)
+    """
+    if isinstance(value, WeightBatch):
+        return value.spec
+    if isinstance(value, Tensor):
+        return tuple(value.shape[1:])
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else None
+    return None if parts is None else tuple(map(kind_of, parts))
 
 
 @cache

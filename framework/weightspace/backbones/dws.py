@@ -132,6 +132,7 @@ class DWS(Backbone):
     """
 
     invariant_to = frozenset({"permutation"})
+    free_widths = True
     compile_pays = 2.5e12
 
     def __init__(
@@ -161,26 +162,28 @@ class DWS(Backbone):
         self.layers = nn.Sequential(*(EquivariantLayer(widths, pool, norm, gate, residual) for _ in range(layers)))
         if gives_weights("DWS", output, spec, out_dim):
             self.invariant_to, self.equivariant_to = frozenset(), frozenset({"permutation"})
+            self.free_widths = False
             self.out = Pointwise(nn.Linear(b, a) for a, b in zip(raw.each(), widths.each(), strict=True))
         else:
             self.pools = nn.ModuleList(pooling(pool, width) for width in widths.each()[:-1])
             self.head = perceptron(sum(widths.each()), head, 1, out_dim, dropout)
         self.output = output
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        x = self.equivariant(params)
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        x = self.equivariant(params, spec)
         if self.output == "weights":
-            return self.normaliser.std * flat(self.out(x), self.spec)
+            return self.normaliser.std * flat(self.out(x), spec)
         flattened = [*x.nodes, *(edge.flatten(1, 2) for edge in x.edges)]
         pooled = [pool(tensor, 1) for pool, tensor in zip(self.pools, flattened, strict=True)]
         result: Tensor = self.head(torch.cat([*pooled, x.outer], dim=1))
         return result
 
-    def equivariant(self, params: Tensor) -> Features:
+    def equivariant(self, params: Tensor, spec: NetworkSpec) -> Features:
         """Features after the equivariant layers, from (B, P): permuting the networks' neurons permutes them alike."""
-        raw = features(self.normaliser(params), self.spec)
-        x = self.embedding(raw if self.probes is None else raw.with_responses(self.probes(params)))
+        raw = features(self.normaliser(params, spec), spec)
+        x = self.embedding(raw if self.probes is None else raw.with_responses(self.probes(params, spec)))
         result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))
         return result
 
@@ -188,4 +191,4 @@ class DWS(Backbone):
         """Sets the statistics of parameters and responses from training networks."""
         super().fit_normaliser(batch)
         if self.probes is not None:
-            self.probes.fit(batch.params.to(self.normaliser.mean.dtype))
+            self.probes.fit(batch.params.to(self.normaliser.mean.dtype), batch.spec)

@@ -37,6 +37,8 @@ class BuiltBackbone:
             ConfigError: the backbone was built for other networks, or another length of the result.
         """
         name = type(self.backbone).__name__
+        if self.backbone.reads(spec):
+            spec = self.backbone.spec
         for what, built, asked in (("", self.backbone.spec, spec), ("out_dim ", self.backbone.out_dim, out_dim)):
             if built != asked:
                 raise ConfigError(

@@ -73,7 +73,6 @@ class GraphEmbedding(nn.Module):
 
     def __init__(self, spec: NetworkSpec, node: int, edge: int, back: bool, probes: int, fourier: int) -> None:
         super().__init__()
-        self.spec = spec
         self.fourier = FourierFeatures(fourier)
         size = self.fourier.out_features
         self.bias = nn.ModuleList(nn.Linear(size, node) for _ in spec.weight_shapes)
@@ -84,14 +83,15 @@ class GraphEmbedding(nn.Module):
         self.probes = Probes(spec, probes) if probes else None
         self.response = nn.ModuleList(nn.Linear(probes, node, bias=False) for _ in spec.widths if probes)
 
-    def forward(self, params: Tensor, scaled: Tensor) -> tuple[Graph, list[Tensor]]:
+    def forward(self, params: Tensor, scaled: Tensor, spec: NetworkSpec) -> tuple[Graph, list[Tensor]]:
         """The graph, and the responses of the outputs (B, out_dim * probes), if there are any.
 
         Args:
             params: (B, P) as the networks have them.
             scaled: the same, normalised.
+            spec: their architecture.
         """
-        weights, biases = unpack_layers(scaled, self.spec)
+        weights, biases = unpack_layers(scaled, spec)
         seen = [self.fourier(weight).flatten(3) for weight in weights]
         edges = [module(x) for module, x in zip(self.weight, seen, strict=True)]
         back = [module(x.transpose(1, 2)) for module, x in zip(self.back, seen, strict=False)]
@@ -99,6 +99,6 @@ class GraphEmbedding(nn.Module):
         nodes = [self.inputs.repeat(len(params), 1, 1), *hidden, outputs + self.outputs]
         if self.probes is None:
             return Graph(nodes, edges, back), []
-        responses = self.probes(params)
+        responses = self.probes(params, spec)
         joined = [node + module(x) for node, module, x in zip(nodes, self.response, responses, strict=True)]
         return Graph(joined, edges, back), [responses[-1].flatten(1)]

@@ -39,6 +39,7 @@ class GraphBackbone(Backbone):
     """
 
     invariant_to = frozenset({"permutation"})
+    free_widths = True
     free_arguments = frozenset({"dropout", "pool_dropout", "chunk", "recompute"})
 
     def __init__(
@@ -56,18 +57,19 @@ class GraphBackbone(Backbone):
         self.embedding, self.readout = embedding, readout
         if isinstance(readout, GraphWeights):
             self.invariant_to, self.equivariant_to = frozenset(), frozenset({"permutation"})
+            self.free_widths = False
         self.layers = nn.ModuleList(layers)
         weights = sum(rows * columns for rows, columns in pairwise(spec.widths))
         # a power of two divides most batches: a compiled layer then sees one shape only
         self.chunk = chunk or 2 ** max(0, round(math.log2(WEIGHTS_AT_A_TIME / weights)))
         self.recompute = recompute
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        return torch.cat([self._chunk(part) for part in params.split(self.chunk)])
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        return torch.cat([self._chunk(part, spec or self.spec) for part in params.split(self.chunk)])
 
-    def _chunk(self, params: Tensor) -> Tensor:
-        graph, responses = self.embedding(params, self.normaliser(params))
+    def _chunk(self, params: Tensor, spec: NetworkSpec) -> Tensor:
+        graph, responses = self.embedding(params, self.normaliser(params, spec), spec)
         for layer in self.layers:
             again = self.recompute and torch.is_grad_enabled()
             graph = checkpoint(layer, graph, use_reentrant=False) if again else layer(graph)
@@ -78,7 +80,7 @@ class GraphBackbone(Backbone):
         """Sets the statistics of parameters and responses from training networks."""
         super().fit_normaliser(batch)
         if self.embedding.probes is not None:
-            self.embedding.probes.fit(batch.params.to(self.normaliser.mean.dtype))
+            self.embedding.probes.fit(batch.params.to(self.normaliser.mean.dtype), batch.spec)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The layers: equal ones are compiled once."""

@@ -50,6 +50,7 @@ class GridCNN(Backbone):
     """
 
     invariant_to = frozenset({"permutation", "sign", "phase", "scale"})
+    free_widths = True
     constant_buffers = frozenset({"points"})
 
     points: Tensor
@@ -75,27 +76,28 @@ class GridCNN(Backbone):
         self.convolutions = _convolutions(widths, *_BY_INPUTS[spec.in_dim])
         self.head = nn.Sequential(nn.Dropout(dropout), perceptron(2 * widths[-1], 2 * widths[-1], 1, out_dim, dropout))
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        found = self.convolutions(self.pictures(params)).flatten(2)
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        found = self.convolutions(self.pictures(params, spec)).flatten(2)
         result: Tensor = self.head(torch.cat([found.mean(2), found.amax(2)], dim=1))
         return result
 
-    def pictures(self, params: Tensor) -> Tensor:
+    def pictures(self, params: Tensor, spec: NetworkSpec) -> Tensor:
         """(B, C, side, ...) normalised values of (B, P) parameters on the grid, one dimension for each input."""
         # without autocast: a sine of frequency 30 needs more precision than that of bfloat16
         with torch.autocast(params.device.type, enabled=False):
-            values = self.values(self._outputs(params).mT)
+            values = self.values(self._outputs(params, spec).mT)
         return values.mT.reshape(len(params), self.spec.out_dim, *[self.side] * self.spec.in_dim)
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets mean and standard deviation of the values from training networks."""
-        outputs = self._outputs(batch.params.to(self.points.dtype))
+        outputs = self._outputs(batch.params.to(self.points.dtype), batch.spec)
         self.values.fit(outputs.mT.reshape(-1, self.spec.out_dim))
 
-    def _outputs(self, params: Tensor) -> Tensor:
+    def _outputs(self, params: Tensor, spec: NetworkSpec) -> Tensor:
         """(B, C, N) outputs at all points of the grid."""
-        *_, outputs = layer_outputs(params, self.spec, self.points.to(params.dtype).mT)
+        *_, outputs = layer_outputs(params, spec, self.points.to(params.dtype).mT)
         return outputs
 
 

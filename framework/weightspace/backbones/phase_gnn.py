@@ -96,6 +96,7 @@ class PhaseGNN(Backbone):
     """
 
     invariant_to = frozenset({"permutation", "sign", "phase"})
+    free_widths = True
 
     def __init__(
         self,
@@ -131,9 +132,10 @@ class PhaseGNN(Backbone):
         width = hidden * (4 * count + 1) + probes * spec.out_dim
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        graph, responses = self._embed(params)
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        graph, responses = self._embed(params, spec)
         for layer in self.layers:
             graph = layer(graph)
         read = [module(neurons[:3]) for module, neurons in zip(self.readout, graph.neurons, strict=True)]
@@ -145,22 +147,22 @@ class PhaseGNN(Backbone):
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the statistics of parameters and responses from training networks."""
         params = batch.params.to(self.normaliser.mean.dtype)
-        self.normaliser.fit(params)
+        self.normaliser.fit(params, batch.spec)
         if self.probes is not None:
-            self.probes.fit(params)
+            self.probes.fit(params, batch.spec)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The layers: equal ones are compiled once."""
         return list(self.layers)
 
-    def _embed(self, params: Tensor) -> tuple[PhasedGraph, list[Tensor]]:
-        weights, biases = unpack_layers(self.normaliser(params), self.spec)
+    def _embed(self, params: Tensor, spec: NetworkSpec) -> tuple[PhasedGraph, list[Tensor]]:
+        weights, biases = unpack_layers(self.normaliser(params, spec), spec)
         edges = [module(weight.unsqueeze(3)) for module, weight in zip(self.edge, weights[1:-1], strict=True)]
-        outgoing, parity = map(list, zip(*self._turns(params, biases), strict=True))
+        outgoing, parity = map(list, zip(*self._turns(params, biases, spec), strict=True))
         outgoing[-1] = torch.cat([outgoing[-1], weights[-1].mT], dim=2)
         responses: list[Tensor] = []
         if self.probes is not None:
-            _, *hidden, outputs = self.probes(params)
+            _, *hidden, outputs = self.probes(params, spec)
             outgoing = [torch.cat(pair, dim=2) for pair in zip(outgoing, hidden, strict=True)]
             responses = [outputs.flatten(1)]
         incoming, neurons = weights[0], list[Neurons]()
@@ -171,12 +173,12 @@ class PhaseGNN(Backbone):
             neurons.append(_neurons(*parts, (incoming, outgoing[layer], parity[layer])))
         return PhasedGraph(neurons, edges, self.outer(biases[-1])), responses
 
-    def _turns(self, params: Tensor, biases: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def _turns(self, params: Tensor, biases: Sequence[Tensor], spec: NetworkSpec) -> list[tuple[Tensor, Tensor]]:
         """(B, n, 1) sines and cosines of each hidden layer's biases; without phases, biases (normalised) and ones."""
-        if "phase" not in self.spec.symmetries:
+        if "phase" not in spec.symmetries:
             return [(bias.unsqueeze(2), torch.ones_like(bias).unsqueeze(2)) for bias in biases[:-1]]
-        raw = unpack_layers(params, self.spec)[1]
-        turns = [omega * bias.unsqueeze(2) for omega, bias in zip(self.spec.omegas, raw, strict=False)]
+        raw = unpack_layers(params, spec)[1]
+        turns = [omega * bias.unsqueeze(2) for omega, bias in zip(spec.omegas, raw, strict=False)]
         return [(turn.sin(), turn.cos()) for turn in turns]
 
 

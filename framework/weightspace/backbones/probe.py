@@ -69,25 +69,26 @@ class Probes(nn.Module):
         points: Tensor = self.generator(self.codes)
         return points
 
-    def forward(self, params: Tensor) -> list[Tensor]:
+    def forward(self, params: Tensor, spec: NetworkSpec | None = None) -> list[Tensor]:
         """Computes (B, n_l, N) responses of each layer's neurons; the first entry is the coordinates, (1, n_0, N).
 
         Responses of hidden layers are divided by the layer's root mean square; outputs are normalised.
 
         Args:
             params: (B, P) parameters, not normalised.
+            spec: their architecture, if its hidden widths may be others than those that it was built for.
         """
         # without autocast: a sine of frequency 30 needs more precision than that of bfloat16
         with torch.autocast(params.device.type, enabled=False):
             points = self.points().to(params.dtype).mT
-            responses = layer_outputs(params, self.spec, points)
+            responses = layer_outputs(params, spec or self.spec, points)
             scaled = [scale(x.mT).mT for scale, x in zip(self.scales, responses, strict=True)]
         return [points.unsqueeze(0), *scaled]
 
     @torch.no_grad()
-    def fit(self, params: Tensor) -> None:
-        """Computes the scales of the responses from (B, P) training networks."""
-        for scale, response in zip(self.scales, layer_outputs(params, self.spec, self.points().mT), strict=True):
+    def fit(self, params: Tensor, spec: NetworkSpec) -> None:
+        """Computes the scales of the responses from (B, P) training networks of the architecture ``spec``."""
+        for scale, response in zip(self.scales, layer_outputs(params, spec, self.points().mT), strict=True):
             assert isinstance(scale, Normaliser)
             scale.fit(response.mT.reshape(-1, len(scale.mean)))
 
@@ -110,6 +111,7 @@ class Probe(Backbone):
     """
 
     invariant_to = frozenset({"permutation", "sign", "phase", "scale"})
+    free_widths = True
     compile_pays = 2e12
 
     def __init__(
@@ -129,11 +131,12 @@ class Probe(Backbone):
         self.probes = Probes(spec, probes, latent, depth)
         self.head = perceptron(probes * spec.out_dim, hidden, layers, out_dim, dropout, norm=True)
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        result: Tensor = self.head(self.probes(params)[-1].flatten(1))
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        result: Tensor = self.head(self.probes(params, spec)[-1].flatten(1))
         return result
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets mean and standard deviation of the outputs from training networks."""
-        self.probes.fit(batch.params.to(self.probes.codes.dtype))
+        self.probes.fit(batch.params.to(self.probes.codes.dtype), batch.spec)

@@ -47,6 +47,7 @@ class ScaleGNN(Backbone):
     """
 
     invariant_to = frozenset({"permutation", "sign", "scale"})
+    free_widths = True
     compile_pays = 1e12
 
     def __init__(
@@ -83,6 +84,7 @@ class ScaleGNN(Backbone):
         self.layers = nn.ModuleList(ScaleGNNLayer(hidden, count, bias, returned) for returned in edges)
         if weights:
             self.invariant_to, self.equivariant_to = frozenset(), type(self).invariant_to
+            self.free_widths = False
             self.out = SignedWeights(spec, hidden, bias)
             return
         self.dropout = nn.Dropout(pool_dropout)
@@ -90,14 +92,15 @@ class ScaleGNN(Backbone):
         width = hidden * (2 * count + 1) + probes * spec.out_dim
         self.head = perceptron(width, head, 2, out_dim, dropout, norm=True)
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        unit, scales = self._unit_scaled(params)
-        graph, responses = self._embed(unit)
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        unit, scales = self._unit_scaled(params, spec)
+        graph, responses = self._embed(unit, spec)
         for layer in self.layers:
             graph = layer(graph)
         if self.output == "weights":
-            update = self.normaliser.std * flat(self.out(graph), self.spec)
+            update = self.normaliser.std * flat(self.out(graph), spec)
             return self._scaled_back(update, scales)
         products = [module(odd) for module, odd in zip(self.readout, graph.odd, strict=True)]
         means = [tensor.mean(1) for tensor in (*graph.even, *products)]
@@ -107,20 +110,20 @@ class ScaleGNN(Backbone):
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets the statistics of parameters and responses, at unit scales, from training networks."""
-        params, _ = self._unit_scaled(batch.params.to(self.normaliser.mean.dtype))
-        self.normaliser.fit(params)
+        params, _ = self._unit_scaled(batch.params.to(self.normaliser.mean.dtype), batch.spec)
+        self.normaliser.fit(params, batch.spec)
         if self.probes is not None:
-            self.probes.fit(params)
+            self.probes.fit(params, batch.spec)
 
     def blocks(self) -> Sequence[nn.Module]:
         """The layers: equal ones are compiled once."""
         return list(self.layers)
 
-    def _embed(self, params: Tensor) -> tuple[SignedGraph, list[Tensor]]:
-        x = features(self.normaliser(params), self.spec)
+    def _embed(self, params: Tensor, spec: NetworkSpec) -> tuple[SignedGraph, list[Tensor]]:
+        x = features(self.normaliser(params, spec), spec)
         nodes, responses = x.nodes, []
         if self.probes is not None:
-            _, *hidden, outputs = self.probes(params)
+            _, *hidden, outputs = self.probes(params, spec)
             nodes = [torch.cat(pair, dim=2) for pair in zip(nodes, hidden, strict=True)]
             responses = [outputs.flatten(1)]
         odd = [unit_norm(module(node)) for module, node in zip(self.odd, nodes, strict=True)]
@@ -128,11 +131,11 @@ class ScaleGNN(Backbone):
         edges = [module(edge) for module, edge in zip(self.edge, x.edges, strict=True)]
         return SignedGraph(odd, even, edges, self.outer(x.outer)), responses
 
-    def _unit_scaled(self, params: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _unit_scaled(self, params: Tensor, spec: NetworkSpec) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The networks at unit scales, and the factors that their neurons were given; others as they are."""
-        if "scale" not in self.spec.symmetries:
+        if "scale" not in spec.symmetries:
             return params, ()
-        batch = silence_zero_neurons(WeightBatch(params, self.spec))
+        batch = silence_zero_neurons(WeightBatch(params, spec))
         scales = unit_scales(batch)
         return scale_neurons(batch, scales).params, scales
 

@@ -34,6 +34,7 @@ class Statistics(Backbone):
     """
 
     invariant_to = frozenset({"permutation"})
+    free_widths = True
 
     def __init__(
         self, spec: NetworkSpec, out_dim: int, hidden: int = 128, layers: int = 2, dropout: float = 0.0
@@ -44,14 +45,15 @@ class Statistics(Backbone):
         super().__init__(spec, out_dim, Normaliser(width))
         self.head = perceptron(width, hidden, layers, out_dim, dropout, norm=True)
 
-    def encode(self, params: Tensor) -> Tensor:
-        """Maps (B, P) parameters to (B, out_dim)."""
-        result: Tensor = self.head(self.normaliser(statistics(params, self.spec)))
+    def encode(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
+        """Maps (B, P) parameters, of networks of the architecture ``spec``, to (B, out_dim)."""
+        spec = spec or self.spec
+        result: Tensor = self.head(self.normaliser(statistics(params, spec)))
         return result
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets mean and standard deviation of the statistics of training networks."""
-        self.normaliser.fit(statistics(batch.params.to(self.normaliser.mean.dtype), self.spec))
+        self.normaliser.fit(statistics(batch.params.to(self.normaliser.mean.dtype), batch.spec))
 
 
 def statistics(params: Tensor, spec: NetworkSpec) -> Tensor:

@@ -35,7 +35,7 @@ def write(options: Namespace) -> None:
     """
     encoder = load_backbone(options.encoder, classes_of(options.backbone))
     zoo, out = zoo_of(options.zoo, options.encoder), Path(options.out)
-    if encoder.spec != zoo.spec:
+    if not encoder.reads(zoo.spec):
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.parent}")

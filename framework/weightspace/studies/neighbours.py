@@ -101,7 +101,7 @@ def neighbours(
     ways = _ways(by, encoder, zoo)
     check_whole("count", count, low=1)
     check_whole("limit", limit, low=1)
-    if encoder is not None and encoder.spec != zoo.spec:
+    if encoder is not None and not encoder.reads(zoo.spec):
         raise SpecError(f"the encoder is for networks {encoder.spec}, the zoo has {zoo.spec}")
     rows, others = _queries(zoo, queries, split), _spaced(zoo.rows(among, first_view_only=True), limit)
     same = rows[:, None] == others

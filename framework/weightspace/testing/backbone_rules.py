@@ -164,7 +164,8 @@ def other_networks_are_refused(make: MakeBackbone, batch: WeightBatch) -> None:
     """Networks of another architecture, and saved weights for them, raise a SpecError that names both."""
     backbone = build(make, batch)
     widths = batch.spec.widths
-    other = replace(batch.spec, widths=(*widths[:-2], widths[-2] + 1, widths[-1]))
+    wider = (*widths[:-1], widths[-1] + 1) if backbone.free_widths else (*widths[:-2], widths[-2] + 1, widths[-1])
+    other = replace(batch.spec, widths=wider)
     wrong = WeightBatch(torch.zeros(2, other.num_params, dtype=torch.float64, device=batch.device), other)
     actions: dict[str, Callable[[], object]] = {"networks": lambda: backbone(wrong)}
     try:
@@ -177,6 +178,31 @@ def other_networks_are_refused(make: MakeBackbone, batch: WeightBatch) -> None:
         assert message is not None, f"{what} of {other} were taken"
         named = str(batch.spec) in message and str(other) in message
         assert named, f"the error for {what} of {other} does not name both: {message}"
+
+
+def other_widths_are_read(make: MakeBackbone, batch: WeightBatch) -> None:
+    """With free_widths: networks of other hidden widths are read, also by one that was built for these."""
+    backbone = build(make, batch)
+    if not backbone.free_widths:
+        return
+    first, *hidden, last = batch.spec.widths
+    spec = replace(batch.spec, widths=(first, *(width + 2 for width in hidden), last))
+    generator = torch.Generator(device=batch.device).manual_seed(0)
+    shape = (len(batch), spec.num_params)
+    params = 0.5 * torch.randn(shape, dtype=torch.float64, device=batch.device, generator=generator)
+    wider = WeightBatch(params, spec)
+    backbone.fit_to_widths([batch, wider])
+    result = backbone(wider)
+    assert tuple(result.shape) == (len(batch), backbone.out_dim), f"the result for {spec} is {tuple(result.shape)}"
+    assert result.isfinite().all(), f"the result for {spec} is not finite"
+    for symmetry in sorted(backbone.invariant_to & spec.symmetries):
+        worst = difference(result, backbone(only(wider, symmetry, 0).apply(wider)))
+        assert worst < EXACT, f"claims invariance to {symmetry}, but results for {spec} differ by up to {worst:.3g}"
+    other = made(make, spec).to(batch.device, torch.float64).eval()
+    other.load_state_dict(backbone.state_dict())
+    assert other.spec == batch.spec, f"one for {spec} that has loaded the weights says it was built for {other.spec}"
+    for networks in (batch, wider):
+        assert torch.equal(other(networks), backbone(networks)), f"one that was built for {spec} gives another result"
 
 
 def _spec_error(action: Callable[[], object]) -> str | None:
@@ -199,4 +225,5 @@ OTHERS: tuple[Rule, ...] = (
     every_parameter_learns,
     weights_survive,
     other_networks_are_refused,
+    other_widths_are_read,
 )

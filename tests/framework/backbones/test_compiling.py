@@ -149,3 +149,20 @@ def test_compiled_code_is_kept_in_the_cache_folder_unless_another_is_named(
     (tmp_path / "compiled").unlink()
     keep_compiled_code()
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
+
+
+@pytest.mark.parametrize(
+    ("make", "widths"),
+    [(partial(DWS, hidden=4, layers=1, head=8), 9), (partial(GRAPH, chunk=4), 2)],  # 9: torch compiles one code 8 times
+    ids=["DWS", "GNN"],
+)
+def test_each_width_is_compiled_once(make: Callable[..., Backbone], widths: int) -> None:
+    plain, model, compiler = made(make), made(make), Counted()
+    model.compile(8, backend=compiler)
+    for _ in range(2):
+        for width in range(5, 5 + widths):
+            spec = NetworkSpec((2, width, 4, 3), "sine", 7.0, 0.5)
+            networks = WeightBatch(torch.linspace(-1, 1, spec.num_params).repeat(8, 1), spec)
+            model(networks).sum().backward()
+            assert torch.allclose(model(networks), plain(networks), atol=1e-5)
+    assert compiler.graphs == widths
