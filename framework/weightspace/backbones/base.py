@@ -126,7 +126,7 @@ class Backbone(nn.Module, ABC):
         return result
 
     def reads(self, spec: NetworkSpec) -> bool:
-        """Whether it reads networks of an architecture: its own, or, with ``free_widths``, one of other hidden widths."""
+        """Whether it reads networks of this architecture: its own, or, with ``free_widths``, one of other widths."""
         return spec == self.spec or (self.free_widths and alike(self.spec, spec))
 
     @abstractmethod

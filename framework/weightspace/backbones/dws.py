@@ -180,8 +180,9 @@ class DWS(Backbone):
         result: Tensor = self.head(torch.cat([*pooled, x.outer], dim=1))
         return result
 
-    def equivariant(self, params: Tensor, spec: NetworkSpec) -> Features:
+    def equivariant(self, params: Tensor, spec: NetworkSpec | None = None) -> Features:
         """Features after the equivariant layers, from (B, P): permuting the networks' neurons permutes them alike."""
+        spec = spec or self.spec
         raw = features(self.normaliser(params, spec), spec)
         x = self.embedding(raw if self.probes is None else raw.with_responses(self.probes(params, spec)))
         result: Features = self.layers(x.like([F.silu(tensor) for tensor in x.each()]))

@@ -83,7 +83,7 @@ class GridCNN(Backbone):
         result: Tensor = self.head(torch.cat([found.mean(2), found.amax(2)], dim=1))
         return result
 
-    def pictures(self, params: Tensor, spec: NetworkSpec) -> Tensor:
+    def pictures(self, params: Tensor, spec: NetworkSpec | None = None) -> Tensor:
         """(B, C, side, ...) normalised values of (B, P) parameters on the grid, one dimension for each input."""
         # without autocast: a sine of frequency 30 needs more precision than that of bfloat16
         with torch.autocast(params.device.type, enabled=False):
@@ -95,9 +95,9 @@ class GridCNN(Backbone):
         outputs = self._outputs(batch.params.to(self.points.dtype), batch.spec)
         self.values.fit(outputs.mT.reshape(-1, self.spec.out_dim))
 
-    def _outputs(self, params: Tensor, spec: NetworkSpec) -> Tensor:
+    def _outputs(self, params: Tensor, spec: NetworkSpec | None) -> Tensor:
         """(B, C, N) outputs at all points of the grid."""
-        *_, outputs = layer_outputs(params, spec, self.points.to(params.dtype).mT)
+        *_, outputs = layer_outputs(params, spec or self.spec, self.points.to(params.dtype).mT)
         return outputs
 
 

@@ -12,13 +12,13 @@ class Moments(NamedTuple):
     """Moments of numbers in float64.
 
     Attributes:
-        count: how many numbers each moment is a mean of.
+        number: how many numbers each moment is a mean of.
         mean: their mean, or zero if they are not centred.
         variance: mean square of their distances to that.
         square: mean of their squares.
     """
 
-    count: int
+    number: int
     mean: Tensor
     variance: Tensor
     square: Tensor
@@ -34,11 +34,11 @@ class Moments(NamedTuple):
     @classmethod
     def joined(cls, parts: Sequence[Moments]) -> Moments:
         """Those of the numbers of all parts together."""
-        total = sum(part.count for part in parts)
+        total = sum(part.number for part in parts)
 
         def mean(values: Sequence[Tensor]) -> Tensor:
             return sum(
-                (value * (part.count / total) for value, part in zip(values, parts, strict=True)), start=0 * values[0]
+                (value * (part.number / total) for value, part in zip(values, parts, strict=True)), start=0 * values[0]
             )
 
         center = mean([part.mean for part in parts])

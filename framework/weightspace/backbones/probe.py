@@ -86,9 +86,11 @@ class Probes(nn.Module):
         return [points.unsqueeze(0), *scaled]
 
     @torch.no_grad()
-    def fit(self, params: Tensor, spec: NetworkSpec) -> None:
+    def fit(self, params: Tensor, spec: NetworkSpec | None = None) -> None:
         """Computes the scales of the responses from (B, P) training networks of the architecture ``spec``."""
-        for scale, response in zip(self.scales, layer_outputs(params, spec, self.points().mT), strict=True):
+        for scale, response in zip(
+            self.scales, layer_outputs(params, spec or self.spec, self.points().mT), strict=True
+        ):
             assert isinstance(scale, Normaliser)
             scale.fit(response.mT.reshape(-1, len(scale.mean)))
 

@@ -99,6 +99,16 @@ class Permissive(Good):
         pass
 
 
+class Narrow(Good):
+    """Reads networks of other widths at the places where its own have their weights."""
+
+    free_widths = True
+
+    def encode(self, params, spec=None):
+        scaled = self.normaliser(params, spec)
+        return self.head(torch.stack([scaled[:, where].square().mean(1) for where in self.spec.weight_slices], dim=1))
+
+
 BROKEN = {
     UnknownAttribute: "attributes_are_valid",
     WrongShape: "result_has_the_shape",
@@ -111,6 +121,7 @@ BROKEN = {
     Dead: "every_parameter_learns",
     Forgetful: "weights_survive",
     Permissive: "other_networks_are_refused",
+    Narrow: "other_widths_are_read",
 }
 
 
