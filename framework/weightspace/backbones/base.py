@@ -21,8 +21,8 @@ from weightspace.backbones.plain import plain
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_sizes
 from weightspace.errors import ConfigError, SpecError
-from weightspace.layers.widths import alike
 from weightspace.spec import NetworkSpec
+from weightspace.zoo.architectures import alike
 
 
 class Backbone(nn.Module, ABC):

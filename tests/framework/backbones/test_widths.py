@@ -24,9 +24,9 @@ from weightspace.backbones.normaliser import Normaliser
 from weightspace.batch import WeightBatch, unpack_layers
 from weightspace.errors import SpecError
 from weightspace.layers import Convolution
-from weightspace.layers.widths import alike, differences
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GroupElement
+from weightspace.zoo.architectures import alike, differences
 
 SMALL = {"hidden": 6, "layers": 2, "head": 8}
 FREE = [
