@@ -110,7 +110,7 @@ class WeightBatch:
 
     @cached_property
     def biases(self) -> tuple[Tensor, ...]:
-        """b_l as (B, out), views of ``params``."""
+        """b_l as (B, out), views of ``params``; zeros for a layer without biases."""
         return tuple(unpack_layers(self.params, self.spec)[1])
 
     @property
@@ -193,20 +193,33 @@ def check_batch(name: str, value: object) -> None:
         raise SpecError(f'{name} must be a WeightBatch, such as zoo["train"][:8], found {type(value).__name__}')
 
 
-def pack_layers(weights: list[Tensor], biases: list[Tensor]) -> Tensor:
-    """Joins weights (B, out, in), or (B, out, in, k), and (B, out) biases to (B, P), in the order of NetworkSpec."""
-    parts = []
-    for weight, bias in zip(weights, biases, strict=True):
-        parts += [weight.flatten(1), bias]
+def pack_layers(weights: Sequence[Tensor], biases: Sequence[Tensor], spec: NetworkSpec | None = None) -> Tensor:
+    """Joins weights (B, out, in), or (B, out, in, k), and (B, out) biases to (B, P), in the order of NetworkSpec.
+
+    Args:
+        weights, biases: one of each for each layer.
+        spec: the architecture, whose layers without biases leave theirs out; None: all have biases.
+    """
+    has_biases = (spec.biases if spec else ()) or (True,) * len(biases)
+    parts: list[Tensor] = []
+    for weight, bias, has_bias in zip(weights, biases, has_biases, strict=True):
+        parts += [weight.flatten(1), bias][: 1 + has_bias]
     return torch.cat(parts, dim=1)
 
 
 def unpack_layers(params: Tensor, spec: NetworkSpec) -> tuple[list[Tensor], list[Tensor]]:
-    """Splits (B, P) params into weights and (B, out) biases, views of them: undoes ``pack_layers``."""
+    """Splits (B, P) params into weights and (B, out) biases, views of them: undoes ``pack_layers``.
+
+    Layers without biases have zeros.
+    """
     weights = [
         params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
     ]
-    return weights, [params[:, s] for s in spec.bias_slices]
+    biases = [
+        params[:, s] if s.stop > s.start else params.new_zeros(()).expand(len(params), width)
+        for s, width in zip(spec.bias_slices, spec.widths[1:], strict=True)
+    ]
+    return weights, biases
 
 
 def soft_targets(batch: WeightBatch) -> Tensor:

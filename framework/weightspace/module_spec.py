@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from weightspace.errors import SpecError
 from weightspace.layers.kernels import Convolution, Flattened, Kernel
@@ -34,6 +35,7 @@ class _Chain:
 
     widths: list[int] = field(default_factory=list)
     kernels: list[Kernel] = field(default_factory=list)
+    biases: list[bool] = field(default_factory=list)
     activations: list[str] = field(default_factory=list)
     omegas: list[float] = field(default_factory=list)
     factor: float = 1.0
@@ -47,10 +49,11 @@ class _Chain:
 def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
     """The architecture of a module that is a chain of layers, for instance an ``nn.Sequential``.
 
-    Layers are ``nn.Linear`` and ``nn.Conv2d`` (one group, no dilation, padded with zeros) with biases. Between them are
-    ReLU, tanh or a sine of constant frequency (``torch.sin(omega * x)``), the same everywhere, and between convolutions
-    and linear layers flattening or the mean over all positions. ``spec.pack(module.state_dict())`` then gives its
-    parameters. Dropout counts as nothing, as in evaluation.
+    Layers are ``nn.Linear`` and ``nn.Conv2d`` (one group, no dilation, padded with zeros), with biases or without.
+    Between them are ReLU, tanh or a sine of constant frequency (``torch.sin(omega * x)``), and between convolutions and
+    linear layers flattening or the mean over all positions. ``spec.pack(module.state_dict())`` then gives its
+    parameters. Dropout counts as nothing, as in evaluation. Batch normalisation directly after a layer counts as part
+    of it: then ``spec.pack(weightspace.layers.folded(module))``.
 
     Args:
         module: which ``torch.fx`` can trace.
@@ -60,7 +63,7 @@ def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
         SpecError: it is no such chain; names the layer.
 
     >>> spec_of(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)), torch.zeros(1, 2))
-    NetworkSpec(widths=(2, 8, 1), activation='tanh', omega=(1.0,), output_offset=0.0, kernels=())
+    NetworkSpec(widths=(2, 8, 1), activation='tanh', omega=(1.0,), output_offset=0.0, kernels=(), biases=())
     """
     if not isinstance(module, nn.Module) or not isinstance(example_input, Tensor):
         found = f"{type(module).__name__} and {type(example_input).__name__}"
@@ -107,6 +110,8 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
         raise SpecError(f"{_name(node)}: it joins {len(tensors)} results, as skip connections do, and a chain has one")
     if isinstance(layer, nn.Linear | nn.Conv2d):
         _read_layer(node, layer, len(_shape(tensors[0])), chain)
+    elif isinstance(layer, _BatchNorm):
+        _read_normalisation(node, layer, chain)
     elif kind in _ACTIVATIONS:
         chain.activations.append(_ACTIVATIONS[kind])
         chain.omegas.append(chain.factor)
@@ -121,7 +126,7 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
     elif kind in _FLATTEN or kind in _AVERAGE:
         _read_end_of_map(node, kind in _AVERAGE, tensors[0], chain)
     elif kind not in _NOTHING:
-        raise SpecError(f"{_name(node)}: {_kind(kind)} has no place in a chain of layers{_advice(kind)}")
+        raise SpecError(f"{_name(node)}: {_kind(kind)} has no place in a chain of layers")
 
 
 def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, chain: _Chain) -> None:
@@ -129,8 +134,6 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, ch
     if str(node.target) in chain.names:
         raise SpecError(f"{_name(node)}: it is used twice, and in a chain each layer has weights of its own")
     chain.names.append(str(node.target))
-    if layer.bias is None:
-        raise SpecError(f"{_name(node)}: a layer has a bias here: give it one (bias=True), which may be zero")
     if len(chain.activations) != len(chain.kernels):
         raise SpecError(f"{_name(node)}: there is no activation between it and the layer before")
     if isinstance(layer, nn.Conv2d):
@@ -153,6 +156,16 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, ch
     chain.flattened = None
     chain.widths += [sizes[0]] * (not chain.widths) + [sizes[1]]
     chain.kernels.append(kernel)
+    chain.biases.append(layer.bias is not None)
+
+
+def _read_normalisation(node: fx.Node, layer: _BatchNorm, chain: _Chain) -> None:
+    """Normalisation of what a layer computes, which is then part of that layer."""
+    if str(node.all_input_nodes[0].target) not in chain.names:
+        raise SpecError(f"{_name(node)}: batch normalisation can be folded directly after a layer only")
+    if layer.running_var is None:
+        raise SpecError(f"{_name(node)}: it keeps no running statistics, and normalises by each batch")
+    chain.biases[-1] = True
 
 
 def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chain) -> None:
@@ -183,9 +196,8 @@ def _spec(chain: _Chain) -> NetworkSpec:
         raise SpecError(f"the last layer is linear, and {chain.activations[-1]} follows it")
     if chain.factor != 1:
         raise SpecError("a product stands where no sine follows it")
-    if len(set(chain.activations)) > 1:
-        raise SpecError(f"all hidden layers have one activation, found {', '.join(chain.activations)}")
-    return NetworkSpec(tuple(chain.widths), chain.activations[0], tuple(chain.omegas), 0.0, tuple(chain.kernels))
+    kernels, biases = tuple(chain.kernels), tuple(chain.biases)
+    return NetworkSpec(tuple(chain.widths), tuple(chain.activations), tuple(chain.omegas), 0.0, kernels, biases)
 
 
 def _name(node: fx.Node) -> str:
@@ -198,9 +210,3 @@ def _before(node: fx.Node) -> str:
 
 def _kind(kind: Callable[..., Any] | type | str) -> str:
     return kind if isinstance(kind, str) else str(getattr(kind, "__name__", kind))
-
-
-def _advice(kind: Any) -> str:
-    if isinstance(kind, type) and issubclass(kind, nn.modules.batchnorm._BatchNorm):
-        return ": fold it into the layer before it (torch.nn.utils.fusion.fuse_conv_bn_eval)"
-    return ""

@@ -109,11 +109,11 @@ def layer_outputs(params: Tensor, spec: NetworkSpec, points: Tensor) -> Iterator
     Yields:
         (B, n_l, N) for each layer, the last without the spec's ``output_offset``.
     """
-    h, activation = points.expand(len(params), -1, -1), ACTIVATIONS[spec.activation]
+    h = points.expand(len(params), -1, -1)
     for layer, (weight, bias) in enumerate(zip(*unpack_layers(params, spec), strict=True)):
         h = torch.baddbmm(bias.unsqueeze(2), weight, h)
         if layer < spec.num_layers - 1:
-            h = activation(h, spec.omegas[layer])
+            h = ACTIVATIONS[spec.activations[layer]](h, spec.omegas[layer])
         yield h
 
 
@@ -151,7 +151,7 @@ def convolved_outputs(params: Tensor, spec: NetworkSpec, images: Tensor) -> Iter
     Yields:
         (B, n_l, N, rows, columns) of convolutions, then (B, n_l, N), the last without the spec's ``output_offset``.
     """
-    activation, count, shared = ACTIVATIONS[spec.activation], len(params), images.ndim == 4
+    count, shared = len(params), images.ndim == 4
     h = images if shared else images.transpose(0, 1).flatten(1, 2)
     h = h.contiguous(memory_format=torch.channels_last)  # on a processor, up to twice as fast in groups
     for layer, (weight, bias, kernel) in enumerate(zip(*unpack_layers(params, spec), spec.kernels, strict=True)):
@@ -166,7 +166,8 @@ def convolved_outputs(params: Tensor, spec: NetworkSpec, images: Tensor) -> Iter
             h = torch.baddbmm(bias.unsqueeze(2), weight.flatten(2), h)
         if layer < spec.num_layers - 1:
             # nobody else has h, and the gradient of ReLU needs nothing but the result
-            h = torch.relu_(h) if spec.activation == "relu" else activation(h, spec.omegas[layer])
+            name = spec.activations[layer]
+            h = torch.relu_(h) if name == "relu" else ACTIVATIONS[name](h, spec.omegas[layer])
         yield h if h.ndim == 3 else h.unflatten(1, (count, -1)).permute(1, 2, 0, 3, 4)
 
 

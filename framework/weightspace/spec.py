@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from reprlib import repr as short
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor
 from weightspace.activations import ACTIVATIONS
 from weightspace.checks import is_number, is_whole, require
 from weightspace.errors import SpecError, closest
-from weightspace.layers.kernels import Convolution, Kernel, checked, kernel_from_json
+from weightspace.layers.kernels import Kernel, checked, kernel_from_json
+from weightspace.layers.layout import Layout
 
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
 MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
@@ -32,16 +33,17 @@ class NetworkSpec:
 
     The flat vector of a network has ``num_params`` entries in the order of ``torch.nn.Linear``:
     W_1 (out, in) row-major, b_1, W_2, b_2, ...; a layer with a kernel has weights (out, in, positions), as
-    ``torch.nn.Conv2d``, or ``torch.nn.Linear`` on a flattened map, has.
+    ``torch.nn.Conv2d``, or ``torch.nn.Linear`` on a flattened map, has. A layer without a bias has no entries for it.
 
     Args:
         widths: at least three whole numbers (one hidden layer), each at least 1; at most 1,000 layers, and 10^9
             parameters.
-        activation: "sine", "tanh" or "relu".
-        omega: one finite frequency > 0 per hidden layer; a single number serves all. Only for sine.
+        activation: "sine", "tanh" or "relu"; or one of them for each hidden layer.
+        omega: one finite frequency > 0 per hidden layer; a single number serves all. Other than 1 only for sine.
         output_offset: finite constant added to every output.
         kernels: for each layer a ``Convolution``, ``Flattened``, or None (plain linear; after a convolution, on the
             mean over the positions of its map); empty: all are plain linear layers.
+        biases: for each layer whether it has biases; empty: all have.
 
     Raises:
         SpecError: an entry is out of range, or no number.
@@ -52,10 +54,11 @@ class NetworkSpec:
     """
 
     widths: tuple[int, ...]
-    activation: str = "sine"
+    activation: str | tuple[str, ...] = "sine"
     omega: tuple[float, ...] | float = 1.0
     output_offset: float = 0.0
     kernels: tuple[Kernel, ...] = ()
+    biases: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         given = tuple(self.widths) if isinstance(self.widths, (tuple, list)) else ()
@@ -63,32 +66,24 @@ class NetworkSpec:
         expected = "at least three whole numbers >= 1 (inputs, hidden, outputs)"
         require("widths", self.widths, whole, expected, SpecError)
         widths = tuple(int(w) for w in given)
-        kernels = checked(self.kernels, len(widths) - 1)
-        positions = tuple(1 if kernel is None else kernel.positions for kernel in kernels) or (1,) * (len(widths) - 1)
-        size = sum(o * (i * k + 1) for (i, o), k in zip(pairwise(widths), positions, strict=True))
-        if len(widths) > MAX_LAYERS + 1 or size > MAX_PARAMS:
+        layers = len(widths) - 1
+        kernels, biases = checked(self.kernels, layers), _checked_biases(self.biases, layers)
+        layout = Layout(widths, kernels, biases)
+        if layers > MAX_LAYERS or layout.size > MAX_PARAMS:
             raise SpecError(
                 f"a network may have {MAX_LAYERS:,} layers and {MAX_PARAMS:,} parameters at most, "
-                f"found {len(widths) - 1:,} and {size:,}"
+                f"found {layers:,} and {layout.size:,}"
             )
-        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
-            raise SpecError(
-                f"unknown activation {short(self.activation)}: {closest(str(self.activation), ACTIVATIONS)}"
-            )
-        hidden = len(widths) - 2
-        omega = self.omega if isinstance(self.omega, (tuple, list)) else (self.omega,) * hidden
-        positive = len(omega) == hidden and all(_finite(o) and o > 0 for o in omega)
-        require("omega", self.omega, positive, f"one number > 0 for each of {hidden} hidden layers", SpecError)
-        omega = tuple(float(o) for o in omega)
-        free = ACTIVATIONS[self.activation].has_frequency or set(omega) == {1.0}
-        require("omega", self.omega, free, f"1 for {self.activation} networks, which have no frequency", SpecError)
+        activations = _checked_activations(self.activation, layers - 1)
+        omega = _checked_omega(self.omega, activations)
         require("output_offset", self.output_offset, _finite(self.output_offset), "a finite number", SpecError)
         object.__setattr__(self, "widths", widths)
+        object.__setattr__(self, "activation", activations[0] if len(set(activations)) == 1 else activations)
         object.__setattr__(self, "omega", omega)
         object.__setattr__(self, "kernels", kernels)
-        object.__setattr__(self, "_positions", positions)
+        object.__setattr__(self, "biases", biases)
         object.__setattr__(self, "output_offset", float(self.output_offset))
-        object.__setattr__(self, "_slices", self._layout())
+        object.__setattr__(self, "_layout", layout)
 
     @property
     def num_layers(self) -> int:
@@ -117,63 +112,63 @@ class NetworkSpec:
         return self.omega
 
     @property
+    def activations(self) -> tuple[str, ...]:
+        """Name of each hidden layer's activation."""
+        return (self.activation,) * (self.num_layers - 1) if isinstance(self.activation, str) else self.activation
+
+    @property
     def symmetries(self) -> frozenset[str]:
-        """Names of all neuron symmetries that leave the function unchanged (paper, section 4)."""
-        return ACTIVATIONS[self.activation].symmetries | {"permutation"}
+        """Names of all neuron symmetries that leave the function unchanged (paper, section 4).
+
+        They are those of all hidden layers: of tanh and ReLU together the permutations; phases move biases, which all
+        must have.
+        """
+        common = frozenset.intersection(*(ACTIVATIONS[name].symmetries for name in self.activations))
+        return (common if all(self.biases[:-1]) else common - {"phase"}) | {"permutation"}
 
     @property
     def positions(self) -> tuple[int, ...]:
         """k of each layer: how many weights there are between two of its neurons; 1 without a kernel."""
-        return self.__dict__["_positions"]
+        return self.layout.positions
 
     @property
     def weight_shapes(self) -> tuple[tuple[int, ...], ...]:
         """(out, in) of each layer, or (out, in, k) if it has a kernel."""
-        kernels = self.kernels or (None,) * self.num_layers
-        pairs = zip(pairwise(self.widths), kernels, self.positions, strict=True)
-        return tuple((o, i) if kernel is None else (o, i, k) for (i, o), kernel, k in pairs)
-
-    @property
-    def torch_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape of each layer's weights in torch: (out, in), (out, in, rows, columns), or (out, in * k)."""
-        kernels = self.kernels or (None,) * self.num_layers
-        return tuple(
-            (o, i, *kernel.size) if isinstance(kernel, Convolution) else (o, i * k)
-            for (i, o), kernel, k in zip(pairwise(self.widths), kernels, self.positions, strict=True)
-        )
+        return self.layout.weights
 
     @property
     def weight_slices(self) -> tuple[slice, ...]:
         """Where each W_l lies in the flat vector."""
-        return self.__dict__["_slices"][0]
+        return self.layout.weight_slices
 
     @property
     def bias_slices(self) -> tuple[slice, ...]:
-        """Where each b_l lies in the flat vector."""
-        return self.__dict__["_slices"][1]
+        """Where each b_l lies in the flat vector; empty where a layer has none."""
+        return self.layout.bias_slices
 
-    def _layout(self) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        weights, biases, position = [], [], 0
-        for (i, o), k in zip(pairwise(self.widths), self.positions, strict=True):
-            end = position + o * i * k
-            weights.append(slice(position, end))
-            biases.append(slice(end, end + o))
-            position = end + o
-        return tuple(weights), tuple(biases)
+    @property
+    def layout(self) -> Layout:
+        """Shapes and places of all parameters."""
+        found: Layout = self.__dict__["_layout"]
+        return found
 
     @property
     def num_params(self) -> int:
         """P, the length of the flat vector."""
-        return self.bias_slices[-1].stop
+        return self.layout.size
 
     def __str__(self) -> str:
+        names = "/".join(self.activations if self.activation != self.activations[0] else self.activations[:1])
         frequencies = self.omegas[:1] if len(set(self.omegas)) == 1 else self.omegas
-        omega = (
-            f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if ACTIVATIONS[self.activation].has_frequency else ""
-        )
+        known = any(ACTIVATIONS[name].has_frequency for name in self.activations)
+        omega = f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if known else ""
         offset = f", output {self.output_offset:+g}" if self.output_offset else ""
         kernels = "".join(f", {name}" for name in dict.fromkeys(str(kernel) for kernel in self.kernels if kernel))
-        return f"{'-'.join(map(str, self.widths))} {self.activation}{omega}{offset}{kernels}"
+        without = [str(layer) for layer, has in enumerate(self.biases, start=1) if not has]
+        places = f" in layers {', '.join(without)}" if any(self.biases) else ""
+        return f"{'-'.join(map(str, self.widths))} {names}{omega}{offset}{kernels}" + (
+            f", no biases{places}" if without else ""
+        )
 
     def pack(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """Flattens a state_dict with alternating weights and biases to one (P,) tensor.
@@ -181,10 +176,12 @@ class NetworkSpec:
         Raises:
             SpecError: another number of tensors, or another shape, than this spec has.
         """
-        shapes = [shape for weight in self.torch_shapes for shape in (weight, weight[:1])]
+        shapes = self.layout.torch_shapes
         found = [tuple(t.shape) for t in state_dict.values()]
         if found != shapes:
-            raise SpecError(f"state_dict does not fit {self}: expected shapes {shapes}, found {found}")
+            folds = any(name.endswith("running_var") for name in state_dict)
+            advice = "; fold its batch normalisation first: weightspace.layers.folded(state_dict)" if folds else ""
+            raise SpecError(f"state_dict does not fit {self}: expected shapes {shapes}, found {found}{advice}")
         return torch.cat([t.reshape(-1) for t in state_dict.values()])
 
     def unpack(self, params: Tensor, keys: list[str] | None = None) -> dict[str, Tensor]:
@@ -199,23 +196,23 @@ class NetworkSpec:
         """
         if tuple(params.shape) != (self.num_params,):
             raise SpecError(f"expected a vector of {self.num_params} entries for {self}, found {tuple(params.shape)}")
-        keys = keys or [f"{layer}.{kind}" for layer in range(self.num_layers) for kind in ("weight", "bias")]
-        if len(keys) != 2 * self.num_layers:
-            raise SpecError(f"expected {2 * self.num_layers} keys for {self}, found {len(keys)}: {keys}")
-        tensors: list[Tensor] = []
-        for shape, w, b in zip(self.torch_shapes, self.weight_slices, self.bias_slices, strict=True):
-            tensors += [params[w].reshape(shape), params[b]]
-        return dict(zip(keys, tensors, strict=True))
+        shapes, biases = self.layout.torch_shapes, self.biases or (True,) * self.num_layers
+        keys = keys or [f"{layer}.{kind}" for layer, has in enumerate(biases) for kind in ("weight", "bias")[: 1 + has]]
+        if len(keys) != len(shapes):
+            raise SpecError(f"expected {len(shapes)} keys for {self}, found {len(keys)}: {keys}")
+        parts = params.split([math.prod(shape) for shape in shapes])
+        return {key: part.reshape(shape) for key, part, shape in zip(keys, parts, shapes, strict=True)}
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that ``from_json`` reads back to an equal spec."""
         kernels = [None if kernel is None else kernel.to_json() for kernel in self.kernels]
         return {
             "widths": list(self.widths),
-            "activation": self.activation,
+            "activation": self.activation if isinstance(self.activation, str) else list(self.activation),
             "omega": list(self.omegas),
             "output_offset": self.output_offset,
             **({"kernels": kernels} if kernels else {}),
+            **({"biases": list(self.biases)} if self.biases else {}),
         }
 
     @classmethod
@@ -228,14 +225,45 @@ class NetworkSpec:
         try:
             fields = dict(json.loads(data) if isinstance(data, str) else data)
             fields["widths"] = tuple(fields["widths"])
-            if isinstance(fields.get("omega"), list):
-                fields["omega"] = tuple(fields["omega"])
+            for name in ("omega", "activation", "biases"):
+                if isinstance(fields.get(name), list):
+                    fields[name] = tuple(fields[name])
             if "kernels" in fields:
                 fields["kernels"] = tuple(map(kernel_from_json, fields["kernels"]))
             return cls(**fields)
         except (TypeError, KeyError, ValueError, RecursionError) as error:
             known = [f.name for f in dataclasses.fields(cls)]
             raise SpecError(f"not a network spec ({error}): expected the keys {known}, found {short(data)}") from error
+
+
+def _checked_activations(given: Any, hidden: int) -> tuple[str, ...]:
+    """The name of each hidden layer's activation."""
+    names = tuple(given) if isinstance(given, (tuple, list)) else (given,) * hidden
+    for name in names:
+        if not isinstance(name, str) or name not in ACTIVATIONS:
+            raise SpecError(f"unknown activation {short(name)}: {closest(str(name), ACTIVATIONS)}")
+    require("activation", given, len(names) == hidden, f"one, or one for each of {hidden} hidden layers", SpecError)
+    return names
+
+
+def _checked_omega(given: Any, activations: tuple[str, ...]) -> tuple[float, ...]:
+    """The frequency of each hidden layer."""
+    hidden = len(activations)
+    omega = tuple(given) if isinstance(given, (tuple, list)) else (given,) * hidden
+    positive = len(omega) == hidden and all(_finite(o) and o > 0 for o in omega)
+    require("omega", given, positive, f"one number > 0 for each of {hidden} hidden layers", SpecError)
+    for name, frequency in zip(activations, omega, strict=True):
+        free = ACTIVATIONS[name].has_frequency or frequency == 1.0
+        require("omega", given, free, f"1 for {name} networks, which have no frequency", SpecError)
+    return tuple(float(o) for o in omega)
+
+
+def _checked_biases(given: Any, layers: int) -> tuple[bool, ...]:
+    """Whether each layer has biases, or nothing if all have."""
+    known = isinstance(given, (tuple, list)) and all(isinstance(has, bool) for has in given)
+    expected = f"true or false for each of {layers} layers"
+    require("biases", given, known and len(given) in (0, layers), expected, SpecError)
+    return () if all(given) else tuple(given)
 
 
 def _finite(value: Any) -> bool:

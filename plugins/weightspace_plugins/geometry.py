@@ -99,6 +99,12 @@ class Translate(Augmentation):
         super().__init__(p)
         self.scale = self.in_range("scale", scale, 0, 2)
 
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Raises AugmentationError unless the first layer has biases."""
+        super().check(spec, target)
+        if spec.biases and not spec.biases[0]:
+            raise AugmentationError(f"{self.name}: moves the first layer's biases, which these networks lack: {spec}")
+
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """Draws (B, d) shifts."""
         return self.scale * _symmetric(batch, generator, batch.spec.in_dim)
@@ -150,7 +156,7 @@ def _symmetric(batch: WeightBatch, generator: torch.Generator, count: int) -> Te
 
 
 def _with_first_layer(batch: WeightBatch, weight: Tensor, bias: Tensor) -> WeightBatch:
-    return batch.replace(params=pack_layers([weight, *batch.weights[1:]], [bias, *batch.biases[1:]]))
+    return batch.replace(params=pack_layers([weight, *batch.weights[1:]], [bias, *batch.biases[1:]], batch.spec))
 
 
 def rotations_2d(angles: Tensor) -> Tensor:

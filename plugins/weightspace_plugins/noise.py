@@ -76,7 +76,7 @@ class GaussianNoise(Augmentation):
         if self.factors is not None:
             weights = [f * w for f, w in zip(self.factors[: len(weights)], weights, strict=True)]
             biases = [f * b for f, b in zip(self.factors[len(weights) :], biases, strict=True)]
-        sigma = pack_layers(weights, biases)
+        sigma = pack_layers(weights, biases, batch.spec)
         return batch.replace(params=torch.addcmul(batch.params, params, sigma, value=self.strength))
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from weightspace.activations import activations_with
 from weightspace.augment import Augmentation
 from weightspace.batch import WeightBatch
+from weightspace.errors import AugmentationError
+from weightspace.spec import NetworkSpec
 from weightspace.symmetry import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
 
@@ -76,6 +78,12 @@ class PhaseShift(Augmentation):
     def __init__(self, multiples: int = 1, p: float = 1.0) -> None:
         super().__init__(p)
         self.multiples = self.whole("multiples", multiples, 0, 1000)
+
+    def check(self, spec: NetworkSpec, target: str | None) -> None:
+        """Raises AugmentationError unless all hidden layers have biases."""
+        super().check(spec, target)
+        if "phase" not in spec.symmetries:
+            raise AugmentationError(f"{self.name}: moves biases, which hidden layers of these networks lack: {spec}")
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> list[Tensor]:
         """Per hidden layer (B, n) whole numbers k."""

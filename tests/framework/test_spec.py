@@ -49,7 +49,7 @@ def test_json_round_trip() -> None:
         ({"widths": (2, 3, 1), "omega": ("30",)}, "omega must be one number > 0"),
         ({"widths": (2, 3, 1), "output_offset": float("nan")}, "output_offset must be a finite number"),
         ({"widths": (2, 3, 1), "output_offset": "x"}, "output_offset must be a finite number"),
-        ({"widths": (2, 3, 1), "activation": ["sine"]}, "unknown activation"),
+        ({"widths": (2, 3, 1), "activation": {"sine": 1}}, "unknown activation"),
         ({"widths": (2, 3, 1), "activation": "sin"}, "did you mean 'sine'"),
         ({"widths": (2, 3, 1), "omega": (1.0, 2.0)}, "each of 1 hidden"),
         ({"widths": (2, 3, 1), "omega": -1.0}, "> 0"),

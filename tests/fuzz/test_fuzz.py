@@ -26,7 +26,8 @@ from weightspace.cli.main import main
 from weightspace.cli.zoo_table import zoo_table
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting.verify import verify
-from weightspace.importing.state_dict import read_state_dict, widths_of
+from weightspace.importing.chain import chain_of
+from weightspace.importing.state_dict import read_state_dict
 from weightspace.sources.solids.mesh_file import leak, parse_mesh
 from weightspace.sources.solids.triangles import surface_distance, winding_number
 from weightspace.spec import NetworkSpec
@@ -235,7 +236,7 @@ def damaged_network(folder: Path, content: bytes, name: str, damage: Damage) -> 
     path.write_bytes(damage(content))
     try:
         found = read_state_dict(path)
-        widths_of(found.tensors)
+        chain_of(found.tensors)
     except ValueError:
         return
     assert sum(tensor.numel() for tensor in found.tensors) <= len(content), "more numbers than the file can hold"

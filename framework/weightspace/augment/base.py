@@ -93,7 +93,7 @@ class Augmentation(Callback, ABC):
             spec: architecture of the networks.
             target: "class", "value" (regression) or None (no targets).
         """
-        if spec.activation not in self.activations:
+        if not self.activations.issuperset(spec.activations):
             raise AugmentationError(
                 f"{self.name}: valid for {'/'.join(sorted(self.activations))} networks only, these are {spec}"
             )

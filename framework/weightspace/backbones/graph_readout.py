@@ -50,7 +50,7 @@ class GraphWeights(nn.Module):
 
     def __init__(self, spec: NetworkSpec, node: int, edge: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(node)
+        self.spec, self.norm = spec, nn.LayerNorm(node)
         self.bias = nn.ModuleList(nn.Linear(node, 1) for _ in spec.weight_shapes)
         self.weight = nn.ModuleList(nn.Linear(edge, k) for k in spec.positions)
 
@@ -58,4 +58,4 @@ class GraphWeights(nn.Module):
         """Maps graphs to (B, P); responses of the outputs are among the features of their neurons."""
         weights = [module(edge) for module, edge in zip(self.weight, graph.edges, strict=True)]
         biases = [module(self.norm(x)).squeeze(2) for module, x in zip(self.bias, graph.nodes[1:], strict=True)]
-        return pack_layers(weights, biases)
+        return pack_layers(weights, biases, self.spec)

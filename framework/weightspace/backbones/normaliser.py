@@ -41,7 +41,7 @@ class Normaliser(nn.Module):
     @classmethod
     def per_tensor(cls, spec: NetworkSpec, center: bool = True) -> Normaliser:
         """A normaliser of parameter vectors with one mean and std for each W_l and b_l, invariant to permutations."""
-        return cls(spec.num_params, _tensors(spec), center, spec)
+        return cls(spec.num_params, spec.layout.tensor_slices, center, spec)
 
     def fit(self, values: Tensor, spec: NetworkSpec | None = None) -> None:
         """Computes the statistics of (n, size) values in float64; entries that are constant up to rounding get std 1.
@@ -58,7 +58,7 @@ class Normaliser(nn.Module):
         if self.groups is None:
             self.take([Moments.of(values, 0, self.center)])
         else:
-            groups = self.groups if self.spec is None or spec is None else _tensors(spec)
+            groups = self.groups if self.spec is None or spec is None else spec.layout.tensor_slices
             self.take([Moments.of(values[:, group], (0, 1), self.center) for group in groups])
 
     def take(self, moments: Sequence[Moments]) -> None:
@@ -72,7 +72,7 @@ class Normaliser(nn.Module):
     def move_to(self, spec: NetworkSpec) -> None:
         """Makes it one for other hidden widths, so that statistics saved with those can be loaded."""
         mean, std = self._of(spec)
-        self.groups, self.spec, self.fitted = _tensors(spec), spec, []
+        self.groups, self.spec, self.fitted = spec.layout.tensor_slices, spec, []
         self.mean, self.std = mean.clone(), std.clone()
 
     def forward(self, values: Tensor, spec: NetworkSpec | None = None) -> Tensor:
@@ -90,14 +90,10 @@ class Normaliser(nn.Module):
         if self.spec is None or spec is None or spec == self.spec:
             return self.mean, self.std
         # W_1, b_1, W_2, ...: all entries of a tensor have the same statistics
-        own, asked = (sorted(_tensors(known), key=lambda part: part.start) for known in (self.spec, spec))
+        own, asked = (sorted(known.layout.tensor_slices, key=lambda part: part.start) for known in (self.spec, spec))
         pairs = list(zip(own, asked, strict=True))
         mean, std = (
             torch.cat([known[part.start : part.start + 1].expand(new.stop - new.start) for part, new in pairs])
             for known in (self.mean, self.std)
         )
         return mean, std
-
-
-def _tensors(spec: NetworkSpec) -> tuple[slice, ...]:
-    return (*spec.weight_slices, *spec.bias_slices)

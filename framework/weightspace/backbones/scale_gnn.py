@@ -62,14 +62,14 @@ class ScaleGNN(Backbone):
         pool_dropout: float = 0.0,
         output: str = "vector",
     ) -> None:
-        scaled = "scale" in spec.symmetries
-        super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=scaled))
+        bias = "sign" not in spec.symmetries
+        super().__init__(spec, out_dim, Normaliser.per_tensor(spec, center=bias))
         check_sizes("ScaleGNN", layers=layers, head=head)
         check_sizes("ScaleGNN", least=2, hidden=hidden)
         check_sizes("ScaleGNN", least=0, probes=probes)
         check_rates("ScaleGNN", dropout=dropout, pool_dropout=pool_dropout)
         raw = Widths.raw(spec)
-        bias, count = scaled, len(raw.nodes)
+        count = len(raw.nodes)
         widths = raw.with_responses(probes, spec).nodes
         self.output = output
         weights = gives_weights("ScaleGNN", output, spec, out_dim)

@@ -19,8 +19,9 @@ from weightspace.figures.images import save_figure
 from weightspace.figures.merge import line_figure
 from weightspace.files import write_whole
 from weightspace.fitting.quality import psnr
+from weightspace.importing.chain import check_fits
 from weightspace.importing.spec_file import SPEC, read_spec
-from weightspace.importing.state_dict import check_fits, read_state_dict
+from weightspace.importing.state_dict import read_state_dict
 from weightspace.network import evaluate
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource

@@ -62,9 +62,10 @@ def make_step(recipe: Recipe, spec: NetworkSpec, compiled: bool, tiles: int = 1)
         compiled: build it with ``torch.compile`` (static shapes); sine and cosine then share one argument reduction.
         tiles: into how many tiles the points of a step are divided.
     """
-    activate = ACTIVATIONS[spec.activation].with_slope
+    (name,) = set(spec.activations)
+    activate = ACTIVATIONS[name].with_slope
     if compiled:
-        activate = FUSED.get(spec.activation, activate)
+        activate = FUSED.get(name, activate)
     beta1, beta2 = recipe.betas
     low, high = recipe.value_range
     stop_loss = 0.0 if recipe.stop_psnr is None else (high - low) ** 2 * 10 ** (-recipe.stop_psnr / 10)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from weightspace.checks import check_number
 from weightspace.errors import ConfigError, ZooError
 from weightspace.files import read_json
 from weightspace.files.class_folders import check_divided, class_and_split
@@ -28,11 +29,14 @@ class FileListing(Listing):
         root: the folder.
         key: location of the network in each file, see ``read_state_dict``.
         spec: the JSON file of the architecture, if there is one.
+        norm_eps: see ``read_state_dict``.
     """
 
-    def __init__(self, root: Path, key: str | None = None, spec: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, key: str | None = None, spec: Path | None = None, norm_eps: float | None = None
+    ) -> None:
         super().__init__(root)
-        self.key, self.spec = key, spec
+        self.key, self.spec, self.norm_eps = key, spec, norm_eps
 
     def architecture(self) -> NetworkSpec | None:
         """The architecture in the file ``spec``, if there is one."""
@@ -40,7 +44,7 @@ class FileListing(Listing):
 
     def read(self, entry: Entry) -> Contents:
         """Reads the file of one network."""
-        return read_state_dict(self.root / entry.name, self.key)
+        return read_state_dict(self.root / entry.name, self.key, self.norm_eps)
 
 
 def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, key: str | None = None) -> Listing:
@@ -115,6 +119,7 @@ def folder(
     view_from: str = "none",
     key: str | None = None,
     spec: str | None = None,
+    norm_eps: float | None = None,
 ) -> Listing:
     """Lists all network files below a folder. Hidden files and files of other kinds are ignored.
 
@@ -129,16 +134,19 @@ def folder(
         view_from: location of the view in a path, see ``view_splitter``.
         key: location of the network in each file, see ``read_state_dict``; default the only possible one.
         spec: the JSON file of the architecture; default ``spec.json`` in the folder, if it exists.
+        norm_eps: what batch normalisation, which is folded, adds to variances, >= 0; default 1e-5.
 
     Raises:
-        ConfigError: ``label_regex`` is not a regular expression with a group.
+        ConfigError: ``norm_eps`` is out of range, or ``label_regex`` is not a regular expression with a group.
         ZooError: the CSV cannot be read or lacks a column, or only some of the files are in folders of splits.
     """
     if labels is not None and label_regex is not None:
         raise ConfigError("labels and label_regex are two ways to the same: give one of them")
+    if norm_eps is not None:
+        check_number("norm_eps", norm_eps, low=0)
     table = Path(labels).expanduser() if labels else root / LABELS
     there = root / SPEC if (root / SPEC).is_file() else None
-    listing = FileListing(root, key, Path(spec).expanduser() if spec else there)
+    listing = FileListing(root, key, Path(spec).expanduser() if spec else there, norm_eps)
     split_of = view_splitter(view_from)
     found = walk(root, ENDINGS, ZooError, ours=(LABELS, SPEC, TARGET))
     listing.not_networks = found.left_out

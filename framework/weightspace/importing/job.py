@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from weightspace.errors import ZooError
+from weightspace.importing.chain import Chain, chain_of, check_fits
 from weightspace.importing.labels import Labels
 from weightspace.importing.listing import Entry, Listing
-from weightspace.importing.state_dict import check_fits, widths_of
 from weightspace.spec import NetworkSpec
 from weightspace.version import __version__
 from weightspace.zoo.header import SPLITS, ZooHeader
@@ -190,18 +190,18 @@ class ZooImport:
             return [file.get_tensor(name) for name in names]
 
 
-def common_widths(listing: Listing) -> tuple[int, ...]:
-    """The most common layer widths among a sample of the networks.
+def common_chain(listing: Listing) -> Chain:
+    """The most common widths, and layers with biases, among a sample of the networks.
 
     Raises:
         ZooError: none of them can be read; the message gives a reason.
     """
-    found: Counter[tuple[int, ...]] = Counter()
+    found: Counter[Chain] = Counter()
     reason = ""
     sample = evenly_spaced(len(listing.entries), SAMPLE).tolist()
     for row in sample:
         try:
-            found[widths_of(listing.read(listing.entries[row]).tensors)] += 1
+            found[chain_of(listing.read(listing.entries[row]).tensors)] += 1
         except ValueError as error:
             reason = f"{listing.entries[row].name}: {error}"
     if not found:

@@ -87,7 +87,7 @@ class Layout:
             raise ZooError(f"{self.path} has {len(self.layers)} layers, and {spec} has {spec.num_layers}")
         kernels = spec.kernels or (None,) * spec.num_layers
         parts = []
-        for (kernel, bias), form, torch_shape in zip(self.layers, kernels, spec.torch_shapes, strict=True):
+        for (kernel, bias), form, torch_shape in zip(self.layers, kernels, spec.layout.torch_weights, strict=True):
             found = _as_in_torch(kernel.places, form, torch_shape)
             if found.shape != torch_shape:
                 raise ZooError(f"{self.path}: {kernel} does not fit {spec}, which has {torch_shape} there in torch")

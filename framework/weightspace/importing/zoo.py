@@ -12,7 +12,7 @@ from weightspace.checks import check_choice, check_number
 from weightspace.errors import ConfigError, ZooError, closest
 from weightspace.importing import job
 from weightspace.importing.formats import FORMATS, Format
-from weightspace.importing.job import ZooImport, common_widths
+from weightspace.importing.job import ZooImport, common_chain
 from weightspace.importing.listing import Listing
 from weightspace.importing.target_file import TargetFile, read_target
 from weightspace.progress import Display
@@ -34,6 +34,7 @@ def import_zoo(
     label_regex: str | None = None,
     key: str | None = None,
     spec: str | Path | None = None,
+    norm_eps: float | None = None,
     activation: str | None = None,
     omega: float | Sequence[float] | None = None,
     output_offset: float | None = None,
@@ -62,6 +63,8 @@ def import_zoo(
             for the top level of the file. Not for numpy.
         spec: JSON file with the architecture, for numpy, for folder, where networks with convolutions need it, and for
             small-cnn-zoo, if strides and padding are not the published ones; default spec.json in the folder.
+        norm_eps: what the networks' batch normalisation adds to variances, for folder, where it is folded into the
+            layers before it; default 1e-5, that of torch.
         activation: sine, tanh or relu; dwsnets and nfn have sine, the table of small-cnn-zoo names it.
         omega: frequency of sine layers (30 if not given), or one for each hidden layer.
         output_offset: constant that the networks add to their output; dwsnets has 0.5.
@@ -88,7 +91,7 @@ def import_zoo(
     if not root.exists():
         raise ZooError(f"there is nothing at {root} to import")
     given = {"splits": splits, "view_from": view_from, "prefix": prefix, "labels": labels, "label_regex": label_regex,
-             "key": key, "spec": spec, "where": where or None, "target": column}  # fmt: skip
+             "key": key, "spec": spec, "norm_eps": norm_eps, "where": where or None, "target": column}  # fmt: skip
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
     known = listing.target or _known_target(chosen, root, target)
@@ -96,7 +99,9 @@ def import_zoo(
     network = _architecture(listing, chosen, activation, omega, output_offset)
     display.say(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
     limits = [check_number("value_range", end) for end in value_range or known.value_range or chosen.value_range]
-    arguments = {"imported": {"format": format}, "value_range": limits} | ({} if key is None else {"key": key})
+    arguments = {"imported": {"format": format}, "value_range": limits} | {
+        name: value for name, value in (("key", key), ("norm_eps", norm_eps)) if value is not None
+    }
     notes = {**listing.notes, "import_path": str(root.resolve())}
     run = ZooImport(listing, network, out, known.kind, arguments, notes, strict, known.names)
     finished = (run.writer.path / FILE).exists()
@@ -149,7 +154,8 @@ def _architecture(
     frequency = omega if omega is not None else chosen.omega if has_frequency else 1.0
     frequencies = tuple(frequency) if isinstance(frequency, Sequence) else frequency
     offset = chosen.output_offset if output_offset is None else output_offset
-    return NetworkSpec(common_widths(listing), name, frequencies, offset)
+    chain = common_chain(listing)
+    return NetworkSpec(chain.widths, name, frequencies, offset, biases=chain.biases)
 
 
 def _run(run: ZooImport, display: Display) -> ZooHeader:

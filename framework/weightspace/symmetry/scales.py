@@ -43,7 +43,7 @@ def silence_zero_neurons(batch: WeightBatch) -> WeightBatch:
     for layer, bias in enumerate(batch.biases[:-1]):
         alive = (incoming(weights[layer]) != 0).any(2) | (bias != 0)
         weights[layer + 1] = weights[layer + 1] * of_columns(alive, weights[layer + 1])
-    return batch.replace(params=pack_layers(weights, list(batch.biases)))
+    return batch.replace(params=pack_layers(weights, batch.biases, batch.spec))
 
 
 def closest_scales(reference: WeightBatch, moved: WeightBatch, sweeps: int = 3) -> tuple[Tensor, ...]:

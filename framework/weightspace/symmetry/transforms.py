@@ -33,7 +33,7 @@ def permute_neurons(batch: WeightBatch, orders: Sequence[Tensor]) -> WeightBatch
         weights[layer] = weights[layer][networks, order]
         biases[layer] = biases[layer].gather(1, order)
         weights[layer + 1] = gathered(following, order)
-    return batch.replace(params=pack_layers(weights, biases), frame=None)
+    return batch.replace(params=pack_layers(weights, biases, batch.spec), frame=None)
 
 
 def sign_neurons(batch: WeightBatch, signs: Sequence[Tensor]) -> WeightBatch:
@@ -80,7 +80,7 @@ def shift_phases(batch: WeightBatch, multiples: Sequence[Tensor]) -> WeightBatch
         k = k.to(batch.params.dtype)
         biases[layer] = biases[layer] + k * (math.pi / batch.spec.omegas[layer])
         weights[layer + 1] = weights[layer + 1] * of_columns(1 - 2 * torch.remainder(k, 2), weights[layer + 1])
-    return batch.replace(params=pack_layers(weights, biases), frame=None)
+    return batch.replace(params=pack_layers(weights, biases, batch.spec), frame=None)
 
 
 def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Tensor]) -> WeightBatch:
@@ -89,7 +89,7 @@ def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Ten
         weights[layer] = weights[layer] * of_rows(gain_in, weights[layer])
         biases[layer] = biases[layer] * gain_in
         weights[layer + 1] = weights[layer + 1] * of_columns(gain_out, weights[layer + 1])
-    return batch.replace(params=pack_layers(weights, biases), frame=None)
+    return batch.replace(params=pack_layers(weights, biases, batch.spec), frame=None)
 
 
 def _layers(batch: WeightBatch, elements: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -102,4 +102,5 @@ def _layers(batch: WeightBatch, elements: Sequence[Tensor]) -> tuple[list[Tensor
 
 def _require(batch: WeightBatch, symmetry: str) -> None:
     if symmetry not in batch.spec.symmetries:
-        raise SpecError(f"{symmetry!r} is not a symmetry of {batch.spec.activation} networks ({batch.spec})")
+        names = "/".join(dict.fromkeys(batch.spec.activations))
+        raise SpecError(f"{symmetry!r} is not a symmetry of {names} networks ({batch.spec})")

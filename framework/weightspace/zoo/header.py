@@ -1,4 +1,4 @@
-"""``zoo.json``, the header of a zoo: in format 1, or in format 2 for networks with convolutions."""
+"""``zoo.json``, the header of a zoo: in format 1, or in format 2 for networks that format 1 cannot describe."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from weightspace.files import read_regular
 from weightspace.spec import NetworkSpec
 from weightspace.zoo.schema import HEADER, TEXT_LIMIT, check_fields, check_provenance, parse
 
-#: Of networks without kernels, and of those with them, which earlier versions would misread.
-FORMAT, KERNELS_FORMAT = 1, 2
+#: Of plain networks, and of those with kernels, without biases or with several activations, which earlier versions
+#: would misread.
+FORMAT, EXTENDED_FORMAT = 1, 2
 FILE = "zoo.json"
 #: Values of the ``split`` column.
 SPLITS = ("train", "val", "test", "internal")
@@ -58,8 +59,9 @@ class ZooHeader:
 
     @property
     def format(self) -> int:
-        """The format of its text: 1, or 2 for networks with kernels."""
-        return KERNELS_FORMAT if self.spec.kernels else FORMAT
+        """The format of its text: 1, or 2 for networks with kernels, without biases, or with several activations."""
+        plain = not self.spec.kernels and not self.spec.biases and isinstance(self.spec.activation, str)
+        return FORMAT if plain else EXTENDED_FORMAT
 
     @property
     def rows(self) -> int:
@@ -113,9 +115,9 @@ class ZooHeader:
         """
         data = parse(content, where)
         version = data.pop("format", None)
-        if type(version) is not int or version not in (FORMAT, KERNELS_FORMAT):
+        if type(version) is not int or version not in (FORMAT, EXTENDED_FORMAT):
             raise ZooError(
-                f"{where}: this version reads zoo formats {FORMAT} and {KERNELS_FORMAT}, found format {short(version)}"
+                f"{where}: this version reads zoo formats {FORMAT} and {EXTENDED_FORMAT}, found format {short(version)}"
             )
         claimed, found = data.pop("digest", None), digest({"format": version, **data})
         if claimed != found:

@@ -40,7 +40,8 @@ def layer_weights(zoo: Zoo) -> list[LayerWeights]:
     batch = zoo.batch(evenly_spaced(len(zoo), WEIGHT_SAMPLE))
     rows = []
     for layer, tensors in enumerate(zip(batch.weights, batch.biases, strict=True), start=1):
-        for kind, tensor in zip("Wb", tensors, strict=True):
+        has_bias = batch.spec.bias_slices[layer - 1].stop > batch.spec.bias_slices[layer - 1].start
+        for kind, tensor in list(zip("Wb", tensors, strict=True))[: 1 + has_bias]:
             values = tensor.flatten()
             statistics = (float(values.mean()), float(values.std(correction=0)), float(values.abs().max()))
             rows.append(LayerWeights(f"{kind}{layer}", values, *statistics))

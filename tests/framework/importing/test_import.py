@@ -18,7 +18,7 @@ from weightspace.cli.main import main
 from weightspace.errors import ZooError
 from weightspace.fitting.verify import verify
 from weightspace.importing.files import dwsnets
-from weightspace.importing.job import ZooImport, common_widths
+from weightspace.importing.job import ZooImport, common_chain
 from weightspace.network import evaluate, grid
 from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo, write_zoo
@@ -189,7 +189,7 @@ def test_a_cut_import_goes_on_and_ends_in_the_same_bytes(tree: Path, tmp_path: P
         listing = dwsnets(tree)
         listing.divide(0, 0, 0)
         listing.sort_and_deduplicate()
-        spec = NetworkSpec(common_widths(listing), "sine", 30.0, 0.5)
+        spec = NetworkSpec(common_chain(listing).widths, "sine", 30.0, 0.5)
         run = ZooImport(listing, spec, out, "class", {"imported": {"format": "dwsnets"}}, {})
         run.shard_rows = 5
         return run

@@ -13,7 +13,7 @@ from weightspace.layers import Convolution, Flattened
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
 
-ACTIVATIONS = ["relu", "tanh", "sine"]
+ACTIVATIONS = ["relu", "tanh", "sine", "several"]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -60,7 +60,7 @@ def test_a_state_dict_comes_back(name: str) -> None:
     batch = convolved(name)
     state = module_of(batch.spec, batch.params[0]).state_dict()
     assert torch.equal(batch.spec.pack(state), batch.params[0])
-    assert [tuple(t.shape) for t in state.values()][::2] == list(batch.spec.torch_shapes)
+    assert [tuple(t.shape) for t in state.values()] == batch.spec.layout.torch_shapes
 
 
 @pytest.mark.parametrize("name", SHAPES)

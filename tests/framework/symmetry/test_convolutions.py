@@ -10,7 +10,7 @@ from weightspace.network import evaluate
 from weightspace.symmetry import GroupElement, align, canonicalise, pack_element, unpack_element
 from weightspace.symmetry.alignment import squared_distance
 
-ACTIVATIONS = ["relu", "tanh", "sine"]
+ACTIVATIONS = ["relu", "tanh", "sine", "several"]
 
 
 def moved(batch: WeightBatch, seed: int = 0) -> tuple[GroupElement, WeightBatch]:

@@ -100,7 +100,7 @@ def untrained(zoo: Zoo, seed: int) -> Tensor:
     params = zoo.params(rows[evenly_spaced(len(rows), SAMPLE)]).double()
     drawn = torch.empty(1, zoo.spec.num_params, dtype=torch.float64)
     drawn.uniform_(-(3**0.5), 3**0.5, generator=torch.Generator().manual_seed(seed))
-    for part in (*zoo.spec.weight_slices, *zoo.spec.bias_slices):
+    for part in zoo.spec.layout.tensor_slices:
         drawn[:, part] *= params[:, part].square().mean().sqrt()
     return drawn.float()
 

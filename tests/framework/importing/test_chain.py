@@ -1,0 +1,86 @@
+"""Networks without biases, and with batch normalisation, from files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from weightspace.cli.main import main
+from weightspace.importing.state_dict import read_state_dict
+from weightspace.layers import folded
+from weightspace.module_spec import spec_of
+from weightspace.network import evaluate
+from weightspace.zoo import Zoo
+from weightspace.zoo.summary import layer_weights
+
+
+def normalised(seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    module = nn.Sequential(
+        nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3, eps=0.01), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 9, 2)
+    )
+    module(10 * torch.randn(8, 1, 5, 5))  # which the running statistics see
+    return module.eval()
+
+
+def test_normalisation_is_folded_on_import(tmp_path: Path) -> None:
+    root, images = tmp_path / "nets", torch.randn(4, 1, 5, 5)
+    for seed in range(3):
+        (root / f"{seed % 2}").mkdir(parents=True, exist_ok=True)
+        torch.save(normalised(seed).state_dict(), root / f"{seed % 2}/{seed}.pt")
+    (root / "spec.json").write_text(json.dumps(spec_of(normalised(0), images).to_json()))
+    command = ["zoo", "import", str(root), "--format", "folder", "--norm_eps", "0.01", "--out", str(tmp_path / "z")]
+    assert main(command) == 0
+    zoo = Zoo(tmp_path / "z")
+    assert zoo.header.provenance["norm_eps"] == 0.01
+    for row, item in enumerate(zoo.objects.tolist()):
+        module = normalised((0, 2, 1)[item])
+        with torch.no_grad():
+            assert (evaluate(zoo.batch(torch.tensor([row])), images)[0] - module(images)).abs().max() < 1e-5
+
+
+def test_layers_without_biases_are_found(tmp_path: Path, import_folder: Callable, capsys) -> None:
+    root = tmp_path / "nets/cat"
+    root.mkdir(parents=True)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Linear(2, 4, bias=seed == 2), nn.ReLU(), nn.Linear(4, 1))
+        torch.save(module.state_dict(), root / f"{seed}.pt")
+    zoo = import_folder(tmp_path / "nets")
+    assert (zoo.spec.widths, zoo.spec.biases, zoo.header.format) == ((2, 4, 1), (False, True), 2)
+    assert len(zoo) == 2
+    assert "cat/2.pt: another architecture: 2-4-1" in capsys.readouterr().out
+    assert [row.name for row in layer_weights(zoo)] == ["W1", "W2", "b2"]
+
+
+def test_what_normalisation_follows_must_be_known(tmp_path: Path) -> None:
+    module = normalised(0)
+    safetensors.torch.save_file(module.state_dict(), tmp_path / "numbers.safetensors")
+    found = read_state_dict(tmp_path / "numbers.safetensors").tensors
+    assert all(torch.equal(a, b) for a, b in zip(found, folded(module.state_dict()).values(), strict=True))
+    named = {name.replace("0.", "conv.").replace("1.", "norm."): t for name, t in module.state_dict().items()}
+    safetensors.torch.save_file(named, tmp_path / "names.safetensors")
+    with pytest.raises(ValueError, match="which layer it follows is not known. Save weightspace.layers.folded"):
+        read_state_dict(tmp_path / "names.safetensors")
+
+
+def test_negative_variances_leave_a_network_out(tmp_path: Path) -> None:
+    module = normalised(0)
+    module[1].running_var[1] = -1.0
+    torch.save(module.state_dict(), tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="1.running_var: a variance is negative: -1"):
+        read_state_dict(tmp_path / "x.pt")
+
+
+def test_bad_eps(tmp_path: Path, capsys) -> None:
+    (tmp_path / "nets").mkdir()
+    command = ["zoo", "import", str(tmp_path / "nets"), "--out", str(tmp_path / "z"), "--format"]
+    assert main([*command, "folder", "--norm_eps", "-1"]) == 2
+    assert "norm_eps must be at least 0, found -1" in capsys.readouterr().err
+    assert main([*command, "nfn", "--norm_eps", "0.1"]) == 2
+    assert "norm_eps: an option of folder, not of nfn" in capsys.readouterr().err
