@@ -16,9 +16,9 @@ from weightspace.checks import check_choice
 from weightspace.errors import ZooError, closest
 from weightspace.files import open_regular
 from weightspace.files.reading import reading
-from weightspace.importing.layout import LAYOUT, Layout, read_layout
 from weightspace.importing.listing import Contents, Entry, Listing
 from weightspace.importing.metrics_table import Metrics, read_metrics
+from weightspace.importing.row_layout import LAYOUT, RowLayout, read_layout
 from weightspace.importing.spec_file import SPEC, read_spec
 from weightspace.importing.target_file import TargetFile
 from weightspace.importing.training_columns import PROGRESS, RESULTS, TrainingColumns, training_columns
@@ -145,7 +145,7 @@ def _activation(metrics: Metrics, rows: np.ndarray) -> str:
     return name
 
 
-def _architecture(root: Path, layout: Layout, activation: str, given: str | None) -> NetworkSpec:
+def _architecture(root: Path, layout: RowLayout, activation: str, given: str | None) -> NetworkSpec:
     file = Path(given).expanduser() if given else root / SPEC
     if given is None and not file.is_file():
         return layout.spec(activation)
@@ -155,7 +155,7 @@ def _architecture(root: Path, layout: Layout, activation: str, given: str | None
     return found
 
 
-def _weights(path: Path, layout: Layout) -> np.ndarray:
+def _weights(path: Path, layout: RowLayout) -> np.ndarray:
     """The matrix, memory-mapped: rows are read when they are needed."""
 
     def refuse(error: Exception) -> ZooError:

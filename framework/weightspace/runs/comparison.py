@@ -21,6 +21,7 @@ TITLES = {
     ("test", "test/r2"): "test R2",
     ("test", "test/kendall"): "test tau",
     ("test", "test/mse"): "test MSE",
+    ("test", "test/regret"): "test regret",
     ("fit", "best val/r2"): "best val R2",
     ("fit", "best val/accuracy"): "best val accuracy",
     ("fit", "networks_per_second"): "networks/s",

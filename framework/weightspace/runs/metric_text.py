@@ -9,7 +9,7 @@ from statistics import mean, stdev
 #: Metrics that are fractions, by the end of their name or of the part before the name of a class.
 SHARES = ("accuracy", "precision", "recall", "f1", "auroc")
 #: Metrics of which less is better, by the end of a part of their name.
-LESS_IS_BETTER = ("loss", "mse", "mae", "seconds")
+LESS_IS_BETTER = ("loss", "mse", "mae", "regret", "seconds")
 #: What is counted in whole numbers, or measured in many.
 COUNTS = ("epochs", "parameters", "skipped_steps", "left_out", "per_second", "seconds")
 

@@ -16,14 +16,16 @@ from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import TEST_NAMES, Task
 from weightspace.tasks.learned import compared, targets_of
+from weightspace.tasks.regret import Regret
 
 
 class RegressionTask(Task):
     """Trains a backbone with the mean squared error of standardised targets.
 
     Logs ``train/loss`` and ``val/loss`` in units of the training targets' variance, and for validation and test ``r2``
-    (explained fraction of the variance), ``kendall`` (Kendall's tau b, a rank correlation) and ``mse`` in the units
-    of the targets. With several targets, r2 and kendall are means over them. The arguments are those of ``Task``.
+    (explained fraction of the variance), ``kendall`` (Kendall's tau b, a rank correlation), and in the units of the
+    targets ``mse`` and ``regret`` (what choosing the network of largest prediction costs, of ten at random). With
+    several targets, r2, kendall and regret are means over them. The arguments are those of ``Task``.
     """
 
     head = "value"
@@ -48,10 +50,15 @@ class RegressionTask(Task):
         self.deviation.copy_(targets.std(0, correction=0).clamp(min=1e-8))
 
     def metrics(self, stage: str) -> dict[str, Metric]:
-        """Makes R2, Kendall's tau and the mean squared error for all stages but training."""
+        """Makes R2, Kendall's tau, the mean squared error and the regret for all stages but training."""
         if stage == "train":
             return {}
-        return {"r2": R2Score(), "kendall": KendallRankCorrCoef(num_outputs=self.out_dim), "mse": MeanSquaredError()}
+        return {
+            "r2": R2Score(),
+            "kendall": KendallRankCorrCoef(num_outputs=self.out_dim),
+            "mse": MeanSquaredError(),
+            "regret": Regret(),
+        }
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError if the data has pairs or classes, or validation targets without variance."""

@@ -15,7 +15,7 @@ from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
 from weightspace.fitting.verify import verify
 from weightspace.importing import import_zoo
-from weightspace.importing.layout import read_layout
+from weightspace.importing.row_layout import read_layout
 from weightspace.layers import Convolution, Flattened
 from weightspace.network import evaluate
 from weightspace.spec import NetworkSpec

@@ -14,6 +14,7 @@ from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.tasks import RegressionTask
+from weightspace.tasks.regret import Regret
 from weightspace.zoo import Zoo
 
 pytestmark = pytest.mark.filterwarnings(
@@ -50,7 +51,11 @@ def test_learns_and_its_metrics_are_those_of_scipy_and_scikit_learn(classifier_z
         "test/kendall": kendalltau(true, predicted).statistic,
         "test/mse": mean_squared_error(true, predicted),
     }
+    regret = measured.pop("test/regret")
     assert measured == pytest.approx(expected, rel=1e-4)
+    one_by_one = Regret(min(10, len(true)))
+    one_by_one.update(torch.from_numpy(predicted), torch.from_numpy(true))
+    assert regret == pytest.approx(float(one_by_one.compute()), rel=1e-4)
 
 
 def test_an_untrained_network_predicts_around_the_mean(classifier_zoo: Path, tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_a_run_from_yaml_to_report(
     assert main(["fit", "-c", "gnn.yaml"]) == 0
     assert main(["test", "-c", "gnn.yaml", "--ckpt_path", "best"]) == 0
     metrics = json.loads(Path("runs/gnn/0/metrics.json").read_text())
-    names = {f"{split}/{name}" for split in ("test", "internal_test") for name in ("r2", "kendall", "mse")}
+    names = {f"{split}/{name}" for split in ("test", "internal_test") for name in ("r2", "kendall", "mse", "regret")}
     assert names <= metrics["test"].keys()
     assert main(["predict", "-c", "gnn.yaml"]) == 0
     assert main(["report", "runs"]) == 0

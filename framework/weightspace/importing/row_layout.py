@@ -42,7 +42,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """A chain of layers in a row.
 
     Args:
@@ -95,7 +95,7 @@ class Layout:
         return np.concatenate(parts)
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path) -> RowLayout:
     """Reads the file.
 
     Raises:
@@ -120,7 +120,7 @@ def read_layout(path: Path) -> Layout:
             )
         if layers.setdefault(layer, {}).setdefault(kind, variable) is not variable:
             raise ZooError(f"{path}: {layer} has two variables {kind}")
-    return Layout(path, tuple(_layer(path, name, found) for name, found in layers.items()), end)
+    return RowLayout(path, tuple(_layer(path, name, found) for name, found in layers.items()), end)
 
 
 def _as_in_torch(places: np.ndarray, form: Kernel, shape: tuple[int, ...]) -> np.ndarray:
