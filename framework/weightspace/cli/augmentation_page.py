@@ -25,7 +25,9 @@ from weightspace.zoo import Zoo
 from weightspace.zoo.splits import evenly_spaced
 
 #: Largest values of options for which a picture is still readable.
-LIMITS = {"count": (1, 32), "draws": (1, 16), "side": (2, 512), "seed": (0, 2**32 - 1)}
+LIMITS = {"count": (1, 32), "draws": (1, 16), "seed": (0, 2**32 - 1)}
+#: Of --side, by the number of coordinates that networks take.
+SIDES = {2: (2, 512), 3: (8, 128)}
 
 #: Stands where something depends on the parameters, as for augmentations that are made of others.
 DEPENDS = "by parameters"
@@ -95,8 +97,10 @@ def _figure(options: Namespace, augmentation: Augmentation) -> Figure:
     if not options.out.endswith(".png"):
         raise ConfigError(f"--out: pictures are PNG files, expected a name that ends in .png, found {options.out!r}")
     zoo = Zoo(options.zoo)
-    if zoo.spec.coordinates != 2:
-        raise ConfigError(f"pictures are of networks with two inputs, {zoo.path} has {zoo.spec}")
+    if zoo.spec.coordinates not in SIDES:
+        raise ConfigError(f"pictures are of networks of two or three coordinates, {zoo.path} has {zoo.spec}")
+    if options.side is not None:
+        check_whole("--side", options.side, *SIDES[zoo.spec.coordinates])
     rows = zoo.rows("train", first_view_only=True)
     if not len(rows):
         raise ConfigError(f"{zoo.path} has no training networks")

@@ -32,7 +32,9 @@ def _parser() -> Parser:
     )
     show.add_argument("--count", type=int, default=8, help="number of networks to draw")
     show.add_argument("--draws", type=int, default=3, help="number of random draws of the augmentation")
-    show.add_argument("--side", type=int, default=28, help="pixels per side of a decoded network")
+    show.add_argument(
+        "--side", type=int, help="pixels per side of an image (28), or grid points per side of a solid (48)"
+    )
     show.add_argument("--seed", type=int, default=0, help="seed of the draws")
     subcommands.add_subcommand("show", show, help=show.description)
     return parser

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
-from weightspace.errors import MissingExtraError, ZooError
+from weightspace.errors import MissingExtraError
 from weightspace.network import decode
-from weightspace.sources.base import Objects
-from weightspace.sources.solids.solid import SolidSource
 from weightspace.text import figure_text
 
 #: Grid points along each side of the cube.
 RESOLUTION = 48
 COLOUR = (0.45, 0.6, 0.85)
+#: A surface of fewer triangles is hardly seen.
+FEW = 100
+#: The twelve edges of the cube [-1, 1]^3: pairs of corners that differ in one coordinate.
+_EDGES = [
+    (first, second)
+    for first, second in combinations(product((-1, 1), repeat=3), 2)
+    if sum(a != b for a, b in zip(first, second, strict=True)) == 1
+]
 
 
 def cube(resolution: int = RESOLUTION) -> Tensor:
@@ -34,19 +42,14 @@ Surface = tuple[np.ndarray, np.ndarray]
 
 def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list[Surface]:
     """Computes the surface of each 3-D network of a batch."""
-    networks = [batch.replace(params=row[None], targets=None, objects=None, views=None) for row in batch.params]
-    return [_surface_of(decode(network, cube(), value_range)) for network in networks]
+    return [surface(volume) for volume in decoded_volumes(batch, value_range, RESOLUTION)]
 
 
-def true_solids(source: Objects, objects: Tensor) -> list[Surface]:
-    """Computes the surfaces of objects of a source.
-
-    Raises:
-        ZooError: the objects of the source are not solids.
-    """
-    if not isinstance(source, SolidSource):
-        raise ZooError(f"the objects of source {source.name!r} cannot be drawn: it is not a SolidSource")
-    return [source.surface(item) or _surface_of(source.values_at(item, cube())) for item in objects.tolist()]
+def decoded_volumes(batch: WeightBatch, value_range: tuple[float, float], resolution: int) -> Tensor:
+    """(B, resolution, resolution, resolution): what each 3-D network of a batch computes at the points of ``cube``."""
+    points = cube(resolution)
+    networks = [WeightBatch(row[None], batch.spec) for row in batch.params]
+    return torch.cat([decode(network, points, value_range) for network in networks]).view(-1, *[resolution] * 3)
 
 
 def surface(volume: Tensor) -> Surface:
@@ -70,38 +73,64 @@ def surface(volume: Tensor) -> Surface:
     return vertices - 1, faces
 
 
-def solid_grid(rows: dict[str, list[Surface]], captions: dict[str, list[str]]) -> Figure:
-    """Draws rows of solids, with the name of each row at its left.
+def solid_grid(
+    rows: dict[str, list[Surface]],
+    captions: dict[str, list[str]],
+    images: dict[str, Tensor] | None = None,
+    boxed: bool = False,
+) -> Figure:
+    """Draws rows of solids, all seen from the same place, with the name of each row at its left.
 
     Args:
-        rows: name -> surfaces.
+        rows: name -> surfaces; one that has none, or hardly any triangles, is named empty.
         captions: row name -> one caption per solid.
+        images: further rows below: name -> (n, H, W) in [0, 1].
+        boxed: whether each solid is drawn in the cube [-1, 1]^3, which shows how it was moved.
     """
-    count = max(map(len, rows.values()))
-    reach = max(
-        [0.8, *(1.08 * float(abs(vertices).max()) for row in rows.values() for vertices, _ in row if len(vertices))]
-    )
-    figure = Figure(figsize=(1.5 * count + 0.6, 1.75 * len(rows) + 0.1), layout="constrained")
-    axes = figure.subplots(len(rows), count, squeeze=False, subplot_kw={"projection": "3d"})
-    for line, (name, surfaces) in zip(axes, rows.items(), strict=True):
-        for axis, (vertices, faces), caption in zip(line, surfaces, captions[name], strict=True):
-            _draw(axis, vertices, faces, reach)
+    images = images or {}
+    count, lines = max(map(len, rows.values())), len(rows) + len(images)
+    reach = 1.0 if boxed else _reach(rows)
+    figure = Figure(figsize=(1.5 * count + 0.6, 1.75 * lines + 0.1), layout="constrained")
+    cells = figure.add_gridspec(lines, count)
+    for line, (name, surfaces) in enumerate(rows.items()):
+        for column, (solid, caption) in enumerate(zip(surfaces, captions[name], strict=True)):
+            axis = figure.add_subplot(cells[line, column], projection="3d")
+            _draw(axis, solid, reach, boxed)
             axis.set_title("\n".join(map(figure_text, caption.split("\n"))), fontsize=8, pad=0)
-        line[0].text2D(-0.08, 0.5, name, rotation=90, va="center", transform=line[0].transAxes)
+            if column == 0:
+                _name(axis.text2D, axis, name)
+    for line, (name, pictures) in enumerate(images.items(), len(rows)):
+        for column, picture in enumerate(pictures):
+            axis = figure.add_subplot(cells[line, column])
+            axis.imshow(picture.numpy(force=True), cmap="gray", vmin=0, vmax=1)
+            axis.set_axis_off()
+            if column == 0:
+                _name(axis.text, axis, name)
     return figure
 
 
-def _draw(axis: Any, vertices: np.ndarray, faces: np.ndarray, reach: float) -> None:
+def _reach(rows: dict[str, list[Surface]]) -> float:
+    """Half the side of the cube that all solids fit into."""
+    reaches = [float(abs(vertices).max()) for row in rows.values() for vertices, _ in row if len(vertices)]
+    return max([0.8, *(1.08 * reach for reach in reaches)])
+
+
+def _name(write: Callable[..., Any], axis: Any, name: str) -> None:
+    write(-0.08, 0.5, figure_text(name), rotation=90, va="center", ha="center", transform=axis.transAxes)
+
+
+def _draw(axis: Any, solid: Surface, reach: float, boxed: bool) -> None:
+    vertices, faces = solid
     triangles = Poly3DCollection(
         vertices[faces], facecolors=COLOUR, shade=len(faces) > 0, lightsource=LightSource(azdeg=225, altdeg=40)
     )
     axis.add_collection3d(triangles)
+    if len(faces) < FEW:
+        said = "almost empty" if len(faces) else "empty"
+        axis.text2D(0.5, 0.5, said, ha="center", va="center", color="gray", transform=axis.transAxes)
+    if boxed:
+        axis.add_collection3d(Line3DCollection(_EDGES, colors="0.75", linewidths=0.6))
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
     axis.view_init(elev=25, azim=-60)
-    axis.set_box_aspect((1, 1, 1), zoom=1.35)
+    axis.set_box_aspect((1, 1, 1), zoom=1.08 if boxed else 1.35)
     axis.set_axis_off()
-
-
-def _surface_of(values: Tensor) -> Surface:
-    """Computes the surface of values on the grid of ``cube``."""
-    return surface(values.reshape(RESOLUTION, RESOLUTION, RESOLUTION))

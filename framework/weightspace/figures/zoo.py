@@ -10,7 +10,8 @@ from torch import Tensor
 from weightspace.checks import check_whole
 from weightspace.errors import ZooError
 from weightspace.figures.images import SIDE, as_images, decoded_images, image_grid
-from weightspace.figures.solids import decoded_solids, solid_grid, true_solids
+from weightspace.figures.solids import decoded_solids, solid_grid
+from weightspace.figures.true_solids import true_solids
 from weightspace.network import decode
 from weightspace.sources.base import Objects
 from weightspace.sources.image_source import ImageSource

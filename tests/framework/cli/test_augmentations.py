@@ -3,10 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib.image import imread
-from weightspace.augment import list_augmentations
+from weightspace.augment import build_augmentations, list_augmentations
+from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
-from weightspace.zoo import Zoo
+from weightspace.figures.augmentation import augmentation_figure
+from weightspace.spec import NetworkSpec
+from weightspace.zoo import Zoo, write_zoo
 
 
 def test_the_table_lists_all_with_their_facts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,10 +111,51 @@ def test_bad_input(
     assert not out.exists()
 
 
-def test_mixed_targets_are_told(zoo: Zoo) -> None:
-    from weightspace.augment import build_augmentations
-    from weightspace.figures.augmentation import augmentation_figure
+def solids(folder: Path, *widths: int) -> Zoo:
+    """Five networks. All but the last are one half at 0, since they are odd about it; the last is it nowhere."""
+    spec = NetworkSpec(widths or (3, 4, 3, 1), "tanh", output_offset=0.5)
+    params = torch.randn(5, spec.num_params, generator=torch.Generator().manual_seed(3))
+    for bias in WeightBatch(params, spec).biases:
+        bias.zero_()
+    params[4] = 0
+    params[4, -1] = -3
+    return write_zoo(folder, params, spec, targets=[0, 1, 0, 1, 0], names=["a", "b"])
 
+
+@pytest.mark.parametrize("name", ["rotate", "translate", "scale", "gaussian_noise", "mixup", "sign_flip"])
+def test_solids_are_drawn_before_and_after(name: str, tmp_path: Path) -> None:
+    zoo = solids(tmp_path / "zoo")
+    (augmentation,) = build_augmentations([name])
+    figure = augmentation_figure(augmentation, zoo[:], zoo.class_names, zoo.value_range, draws=2, side=10)
+    cubes = [axis for axis in figure.axes if axis.name == "3d"]
+    assert len(cubes) == 3 * 5
+    assert len(figure.axes) - len(cubes) == (2 * 5 if name == "sign_flip" else 0)  # weights
+    assert [axis.get_title() for axis in cubes[:5]] == ["a", "b", "a", "b", "a"]
+    assert len({(axis.elev, axis.azim, axis.get_xlim(), axis.get_zlim()) for axis in cubes}) == 1
+    texts = [[text.get_text() for text in axis.texts] for axis in cubes]
+    assert [line[-1] for line in texts[::5]] == ["before", "draw 1", "draw 2"]
+    assert texts[4] == ["empty"]
+    assert texts[1] == []
+    if name == "sign_flip":
+        assert all(axis.get_title() == "same" or axis.get_title().startswith("+-") for axis in cubes[5:])
+
+
+def test_a_picture_of_solids_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(zoo: Zoo, *options: str) -> int:
+        return main(
+            ["augmentations", "show", "rotate", "--zoo", str(zoo.path), "--out", str(tmp_path / "f.png"), *options]
+        )
+
+    zoo = solids(tmp_path / "zoo")
+    assert shown(zoo, "--set", "axis=vertical", "--side", "8", "--draws", "1", "--count", "2") == 0
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert shown(zoo, "--side", "200") == 2
+    assert "--side must be in 8..128, found 200" in capsys.readouterr().err
+    assert shown(solids(tmp_path / "lines", 1, 4, 1)) == 2
+    assert "pictures are of networks of two or three coordinates" in " ".join(capsys.readouterr().err.split())
+
+
+def test_mixed_targets_are_told(zoo: Zoo) -> None:
     batch = zoo.batch(zoo.rows("train", first_view_only=True)[:6])
 
     def captions(name: str) -> list[str]:

@@ -10,7 +10,8 @@ import torch
 import trimesh
 from weightspace.cli.main import main
 from weightspace.errors import SourceError
-from weightspace.figures.solids import cube, surface, true_solids
+from weightspace.figures.solids import cube, surface
+from weightspace.figures.true_solids import true_solids
 from weightspace.fitting.verify import verify
 from weightspace.sources import load_source
 from weightspace.sources.solids.sdf import arc, box, polygon, torus
