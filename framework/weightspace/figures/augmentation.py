@@ -7,10 +7,13 @@ from torch import Tensor
 
 from weightspace.augment import Augmentation, AugmentationChain
 from weightspace.batch import WeightBatch, soft_targets
-from weightspace.figures.images import SIDE, as_images, image_grid
+from weightspace.figures.images import as_images, image_grid
 from weightspace.figures.solids import RESOLUTION, decoded_volumes, solid_grid, surface
 from weightspace.network import decode, grid
 from weightspace.text import shown
+
+#: Pixels per side of an image, if none are asked for.
+PIXELS = 28
 
 
 def chain_figure(
@@ -64,7 +67,7 @@ def augmentation_figure(
     rows = {"before": batch, **{f"draw {draw + 1}": chain(batch, draw=draw) for draw in range(draws)}}
     solid = batch.spec.coordinates == 3
     decoded = {
-        name: _decoded(moved, value_range, side or (RESOLUTION if solid else SIDE)) for name, moved in rows.items()
+        name: _decoded(moved, value_range, side or (RESOLUTION if solid else PIXELS)) for name, moved in rows.items()
     }
     captions, weights = {}, {}
     for name, moved in rows.items():
