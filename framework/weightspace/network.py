@@ -16,6 +16,8 @@ from weightspace.spec import NetworkSpec
 
 #: Networks with convolutions that are computed together: more do not fit into a processor's caches.
 TOGETHER = 16
+#: Mean squared error of values in [0, 1] that float32 can hardly tell from none.
+EXACT = 1e-12
 
 
 def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
@@ -68,6 +70,35 @@ def grid(height: int, width: int) -> Tensor:
     """
     axes = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
     return torch.stack(axes, dim=-1).reshape(-1, 2)
+
+
+def spread(inputs: int, count: int, seed: int | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """(count, inputs) points spread evenly over [-1, 1] in each input: a Sobol sequence, the same in every call.
+
+    Args:
+        inputs: of networks.
+        count: number of points.
+        seed: scrambles the sequence; None: it begins at -1.
+        dtype: of the points; None: torch's default.
+
+    >>> spread(2, 4).tolist()
+    [[-1.0, -1.0], [0.0, 0.0], [0.5, -0.5], [-0.5, 0.5]]
+    """
+    engine = torch.quasirandom.SobolEngine(inputs, scramble=seed is not None, seed=seed)
+    return 2 * engine.draw(count, dtype=dtype) - 1
+
+
+def decibels(errors: Tensor, exact: float = EXACT) -> Tensor:
+    """Peak signal-to-noise ratios in dB of mean squared errors of values in [0, 1].
+
+    Args:
+        errors: of any shape.
+        exact: the error that counts as none, so that results are finite, by default at most 120; 0: they may not be.
+
+    >>> decibels(torch.tensor([0.01, 0.0]))
+    tensor([ 20., 120.])
+    """
+    return -10 * errors.clamp(min=exact).log10()
 
 
 def hidden_outputs(batch: WeightBatch, coordinates: Tensor) -> list[Tensor]:

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 from weightspace.batch import WeightBatch
-from weightspace.network import evaluate
+from weightspace.network import evaluate, spread
 
 #: Whom a network is mixed with: any network of the batch, the nearest one, or the nearest one of its class.
 BATCH, NEAREST, NEAREST_SAME_CLASS = PARTNERS = ("batch", "nearest", "nearest_same_class")
@@ -45,5 +45,4 @@ def nearest(batch: WeightBatch, same_class: bool) -> Tensor:
 
 @cache
 def _points(inputs: int) -> Tensor:
-    """(POINTS, d) evenly spread: a Sobol sequence."""
-    return 2 * torch.quasirandom.SobolEngine(inputs).draw(POINTS, dtype=torch.float64) - 1
+    return spread(inputs, POINTS, dtype=torch.float64)

@@ -17,7 +17,7 @@ from weightspace.backbones.perceptron import perceptron
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_rates, check_sizes
 from weightspace.errors import ConfigError
-from weightspace.network import layer_outputs
+from weightspace.network import layer_outputs, spread
 from weightspace.spec import NetworkSpec
 
 
@@ -60,8 +60,7 @@ class Probes(nn.Module):
             nn.init.zeros_(layer.bias)
             total = total @ layer.weight.T.float()
         seed = int(torch.randint(2**31, ()))
-        engine = torch.quasirandom.SobolEngine(self.spec.in_dim, scramble=True, seed=seed)
-        goal = 2 * engine.draw(len(self.codes), dtype=torch.float32) - 1
+        goal = spread(self.spec.in_dim, len(self.codes), seed, torch.float32)
         self.codes.add_((goal - self.codes.float() @ total) @ torch.linalg.pinv(total))
 
     def points(self) -> Tensor:

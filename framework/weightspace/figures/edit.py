@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from weightspace.figures.images import image_grid
+from weightspace.network import decibels
 
 
 def edit_figure(pictures: dict[str, Tensor], target: str = "target") -> Figure:
@@ -19,8 +20,8 @@ def edit_figure(pictures: dict[str, Tensor], target: str = "target") -> Figure:
     captions = {}
     for name, images in pictures.items():
         if name != target:
-            errors = (images - goal).square().mean((1, 2, 3)).clamp(min=1e-10)
-            captions[name] = [f"{decibel:.1f} dB" for decibel in (-10 * errors.log10()).tolist()]
+            errors = (images - goal).square().mean((1, 2, 3))
+            captions[name] = [f"{decibel:.1f} dB" for decibel in decibels(errors).tolist()]
     return image_grid({name: _images(images) for name, images in pictures.items()}, captions)
 
 

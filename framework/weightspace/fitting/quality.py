@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from weightspace.network import decibels
+
 
 def psnr(outputs: Tensor, values: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of each network, over all its points; peak 1.
@@ -19,7 +21,7 @@ def psnr(outputs: Tensor, values: Tensor) -> Tensor:
     >>> psnr(torch.zeros(1, 4, 1), torch.full((1, 4, 1), 0.1))
     tensor([20.])
     """
-    return -10 * torch.log10((outputs - values).square().mean((1, 2)))
+    return decibels((outputs - values).square().mean((1, 2)), exact=0.0)
 
 
 def iou(outputs: Tensor, values: Tensor, uniform: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
-from weightspace.network import evaluate, grid
+from weightspace.network import evaluate, grid, spread
 from weightspace.progress import Report
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import align
@@ -68,7 +68,4 @@ def by_function(queries: WeightBatch, others: WeightBatch) -> Tensor:
 
 def domain(spec: NetworkSpec) -> Tensor:
     """(N, d) points in [-1, 1]: a grid of pixels for two inputs, otherwise a Sobol sequence, the same in every call."""
-    if spec.in_dim == 2:
-        return grid(SIDE, SIDE)
-    engine = torch.quasirandom.SobolEngine(spec.in_dim, scramble=True, seed=0)
-    return 2 * engine.draw(POINTS) - 1
+    return grid(SIDE, SIDE) if spec.coordinates == 2 else spread(spec.in_dim, POINTS, seed=0)

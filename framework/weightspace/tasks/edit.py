@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self, cast
 
@@ -17,6 +18,7 @@ from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data import ZooDataModule
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
+from weightspace.network import decibels
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import TEST_NAMES, Task
 from weightspace.tasks.edit_targets import (
@@ -93,6 +95,7 @@ class EditTask(Task):
         self.edit, self.targets, self.points = build_edit(edit), targets, points
         self.side = side
         self._objects: ObjectImages | None = None
+        self._known_range: tuple[float, float] | None = None
 
     def give_objects(self, objects: ObjectImages) -> Self:
         """Sets the images of the objects, for ``targets="objects"``, and returns the task.
@@ -124,6 +127,7 @@ class EditTask(Task):
         super().build(spec)
         self.register_buffer("filter", torch.zeros(spec.out_dim, spec.out_dim * SIDE**2 + 1))
         self.register_buffer("value_range", torch.tensor([0.0, 1.0]))
+        self._known_range = None
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError if the edit, the objects or an augmentation cannot be used with these networks."""
@@ -151,6 +155,7 @@ class EditTask(Task):
         """Sets the normaliser, and the best linear filter of what training networks draw."""
         super().prepare(data)
         self.value_range.copy_(torch.tensor(data.zoo.value_range))
+        self._known_range = None
         batch = data.training_batch(limit=FILTERED)
         goal = self.goal(batch)
         self.filter.copy_(fit_filter(self.drawn(batch, goal), goal.images))
@@ -177,10 +182,17 @@ class EditTask(Task):
         height, width = goal.images.shape[2:]
         return drawn(batch, (height, width), self._range).clamp(0, 1)
 
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Loads weights and buffers, the range of values among them."""
+        self._known_range = None
+        return super().load_state_dict(state_dict, strict, assign)
+
     @property
     def _range(self) -> tuple[float, float]:
-        low, high = self.value_range.tolist()
-        return low, high
+        if self._known_range is None:  # read once: the device has to be waited for
+            low, high = self.value_range.tolist()
+            self._known_range = low, high
+        return self._known_range
 
     def _given(self) -> ObjectImages:
         if self._objects is None:
@@ -199,12 +211,12 @@ class EditTask(Task):
         return square_errors(edited_batch, goal, self._range, points)
 
     @torch.no_grad()
-    def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
+    def _evaluate(self, stage: str, batch: WeightBatch) -> None:
         """Logs errors of edited networks, and for tests those of what an editor should be better than."""
-        if stage == "train":
-            return
-        goal = self.goal(batch)
+        results, batch = self.measured(batch)
+        goal = self.goal(batch)  # once for loss and measures
         errors = {"": self._errors(results, batch, goal)}
+        self.log_means({f"{stage}/loss": errors[""].mean()}, len(batch), add_dataloader_idx=False)
         if stage in TEST_NAMES:
             before = self.drawn(batch, goal)
             best = filtered(before, self.filter.to(before))
@@ -233,12 +245,3 @@ class EditTask(Task):
         before = self.drawn(batch, goal)
         best = filtered(before, self.filter.to(before))
         return {"before": before, "target": goal.images, "after": self.drawn(after, goal), "best filter": best}
-
-
-def decibels(errors: Tensor) -> Tensor:
-    """The peak signal-to-noise ratio of mean square errors of values in [0, 1], at most 100 dB.
-
-    >>> decibels(torch.tensor([0.01, 0.0]))
-    tensor([ 20., 100.])
-    """
-    return -10 * errors.clamp(min=1e-10).log10()

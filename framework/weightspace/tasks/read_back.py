@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from weightspace.backbones.normaliser import Normaliser
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
-from weightspace.network import evaluate
+from weightspace.network import decibels, evaluate
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.field_decoder import FieldDecoder
 
@@ -16,8 +16,6 @@ from weightspace.tasks.field_decoder import FieldDecoder
 MOST_INPUTS = 3
 #: Networks whose statistics are computed together.
 _BLOCK = 100
-#: Squared error that counts as exact, so that every PSNR is finite: 120 dB.
-_EXACT = 1e-12
 
 
 class ReadBack(nn.Module):
@@ -94,4 +92,4 @@ class ReadBack(nn.Module):
             errors: (B, C), those of ``errors``.
         """
         squared = (errors * (self.values.std / self.span).square()).mean(1)
-        return {"mse": squared.mean(), "psnr": -10 * squared.clamp(min=_EXACT).log10().mean()}
+        return {"mse": squared.mean(), "psnr": decibels(squared).mean()}

@@ -8,7 +8,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torch.quasirandom import SobolEngine
 
 from weightspace.backbones.factory import BackboneFactory
 from weightspace.batch import WeightBatch
@@ -16,6 +15,7 @@ from weightspace.checks import check_number, check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.distributed import share
 from weightspace.errors import ConfigError
+from weightspace.network import spread
 from weightspace.runs.loops import has_trainer
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import Task
@@ -119,8 +119,7 @@ class ReconstructionTask(Task):
         """
         super().build(spec)
         self.read_back = ReadBack(spec, self.embedding, *self.decoder_options)
-        spread = 2 * SobolEngine(spec.in_dim).draw(VAL_POINTS) - 1
-        self.register_buffer("val_points", spread, persistent=False)
+        self.register_buffer("val_points", spread(spec.in_dim, VAL_POINTS), persistent=False)
         if self.pairs:
             processes = self.trainer.world_size if has_trainer(self) else 1
             self.projector = self.pair_loss.projector(self.embedding, processes)

@@ -155,6 +155,12 @@ def test_a_picture_of_solids_is_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert "pictures are of networks of two or three coordinates" in " ".join(capsys.readouterr().err.split())
 
 
+def test_images_have_28_pixels_where_none_are_asked_for(zoo: Zoo) -> None:
+    (augmentation,) = build_augmentations(["rotate"])
+    figure = augmentation_figure(augmentation, zoo[:2], zoo.class_names, zoo.value_range, draws=1)
+    assert {axis.images[0].get_array().shape for axis in figure.axes} == {(28, 28)}
+
+
 def test_mixed_targets_are_told(zoo: Zoo) -> None:
     batch = zoo.batch(zoo.rows("train", first_view_only=True)[:6])
 

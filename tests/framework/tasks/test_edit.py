@@ -82,6 +82,35 @@ def test_it_learns_and_its_metrics_are_those_of_pictures(digits_zoo: Path, tmp_p
     assert found.values[: len(batch), 0].mean() == pytest.approx(metrics["test/mse"], rel=1e-4)
 
 
+def test_the_edit_of_a_batch_is_computed_once_where_loss_and_measures_need_it(digits_zoo: Path, tmp_path: Path) -> None:
+    calls = []
+
+    def counted(values: torch.Tensor) -> torch.Tensor:
+        calls.append(len(values))
+        return dilation(values)
+
+    task, served = EditTask(SMALL, edit=counted, side=8), ZooDataModule(str(digits_zoo), eval_batch_size=8)
+    run = trainer(tmp_path, 1)
+    run.fit(task, datamodule=served)
+    calls.clear()
+    run.validate(task, datamodule=served, verbose=False)
+    assert calls[-len(served.val_dataloader()) :] == [len(batch) for batch in served.val_dataloader()]
+    assert len(calls) <= len(served.val_dataloader()) + 1  # the first asks whether the edit can be used
+    calls.clear()
+    run.test(task, datamodule=served, verbose=False)
+    assert len(calls) <= len(served.test_dataloader()[0]) + 1
+    assert float(run.callback_metrics["test/loss"]) == float(run.callback_metrics["test/mse"])
+
+
+def test_the_range_of_values_is_that_of_the_state_that_was_loaded(zoo, tmp_path: Path) -> None:
+    task = EditTask(SMALL, edit="dilation", side=8).build_for(ZooDataModule(zoo))
+    batch = zoo["train"][:3]
+    before = task.pictures(batch)["before"]
+    task.load_state_dict({**task.state_dict(), "value_range": torch.tensor([0.0, 2.0])})
+    assert torch.allclose(task.pictures(batch)["before"], drawn(batch, (8, 8), (0.0, 2.0)).clamp(0, 1))
+    assert not torch.equal(task.pictures(batch)["before"], before)
+
+
 def test_edits_begin_small_and_each_tensor_has_a_scale(zoo) -> None:
     batch = zoo["train"][:4]
     model = Editor(batch.spec, batch.spec.num_params, update=SMALL, start=1e-3)
