@@ -1,7 +1,7 @@
 """Measures how far apart two views of an object are, before and after symmetries are removed, for docs/why-views.md.
 
-`python docs/why_views.py ZOO`, of a zoo with two or more views of its training objects, writes the tables between the
-lines MARK and END of the page, and draws its picture. The page has the command that makes the zoo.
+`python docs/why_views.py ZOO`, of a zoo with two or more views of its training objects, writes the tables between two
+marks of the page, and draws its picture. The page has the command that makes the zoo.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 import weightspace as ws
 from matplotlib.figure import Figure
+from measured import table_text, write_measured
 from torch import Tensor
 from weightspace.errors import ConfigError
 from weightspace.figures.images import save_figure
 
 DOCS = Path(__file__).parent
-MARK, END = "<!-- measured by docs/why_views.py -->\n", "<!-- end of measurement -->\n"
 #: Most networks of each kind.
 PAIRS = 1000
 #: Groups by which the second network of a pair is aligned with the first; None: it stays as it is.
@@ -119,32 +119,25 @@ def distance_table(found: Measured) -> str:
     """Mean distances in Markdown, and how often the network of the same object is the nearer one."""
     own, *others = found.kinds
     lines = [["removed", *found.kinds, *(f"{own} nearer than {kind}" for kind in others)]]
-    lines.append(["---"] * len(lines[0]))
     for name in GROUPS:
         means = [f"{float(found.distances[name, kind].mean()):.3f}" for kind in found.kinds]
         near = [float((found.distances[name, own] < found.distances[name, kind]).float().mean()) for kind in others]
         lines.append([name, *means, *(f"{share:.1%}" for share in near)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table_text(lines)
 
 
 def noise_table(found: Measured) -> str:
     """Levels of noise in Markdown, a column for each tensor."""
     layers = range(1, found.spec.num_layers + 1)
     head = ["removed", *(f"W{layer}" for layer in layers), *(f"b{layer}" for layer in layers)]
-    lines = [head, ["---"] * len(head)]
-    lines += [[name, *(f"{level:.2f}" for level in levels)] for name, levels in found.noise.items()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table_text([head, *([name, *(f"{level:.2f}" for level in levels)] for name, levels in found.noise.items())])
 
 
-def with_measurement(page: str, found: Measured) -> str:
-    """A page with these tables between its marks."""
-    before, _, rest = page.partition(MARK)
-    _, end, after = rest.partition(END)
-    assert end, f"the page has no lines {MARK}and {END}"
+def measurement_text(found: Measured) -> str:
+    """Both tables, with what they are of."""
     count = len(next(iter(found.distances.values())))
     text = f"{count} pairs of each kind, of networks {found.spec}:\n\n{distance_table(found)}"
-    text += f"\nNoise, in standard deviations of the tensor's entries:\n\n{noise_table(found)}"
-    return f"{before}{MARK}\n{text}\n{END}{after}"
+    return text + f"\nNoise, in standard deviations of the tensor's entries:\n\n{noise_table(found)}"
 
 
 def draw(found: Measured) -> Figure:
@@ -171,7 +164,7 @@ def draw(found: Measured) -> Figure:
 def main(zoo: str, page: Path = DOCS / "why-views.md", picture: Path = DOCS / "pictures" / "views_apart.png") -> None:
     """Measures a zoo, writes the page's tables, and draws the picture."""
     found = measure(ws.Zoo(zoo))
-    page.write_text(with_measurement(page.read_text(encoding="utf-8"), found), encoding="utf-8")
+    write_measured(page, "why_views.py", measurement_text(found))
     save_figure(draw(found), picture)
 
 

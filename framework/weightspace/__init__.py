@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not run __getattr__
     from weightspace.network import evaluate
     from weightspace.sources import Source
     from weightspace.spec import NetworkSpec
+    from weightspace.studies.merge import merge
     from weightspace.studies.neighbours import neighbours
     from weightspace.symmetry import GroupElement, align, canonicalise
     from weightspace.tasks import (
@@ -97,6 +98,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, which is easier to look up in than
     "fit_zoo",
     "import_zoo",
     "load_backbone",
+    "merge",
     "neighbours",
     "predict",
     "save_backbone",
@@ -119,6 +121,7 @@ _HOMES = {
     "sources": "Source",
     "spec": "NetworkSpec",
     "module_spec": "spec_of",
+    "studies.merge": "merge",
     "studies.neighbours": "neighbours",
     "symmetry": "GroupElement align canonicalise",
     "tasks": "ContrastiveTask EditTask FineTuneTask ReconstructionTask RegressionTask SupervisedTask Task predict",
