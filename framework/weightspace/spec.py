@@ -67,13 +67,12 @@ class NetworkSpec:
         require("widths", self.widths, whole, expected, SpecError)
         widths = tuple(int(w) for w in given)
         layers = len(widths) - 1
+        if layers > MAX_LAYERS:
+            raise SpecError(f"a network may have {MAX_LAYERS:,} layers at most, found {layers:,}")
         kernels, biases = checked(self.kernels, layers), _checked_biases(self.biases, layers)
         layout = Layout(widths, kernels, biases)
-        if layers > MAX_LAYERS or layout.size > MAX_PARAMS:
-            raise SpecError(
-                f"a network may have {MAX_LAYERS:,} layers and {MAX_PARAMS:,} parameters at most, "
-                f"found {layers:,} and {layout.size:,}"
-            )
+        if layout.size > MAX_PARAMS:
+            raise SpecError(f"a network may have {MAX_PARAMS:,} parameters at most, found {layout.size:,}")
         activations = _checked_activations(self.activation, layers - 1)
         omega = _checked_omega(self.omega, activations)
         require("output_offset", self.output_offset, _finite(self.output_offset), "a finite number", SpecError)
