@@ -5,7 +5,8 @@
     <!-- table of experiments/studies/NAME.yaml -->
     <!-- end of table -->
 
-everything is replaced; of a study without results, they say so. A figure is drawn if the page shows it, as
+everything is replaced; of a study without results, they say so. The table of all data sets is between
+`<!-- overview -->` and the same end. A figure is drawn if the page shows it, as
 `docs/pictures/studies/NAME.png`. With `--check`, nothing is written, and the exit code is 1 if a table is not that of
 its record.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from overview import overview
 from weightspace.cli.tables import markdown
 from weightspace.studies.cells import cells_of
 from weightspace.studies.curve import worths_of
@@ -28,6 +30,7 @@ from weightspace.studies.worth import Worth
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("experiments/README.md", "benchmarks/README.md", "docs/why-views.md")
+OVERVIEW = re.compile(r"(<!-- overview -->\n).*?(<!-- end of table -->)", re.DOTALL)
 PICTURES = Path("docs/pictures/studies")
 BLOCK = re.compile(r"(<!-- table of (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -66,7 +69,12 @@ def table_text(found: Results) -> str:
 
 def with_tables(text: str, results: dict[str, Results]) -> str:
     """A page with the tables that the records have now; results by the path of their study."""
-    return BLOCK.sub(lambda block: f"{block[1]}{table_text(results[block[2]])}{block[3]}", text)
+    text = BLOCK.sub(lambda block: f"{block[1]}{table_text(results[block[2]])}{block[3]}", text)
+    return OVERVIEW.sub(lambda block: f"{block[1]}\n{overview(_entries)}\n{block[2]}", text)
+
+
+def _entries(name: str) -> dict[tuple[str, str], Entry]:
+    return results_of(f"experiments/studies/{name}.yaml").entries
 
 
 def draw(found: Results) -> None:
