@@ -55,6 +55,18 @@ def digits_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def width_zoos(digits_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The digits in networks 2-8-8-1 with three views, 2-12-6-1 with two, and 2-5-5-1 with one."""
+    zoos, folder = [digits_zoo], tmp_path_factory.mktemp("widths")
+    for hidden, views in (("[12, 6]", "2"), ("[5, 5]", "1")):
+        out = folder / f"views_{views}"
+        fit = ["zoo", "fit", *DIGITS[:-1], f"hidden={hidden}", "--views", views, "--out", str(out)]
+        assert main([*fit, "--train", "60", "--val", "20", "--test", "20"]) == 0
+        zoos.append(out)
+    return zoos
+
+
+@pytest.fixture(scope="session")
 def classifier_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Classifiers of iris flowers, 4-6-3, with their test accuracies; two views of the training objects."""
     out = tmp_path_factory.mktemp("zoos") / "classifiers"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from weightspace.backbones.base import Backbone
 from weightspace.backbones.embedding import embed
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_sizes
@@ -53,14 +55,13 @@ class OnlineProbe(Callback):
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         if trainer.sanity_checking or not due or not isinstance(data, ZooDataModule) or data.class_names is None:
             return
-        train, val = data.training_batch(self.limit), data.evaluation_batch("val", self.limit)
-        if not len(val):
+        train, val = data.training_batches(self.limit), data.evaluation_batches("val", self.limit)
+        if not any(map(len, val)):
             return
-        encoder = cast(Task, pl_module).encoder
-        known, tried = (embed(encoder, batch) for batch in (train, val))
-        if not (known.isfinite().all() and tried.isfinite().all()):
+        known, tried = (_labelled(cast(Task, pl_module).encoder, batches) for batches in (train, val))
+        if not (known[0].isfinite().all() and tried[0].isfinite().all()):
             return  # reported by ``FiniteResults``
-        scores = probe(_labelled(known, train), _labelled(tried, val), self.neighbours)
+        scores = probe(known, tried, self.neighbours)
         for name, score in scores.items():
             pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
 
@@ -102,6 +103,7 @@ def probe(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], neighbours:
     return {name: float(classifier.fit(x, y).score(u, v)) for name, classifier in classifiers.items()}
 
 
-def _labelled(embeddings: Tensor, batch: WeightBatch) -> tuple[Tensor, Tensor]:
-    assert batch.targets is not None
-    return embeddings, batch.targets
+def _labelled(encoder: Backbone, batches: list[WeightBatch]) -> tuple[Tensor, Tensor]:
+    """(n, D) embeddings and (n,) classes of all networks."""
+    classes = [batch.targets for batch in batches if batch.targets is not None]
+    return torch.cat([embed(encoder, batch) for batch in batches]), torch.cat(classes)

@@ -17,6 +17,7 @@ from weightspace.callbacks.assignment_solver import AssignmentSolver
 from weightspace.callbacks.measured import measured
 from weightspace.callbacks.run_end import RunEnd
 from weightspace.data import ZooDataModule
+from weightspace.data.mixture import Mixture, zoos_of
 from weightspace.entry_points import AUGMENTATIONS, BACKBONES, SOURCES, distribution
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import callbacks_of
@@ -26,6 +27,7 @@ from weightspace.symmetry.assignment import describe_solver
 from weightspace.tasks import FineTuneTask, Task
 from weightspace.text import call_text
 from weightspace.version import __version__
+from weightspace.zoo import Zoo
 from weightspace.zoo.making import making_of
 
 #: Groups of entry points through which a run may use third-party code.
@@ -55,10 +57,12 @@ class Provenance(Callback):
         assert self.solver.name is not None, "AssignmentSolver is before this callback"
         data = cast(Any, trainer).datamodule
         zoo = _zoo(data) if isinstance(data, ZooDataModule) else None
+        tests = zoos_of(data.tested) if isinstance(data, ZooDataModule) and data.tested is not data.zoo else ()
         content = {
             "seed": self.seed,
             "processes": trainer.world_size,
             "zoo": zoo,
+            **({"test_zoo": [_said(part) for part in tests]} if tests else {}),
             "encoder": _encoder(pl_module),
             "mode": mode,
             "parameters": sum(p.numel() for p in pl_module.parameters()),
@@ -92,12 +96,16 @@ class Provenance(Callback):
             self.folder.add_metrics(command, found)
 
 
-def _zoo(data: ZooDataModule) -> dict[str, Any]:
-    """The zoo of a run, and the stored alignment that its augmentations use."""
-    making = making_of(data.zoo.header)
-    zoo: dict[str, Any] = {"path": str(data.zoo.path), "digest": data.zoo.digest, "making": making}
-    used = data.alignment
+def _zoo(data: ZooDataModule) -> dict[str, Any] | list[dict[str, Any]]:
+    """The zoo of a run, and the stored alignment that its augmentations use; or several zoos."""
+    if isinstance(data.zoo, Mixture):
+        return [_said(part) for part in data.zoo.zoos]
+    zoo, used = _said(data.zoo), data.alignment
     return zoo if used is None else {**zoo, "alignment": {"name": used.name, "digest": used.digest}}
+
+
+def _said(zoo: Zoo) -> dict[str, Any]:
+    return {"path": str(zoo.path), "digest": zoo.digest, "making": making_of(zoo.header)}
 
 
 def _encoder(task: pl.LightningModule) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from weightspace.data import ZooDataModule
+from weightspace.data.mixture import Mixture
 from weightspace.errors import ConfigError
 from weightspace.fitting.origin import source_of
 from weightspace.sources.image_source import ImageSource
@@ -21,6 +22,8 @@ def give_objects(task: pl.LightningModule, data: ZooDataModule) -> None:
     """
     if not isinstance(task, EditTask) or task.targets != "objects":
         return
+    if isinstance(data.zoo, Mixture):
+        raise ConfigError(f"EditTask edits networks of one architecture, and data.zoo has several ({data.zoo.path})")
     source = source_of(data.zoo.path, data.zoo.header)
     if not isinstance(source, ImageSource):
         raise ConfigError(

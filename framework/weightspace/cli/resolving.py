@@ -12,6 +12,7 @@ from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.tasks.learned import check_learnable
 from weightspace.tasks.module import ZooModule
+from weightspace.tasks.widths import check_widths
 
 
 class Resolver(RunCLI):
@@ -60,4 +61,5 @@ class Resolver(RunCLI):
             if isinstance(task, ZooModule):
                 check_learnable(data, type(task).__name__, task.head, task.pairs)
                 task.make_modules(data.spec, data.target)
+                check_widths(task, data)
         return task, data

@@ -278,9 +278,12 @@ class RunCLI(OpenCLI):
                 "weightspace embed --encoder E --zoo Z --out F writes embeddings"
             )
         data.predict_split = options["split"]
+        zoos = [zoo for zoo, _ in data.predicted_parts()]
         returned = self.trainer.predict(**arguments)
         own = self.model.predicted if isinstance(self.model, Task) and self.model.head is None else None
-        found = joined(returned, task, own or data.target, self.trainer.strategy.root_device)
+        place = self.trainer.strategy.root_device
+        each = returned if len(zoos) > 1 and isinstance(returned, list) else [returned]
+        found = [(zoo, joined(part, task, own or data.target, place)) for zoo, part in zip(zoos, each, strict=True)]
         if self.trainer.is_global_zero:
             path = self.folder.path / "predictions.csv"
             write_predictions(path, found, data, options["top_k"])

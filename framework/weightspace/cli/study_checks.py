@@ -14,7 +14,7 @@ from jsonargparse import Namespace
 from weightspace.augment import build_augmentations
 from weightspace.cli.resolving import Resolver
 from weightspace.errors import ConfigError, WeightspaceError
-from weightspace.runs.origin import is_there
+from weightspace.runs.origin import is_there, numbered
 from weightspace.studies.cells import Cell, changes_of, write_changes
 from weightspace.studies.overrides import changed_keys, leaves
 from weightspace.studies.remade import Inputs
@@ -60,7 +60,8 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
             if study.tested:
                 _check_tested(f"{study.path}: {cell.place}", resolve_name(config["model"]["class_path"]))
             _check_stated(f"{study.path}: {cell.place}", changes, base, config)
-            if is_there("zoo", str(config["data"]["zoo"])):
+            zoos = {**_zoos(config, "zoo"), **_zoos(config, "test_zoo")}
+            if all(is_there("zoo", zoo) for zoo in zoos.values()):
                 with _explained(f"{study.path}: {cell.place}"):
                     resolver.build(parsed)
             for other, known in seen:
@@ -71,8 +72,15 @@ def check_variants(study: Study, cells: Sequence[Cell]) -> dict[str, Inputs]:
             encoder = config["model"].get("init_args", {}).get("encoder")
             # a task of one's own can have a class there
             read = {"encoder": str(encoder)} if isinstance(encoder, str | Path) else {}
-            inputs[name] = {"zoo": str(config["data"]["zoo"]), **read}
+            inputs[name] = {**zoos, **read}
     return {cell.experiment: inputs[_read_by(study, cell)] for cell in cells}
+
+
+def _zoos(config: dict[str, Any], key: str) -> dict[str, str]:
+    """Paths of the zoos that a configuration names: one, several, or none."""
+    named = config["data"].get(key)
+    several = named if isinstance(named, list) else [] if named is None else [named]
+    return numbered(key, [str(zoo) for zoo in several])
 
 
 def _read_by(study: Study, cell: Cell) -> str:

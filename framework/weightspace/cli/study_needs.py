@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
-from weightspace.runs.origin import KINDS, is_there, origin_there
+from weightspace.runs.origin import is_there, kind_of, origin_there
 from weightspace.studies.overrides import placeholders
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
@@ -53,7 +53,8 @@ def missing_needs(study: Study, inputs: Iterable[Inputs]) -> list[Need]:
         ConfigError: the study does not say how to make one of them.
     """
     read = list(inputs)
-    zoos, encoders = (dict.fromkeys(paths[kind] for paths in read if kind in paths) for kind in KINDS)
+    paths = {(kind_of(key) == "encoder", path): None for inputs in read for key, path in inputs.items()}
+    zoos, encoders = ([path for encoder, path in paths if encoder is asked] for asked in (False, True))
     return [*missing_zoos(study, zoos), *missing_encoders(study, encoders)]
 
 

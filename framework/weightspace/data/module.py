@@ -1,4 +1,4 @@
-"""The LightningDataModule of a zoo, which also augments the training batches."""
+"""The LightningDataModule of a zoo, or of several, which also augments the training batches."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from weightspace.augment.states import with_augmentations
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data.folds import check_views, folded
-from weightspace.data.loading import LateLoader, quiet_hang_ups
+from weightspace.data.loaders import Loaders, check_share, check_views_of_pairs, views_of
+from weightspace.data.mixable import check_tested
+from weightspace.data.mixture import Networks, batch_of, numbered, opened, parts_of, single, zoos_of
 from weightspace.data.position import EpochPosition
 from weightspace.data.rows import training_rows
-from weightspace.data.sampling import POSITIVES, BatchSampler, PairSampler, ZooDataset
+from weightspace.data.sampling import POSITIVES
 from weightspace.data.targets import Target, numbering
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import callbacks_of
@@ -31,13 +33,14 @@ from weightspace.zoo.splits import evenly_spaced
 
 
 class ZooDataModule(pl.LightningDataModule):
-    """Training, validation, test and prediction batches of one zoo.
+    """Training, validation, test and prediction batches of one zoo, or of several whose hidden layers differ in width.
 
     The splits are those of the zoo, or of a fold, and separate objects. Validation and test use the first view of each
     object, without augmentation.
 
     Args:
-        zoo: folder of a zoo, or the zoo.
+        zoo: folder of a zoo, or the zoo; or a list of these, whose networks differ in the widths of hidden layers
+            alone. Each batch is of one of them.
         batch_size: networks per training batch and process, >= 1.
         eval_batch_size: networks per validation, test and prediction batch.
         n_views: use only the first views of each training object; None: all.
@@ -54,6 +57,8 @@ class ZooDataModule(pl.LightningDataModule):
             splits are read batch by batch from the zoo's files.
         folds, fold: instead of the zoo's own splits, those of cross-validation: number of folds, >= 2, and which of
             them is tested, from 0. Folds are the same for every seed; see ``folded``.
+        test_zoo: zoo, or list of zoos, whose test objects are tested and predicted instead of those of ``zoo``; their
+            networks may be of hidden widths that no training network has.
 
     Raises:
         ConfigError: a value is out of range.
@@ -63,7 +68,7 @@ class ZooDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        zoo: str | Path | Zoo,
+        zoo: str | Path | Zoo | Sequence[str | Path | Zoo],
         batch_size: int = 64,
         eval_batch_size: int = 512,
         n_views: int | None = None,
@@ -76,6 +81,7 @@ class ZooDataModule(pl.LightningDataModule):
         memory_gb: float = 4.0,
         folds: int | None = None,
         fold: int | None = None,
+        test_zoo: str | Path | Zoo | Sequence[str | Path | Zoo] | None = None,
     ) -> None:
         super().__init__()
         self.batch_size = check_whole("data.batch_size", batch_size, low=1)
@@ -83,9 +89,14 @@ class ZooDataModule(pl.LightningDataModule):
         self.seed = seed = check_whole("data.seed", 0 if seed is None else seed, low=0)
         self.num_workers = check_whole("data.num_workers", num_workers, low=0)
         check_number("data.memory_gb", memory_gb, low=0, finite=False)
-        self.zoo = folded(zoo if isinstance(zoo, Zoo) else Zoo(zoo), folds, fold)
-        if folds is not None:
+        self.zoo: Networks = opened(zoo)
+        if folds is not None or fold is not None:
+            self.zoo = folded(single(self.zoo, "data.folds", test_zoo), folds, fold)
             check_views(self.zoo, n_views)
+        #: whose test objects are tested
+        self.tested: Networks = self.zoo if test_zoo is None else opened(test_zoo)
+        if test_zoo is not None:
+            check_tested(zoos_of(self.zoo), zoos_of(self.tested))
         #: the split whose networks ``predict_dataloader`` loads
         self.predict_split = "test"
         self.serve(None)
@@ -94,17 +105,17 @@ class ZooDataModule(pl.LightningDataModule):
         if positives is not None:
             check_choice("data.positives", positives, POSITIVES)
         self.chain = AugmentationChain(build_augmentations(augmentations or []), seed, paired=positives is not None)
-        self.chain.check(self.spec, target="class" if self.class_names else "value")
+        for own in zoos_of(self.zoo):
+            self.chain.check(own.spec, target="class" if self.class_names else "value")
         used = self.chain.stored_alignment
         #: the stored alignment that the augmentations use
         self.alignment = self.zoo.alignment(used) if used else None
-        self._train, self._internal = training_rows(self.zoo, n_views, label_fraction, internal_test, seed)
+        found = [training_rows(own, n_views, label_fraction, internal_test, seed) for own in zoos_of(self.zoo)]
+        self._train, self._internal = (numbered(self.zoo, rows) for rows in zip(*found, strict=True))
         self._position = EpochPosition(self.zoo, self.alignment)
-        if positives not in (None, "augment") and not self._views(self._train).min() > 1:
-            raise ConfigError(
-                f"data.positives {positives!r} needs two views of every training object, and {self.zoo.path} (with "
-                f"n_views {n_views}) has objects with one: fit it with views=2 or more, or take positives: augment"
-            )
+        self._loaders = Loaders(seed, num_workers, memory_gb, self._place, self._first_batch, self._on_gpu)
+        if positives not in (None, "augment"):
+            check_views_of_pairs(self._parts("train"), positives, n_views)
 
     def __repr__(self) -> str:
         pairs = "" if self.positives is None else f" of pairs ({self.positives})"
@@ -119,8 +130,13 @@ class ZooDataModule(pl.LightningDataModule):
 
     @property
     def spec(self) -> NetworkSpec:
-        """Architecture of the networks."""
+        """Architecture of the networks; of several zoos, that of the first."""
         return self.zoo.spec
+
+    @property
+    def architectures(self) -> dict[str, NetworkSpec]:
+        """Architecture of each zoo, also of those that are only tested, by its path."""
+        return {str(zoo.path): zoo.spec for zoo in (*zoos_of(self.zoo), *zoos_of(self.tested))}
 
     @property
     def class_names(self) -> list[str] | None:
@@ -146,14 +162,29 @@ class ZooDataModule(pl.LightningDataModule):
             callbacks[:] = with_augmentations(callbacks, self.chain.augmentations)
 
     def training_batch(self, limit: int = 10_000) -> WeightBatch:
-        """Up to ``limit`` evenly spaced training networks without augmentation, for normalisers and pictures."""
-        rows = self._train[evenly_spaced(len(self._train), limit)]
-        return self._numbered(self.zoo.batch(rows).replace(frame=self._frames(rows)))
+        """Up to ``limit`` evenly spaced training networks without augmentation; of several zoos, of the first."""
+        return self.training_batches(limit)[0]
+
+    def training_batches(self, limit: int = 10_000) -> list[WeightBatch]:
+        """Up to ``limit`` evenly spaced training networks of each zoo, without augmentation, for normalisers."""
+        parts = [(zoo, rows[evenly_spaced(len(rows), limit)]) for zoo, rows in self._parts("train")]
+        return [self._numbered(zoo.batch(rows).replace(frame=self._frames(rows))) for zoo, rows in parts]
 
     def evaluation_batch(self, split: str, limit: int = 10_000) -> WeightBatch:
-        """Up to ``limit`` networks of "val" or "test", the first view of each object; none if the zoo has none."""
-        rows = self.zoo.rows(split, first_view_only=True)
-        return self._numbered(self.zoo.batch(rows[evenly_spaced(len(rows), limit)] if len(rows) else rows))
+        """Up to ``limit`` networks of "val" or "test", the first view of each object; none if the zoo has none.
+
+        Of several zoos, they are those of the first that has any, see ``evaluation_batches``.
+        """
+        return self.evaluation_batches(split, limit)[0]
+
+    def evaluation_batches(self, split: str, limit: int = 10_000) -> list[WeightBatch]:
+        """The same of each zoo that has any; if none has, an empty batch."""
+        served = self.tested if split == "test" else self.zoo
+        rows = served.rows(split, first_view_only=True)
+        if not len(rows):
+            return [self._numbered(batch_of(served, rows))]
+        parts = parts_of(served, rows)
+        return [self._numbered(zoo.batch(own[evenly_spaced(len(own), limit)])) for zoo, own in parts]
 
     def _frames(self, rows: Tensor) -> Tensor | None:
         """Stored elements of these rows, if the augmentations use them."""
@@ -169,19 +200,16 @@ class ZooDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects; pairs of batches if ``positives`` is set."""
         shuffle = not getattr(self.trainer, "overfit_batches", 0)  # overfitting uses the same few batches in all epochs
-        if self.positives is None:
-            loader = self._load(self._train, self._sampler(self._train, self.batch_size, shuffle), augmented=True)
-        else:
-            loader = self._pair_loader(self._train, shuffle)
+        loader = self._load(self.zoo, self._train, self.batch_size, shuffle, augmented=True)
         self._position.length = len(loader)
         return loader
 
     def val_dataloader(self) -> DataLoader[WeightBatch] | list[Any]:
         """Batches of the validation objects; an empty list if the zoo has none."""
-        if self.positives is not None and len(self.zoo.rows("val")):
-            return self._pair_loader(self.zoo.rows("val"), shuffle=False)
-        rows = self.zoo.rows("val", first_view_only=True)
-        return self._loader(rows, self.eval_batch_size) if len(rows) else []
+        paired = self.positives is not None
+        rows = self.zoo.rows("val", first_view_only=not paired)
+        size = self.batch_size if paired else self.eval_batch_size
+        return self._load(self.zoo, rows, size, augmented=paired) if len(rows) else []
 
     def test_dataloader(self) -> list[DataLoader[WeightBatch]]:
         """Batches of the test objects and, if ``internal_test`` is set, of the internal test.
@@ -189,29 +217,41 @@ class ZooDataModule(pl.LightningDataModule):
         Raises:
             ConfigError: the zoo has no test objects.
         """
-        rows = self.zoo.rows("test", first_view_only=True)
+        rows = self.tested.rows("test", first_view_only=True)
         if not len(rows):
-            raise ConfigError(f"{self.zoo.path} has no test objects: fit it with some, for instance test=100")
-        tests = [rows] + ([self._internal] if len(self._internal) else [])
-        return [self._loader(r, self.eval_batch_size) for r in tests]
+            raise ConfigError(f"{self.tested.path} has no test objects: fit it with some, for instance test=100")
+        tests = [(self.tested, rows)] + ([(self.zoo, self._internal)] if len(self._internal) else [])
+        return [self._load(zoo, r, self.eval_batch_size) for zoo, r in tests]
 
-    def predict_dataloader(self) -> DataLoader[WeightBatch]:
+    def predict_dataloader(self) -> DataLoader[WeightBatch] | list[DataLoader[WeightBatch]]:
         """Batches of the networks of ``predict_split``: those used for training, or for evaluation in that split.
+
+        Returns:
+            A loader, or one for each zoo of ``predicted_parts`` if there are several.
+
+        Raises:
+            ConfigError: the split is empty.
+        """
+        loaders = [self._load(zoo, rows, self.eval_batch_size) for zoo, rows in self.predicted_parts()]
+        return loaders if len(loaders) > 1 else loaders[0]
+
+    def predicted_parts(self) -> list[tuple[Zoo, Tensor]]:
+        """The zoos whose networks are predicted, with their rows.
 
         Raises:
             ConfigError: the split is empty.
         """
         check_choice("split", self.predict_split, SPLITS)
         used = {"train": self._train, "internal": self._internal}.get(self.predict_split)
-        rows = self.zoo.rows(self.predict_split, first_view_only=True) if used is None else used
+        served = self.tested if self.predict_split == "test" else self.zoo
+        rows = served.rows(self.predict_split, first_view_only=True) if used is None else used
         if not len(rows):
             hint = "set data.internal_test: true" if self.predict_split == "internal" else "fit it with some"
-            raise ConfigError(f"{self.zoo.path} has no networks in the split {self.predict_split}: {hint}")
-        return self._loader(rows, self.eval_batch_size)
+            raise ConfigError(f"{served.path} has no networks in the split {self.predict_split}: {hint}")
+        return parts_of(served, rows)
 
-    def targets_of(self, rows: Tensor) -> Tensor:
-        """Targets of these rows of the zoo, with classes numbered as set by ``serve``."""
-        targets = self.zoo.targets[rows]
+    def numbered(self, targets: Tensor) -> Tensor:
+        """Targets of a zoo, with classes numbered as set by ``serve``."""
         return targets if self._numbers is None else self._numbers[targets]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -235,66 +275,35 @@ class ZooDataModule(pl.LightningDataModule):
             return tuple(self.chain(part, epoch, rank, draw) for draw, part in enumerate(batch))
         return self.chain(batch, epoch, rank) if isinstance(batch, WeightBatch) else batch
 
-    def _views(self, rows: Tensor) -> Tensor:
-        """Counts the rows of each object."""
-        return self.zoo.objects[rows].unique(return_counts=True)[1]
-
-    def _loader(self, rows: Tensor, batch_size: int) -> DataLoader[WeightBatch]:
-        return self._load(rows, self._sampler(rows, batch_size, shuffle=False), augmented=False)
-
-    def _sampler(self, rows: Tensor, batch_size: int, shuffle: bool) -> BatchSampler:
-        return BatchSampler(len(rows), batch_size, shuffle, self.seed, *self._place(len(rows)))
-
-    def _pair_loader(self, rows: Tensor, shuffle: bool) -> DataLoader[WeightBatch]:
-        rows = rows[self.zoo.objects[rows].argsort(stable=True)]  # the views of an object side by side
-        views = self._views(rows)
-        assert self.positives is not None
-        place = self._place(len(views))
-        sampler = PairSampler(views, self.positives, self.batch_size, shuffle, self.seed, *place)
-        return self._load(rows, sampler, augmented=True)
-
     def check_processes(self, count: int) -> None:
         """Raises ConfigError if there are more processes than training or validation objects."""
         for split in ("train", "val"):
-            self._check_share(self.count_objects(split), count)
+            for zoo, rows in self._parts(split):
+                check_share(zoo, len(views_of(zoo, rows)), count)
 
     def count_objects(self, split: str) -> int:
-        """Counts the objects used for training ("train"), or those of another split."""
-        rows = self._train if split == "train" else self.zoo.rows(split)
-        return len(self.zoo.objects[rows].unique())
+        """Counts the objects used for training ("train"), or of another split; of several zoos, in that with fewest."""
+        return min((len(views_of(zoo, rows)) for zoo, rows in self._parts(split)), default=0)
 
-    def _check_share(self, objects: int, processes: int) -> None:
-        if 0 < objects < processes:
-            raise ConfigError(
-                f"{processes} processes cannot share {objects} objects of {self.zoo.path}, since each needs one: take "
-                "fewer processes (trainer.devices, trainer.num_nodes)"
-            )
+    def _parts(self, split: str) -> list[tuple[Zoo, Tensor]]:
+        return parts_of(self.zoo, self._train if split == "train" else self.zoo.rows(split))
 
-    def _place(self, objects: int) -> tuple[int, int]:
-        """Rank of this process and world size, after checking that every process gets an object."""
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        self._check_share(objects, world)
-        return rank, world
+    def _place(self) -> tuple[int, int]:
+        """Rank of this process and world size."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
-    def _load(self, rows: Tensor, sampler: BatchSampler, augmented: bool) -> DataLoader[WeightBatch]:
-        options: dict[str, Any] = {
-            "dataset": ZooDataset(
-                self.zoo,
-                rows,
-                4e-9 * len(rows) * self.spec.num_params <= self.memory_gb,
-                self._numbers,
-                None if self.class_names is None else len(self.class_names),
-                self._frames(rows) if augmented else None,
-            ),
-            "batch_size": None,  # the sampler yields complete batches
-            "sampler": sampler,
-            "num_workers": self.num_workers,
-            "collate_fn": _as_is,
-            "worker_init_fn": quiet_hang_ups,
-            "persistent_workers": self.num_workers > 0,
-            "pin_memory": self._on_gpu(),
+    def _load(
+        self, networks: Networks, rows: Tensor, batch_size: int, shuffle: bool = False, augmented: bool = False
+    ) -> DataLoader[WeightBatch]:
+        parts = parts_of(networks, rows)
+        labels: dict[str, Any] = {
+            "numbers": self._numbers,
+            "num_classes": None if self.class_names is None else len(self.class_names),
+            "frames": self._frames if augmented else None,
         }
-        return LateLoader(self._first_batch, **options) if sampler.shuffle else DataLoader(**options)
+        if augmented and self.positives is not None:
+            return self._loaders.pairs(parts, batch_size, shuffle, self.positives, **labels)
+        return self._loaders.batches(parts, batch_size, shuffle, **labels)
 
     def _on_gpu(self) -> bool:
         """Whether batches go to a GPU: a trainer on the CPU of a machine that has one leaves it alone."""
@@ -310,7 +319,3 @@ class ZooDataModule(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Reads the same from a checkpoint, for comparison with this run."""
         self._position.load_state_dict(state_dict)
-
-
-def _as_is(batch: Any) -> Any:
-    return batch

@@ -7,9 +7,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from weightspace.data.mixture import Networks, zoos_of
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import batches_before
-from weightspace.zoo import Zoo
 from weightspace.zoo.alignment.store import ZooAlignment
 from weightspace.zoo.making import making_of
 
@@ -18,20 +18,21 @@ class EpochPosition:
     """Finds the batch that a resumed run begins with, and checks that batches are those of the checkpoint.
 
     Args:
-        zoo: that the batches come from.
+        zoo: that the batches come from, or several.
         alignment: the stored alignment that the augmentations use; None: they use none.
 
     Attributes:
         length: training batches per epoch in this run; None before there is a loader.
     """
 
-    def __init__(self, zoo: Zoo, alignment: ZooAlignment | None) -> None:
+    def __init__(self, zoo: Networks, alignment: ZooAlignment | None) -> None:
         self.zoo, self.alignment = zoo, alignment
         self.length: int | None = None
         self._saved_length: int | None = None
         self._saved_alignment: str | None = None
         self._splits = hashlib.sha256(zoo.splits.numpy().tobytes()).hexdigest()
-        self._making, self._fold = making_of(zoo.header), None if zoo.fold is None else list(zoo.fold)
+        self._making = " ".join(making_of(part.header) for part in zoos_of(zoo))
+        self._fold = None if zoo.fold is None else list(zoo.fold)
 
     def first_batch(self, trainer: pl.Trainer | None) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed.

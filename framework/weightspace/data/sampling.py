@@ -108,13 +108,26 @@ class BatchSampler(DistributedSampler[Any], SequentialSampler):
         return [len(range(rank, rows, self.world)) for rank in range(self.world)]
 
     def __iter__(self) -> Iterator[BatchIndex]:  # type: ignore[override]
-        rows = self._rows(torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch))
-        size, last = self.batch_size * self.world, len(self) - 1
-        for number in range(self.begin, last + 1):
-            batch = rows[number * size : None if number == last else (number + 1) * size]
-            yield number, batch[self.rank :: self.world]
+        rows = self.rows_of_epoch(self.generator())
+        for number in range(self.begin, len(self)):
+            yield number, self.share(rows, number)
 
-    def _rows(self, generator: torch.Generator) -> Tensor:
+    def generator(self) -> torch.Generator:
+        """The generator of all that is drawn for this epoch."""
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+
+    def share(self, rows: Tensor, number: int) -> Tensor:
+        """This process's part of the batch of this number, from all rows of the epoch."""
+        size = self.batch_size * self.world
+        batch = rows[number * size : None if number == len(self) - 1 else (number + 1) * size]
+        return batch[self.rank :: self.world]
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows that are numbered."""
+        return self.length
+
+    def rows_of_epoch(self, generator: torch.Generator) -> Tensor:
         """All rows of the epoch in the order in which they are used."""
         return torch.randperm(self.length, generator=generator) if self.shuffle else torch.arange(self.length)
 
@@ -138,9 +151,14 @@ class PairSampler(BatchSampler):
         self.views, self.positives = views, positives
         self.first_rows = views.cumsum(0) - views
 
-    def _rows(self, generator: torch.Generator) -> Tensor:
+    @property
+    def num_rows(self) -> int:
+        """Number of rows that are numbered: those of all objects."""
+        return int(self.views.sum())
+
+    def rows_of_epoch(self, generator: torch.Generator) -> Tensor:
         """(O, 2) rows of the epoch's pairs, in order."""
-        order = super()._rows(generator)
+        order = super().rows_of_epoch(generator)
         draws = torch.zeros(3, self.length, dtype=torch.float64)
         if self.shuffle:
             draws = torch.rand(draws.shape, dtype=draws.dtype, generator=generator)

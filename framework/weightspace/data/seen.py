@@ -7,13 +7,19 @@ from typing import Any
 import torch
 
 from weightspace.data.folds import folded
+from weightspace.data.mixture import Mixture, Networks, zoos_of
 from weightspace.errors import ConfigError
 from weightspace.zoo import Zoo
 from weightspace.zoo.making import making_of
 
 
-def trained_on(zoo: Zoo) -> dict[str, Any]:
-    """What the file of a network says of its training, as JSON data: zoo, how that was made, and fold if it was one."""
+def trained_on(zoo: Networks) -> dict[str, Any]:
+    """What the file of a network says of its training, as JSON data: zoo, how that was made, and fold if it was one.
+
+    Of several zoos, it is a list of what it says of each, as "zoos".
+    """
+    if isinstance(zoo, Mixture):
+        return {"zoos": [trained_on(part) for part in zoo.zoos]}
     fold = {} if zoo.fold is None else {"fold": zoo.fold[0], "folds": zoo.fold[1]}
     return {"zoo": zoo.digest, "making": making_of(zoo.header), **fold}
 
@@ -32,22 +38,30 @@ def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
     """
     if not isinstance(said, dict):
         return None
+    if isinstance(said.get("zoos"), list):
+        found = (as_trained(zoo, part) for part in said["zoos"])
+        return next((known for known in found if known is not None), None)
     if said.get("zoo") != zoo.digest and said.get("making") != making_of(zoo.header):
         return None
     return folded(zoo.divided_into(None), said.get("folds"), said.get("fold"))
 
 
-def check_unseen(zoo: Zoo, said: Any, encoder: str) -> None:
+def check_unseen(networks: Networks, said: Any, encoder: str) -> None:
     """Checks that an encoder was not trained in other splits of a zoo, on objects that are tested in these.
 
     Args:
-        zoo: in the splits of a run.
+        networks: a zoo in the splits of a run, or several.
         said: what the encoder's file says, see ``trained_on``; if nothing, nothing is checked.
         encoder: its path, for messages.
 
     Raises:
         ConfigError: it was.
     """
+    for zoo in zoos_of(networks):
+        _check_zoo(zoo, said, encoder)
+
+
+def _check_zoo(zoo: Zoo, said: Any, encoder: str) -> None:
     before = as_trained(zoo, said)
     if before is None or before.fold == zoo.fold:
         return

@@ -81,9 +81,16 @@ def differing(configs: list[dict[str, Any]]) -> list[str]:
 
 
 def value_text(key: str, config: dict[str, Any]) -> str:
-    """Formats a value of a flat configuration; "none" if it is missing."""
+    """Formats a value of a flat configuration; "none" if it is missing; of zoos, the names.
+
+    >>> value_text("data.zoo", {"data.zoo": "[zoos/a, zoos/b]"})
+    'a, b'
+    """
     value = config.get(key, "none")
-    return Path(value).name if key == "data.zoo" else str(value)
+    if key not in ("data.zoo", "data.test_zoo"):
+        return str(value)
+    paths = str(value).strip("[]").split(", ") if str(value).startswith("[") else [str(value)]
+    return ", ".join(Path(path).name for path in paths)
 
 
 def _text(value: Any) -> str:

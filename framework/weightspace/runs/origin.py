@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from weightspace.errors import ConfigError, WeightspaceError
 from weightspace.files import open_regular, read_json
@@ -15,8 +16,24 @@ from weightspace.runs.flat_config import PLACES, read_flat
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.parts import part_name, part_of
 
-#: What can be read, by the keys of ``provenance.json``.
-KINDS = ("zoo", "encoder")
+T = TypeVar("T")
+
+#: What can be read, by the keys of ``provenance.json``. Of several, the further ones are "zoo 2", "zoo 3", ...
+KINDS = ("zoo", "test_zoo", "encoder")
+
+
+def numbered(kind: str, values: Sequence[T]) -> dict[str, T]:
+    """Values by kind, of which there may be several.
+
+    >>> numbered("zoo", ["zoos/a", "zoos/b"])
+    {'zoo': 'zoos/a', 'zoo 2': 'zoos/b'}
+    """
+    return {kind if number == 1 else f"{kind} {number}": value for number, value in enumerate(values, 1)}
+
+
+def kind_of(key: str) -> str:
+    """The kind of a key of ``numbered``."""
+    return key.split(" ")[0]
 
 
 @dataclass(frozen=True)
@@ -45,20 +62,20 @@ def origin_there(kind: str, path: str) -> Origin | None:
     """A zoo or an encoder as it is now; None: it is not there.
 
     Args:
-        kind: "zoo" or "encoder".
+        kind: one of ``KINDS``, or a key of ``numbered``.
         path: folder of the zoo, or the encoder's file, or the folder of the run that has trained it.
 
     Raises:
         ZooError: ``zoo.json`` is damaged.
         ConfigError: a folder has several encoders.
     """
-    return _zoo(path) if kind == "zoo" else _encoder(path)
+    return _encoder(path) if kind_of(kind) == "encoder" else _zoo(path)
 
 
 def digest_there(origin: Origin, kind: str) -> str | None:
     """Digest of the content that lies where an origin was; None: nothing that can be read."""
     try:
-        file = _zoo_file(origin.path) if kind == "zoo" else _encoder_file(origin.path)
+        file = _encoder_file(origin.path) if kind_of(kind) == "encoder" else _zoo_file(origin.path)
         return None if file is None else _digest(file)
     except (OSError, ConfigError):
         return None
@@ -68,29 +85,33 @@ def is_there(kind: str, path: str) -> bool:
     """Whether there is a zoo, or an encoder whose training has ended if it lies in the folder of the run.
 
     Args:
-        kind: "zoo" or "encoder".
-        path: see ``origin_there``.
+        kind, path: see ``origin_there``.
 
     Raises:
         ConfigError: a folder has several encoders, or ``metrics.json`` of the run is damaged.
     """
-    file = _zoo_file(path) if kind == "zoo" else _encoder_file(path)
-    if file is None or kind == "zoo":
-        return file is not None
+    if kind_of(kind) != "encoder":
+        return _zoo_file(path) is not None
+    file = _encoder_file(path)
+    if file is None:
+        return False
     run = RunFolder(file.parent)
     # the best encoder so far lies there long before the last one
     return not (run.path / "provenance.json").exists() or "fit" in run.read_metrics()
 
 
 def origins_of(folder: RunFolder) -> dict[str, Origin]:
-    """What a run has read, by kind, as its ``provenance.json`` says; runs of earlier versions name the zoo alone.
+    """What a run has read, by key (see ``numbered``), as its ``provenance.json`` says; earlier ones name the zoo alone.
 
     Raises:
         ConfigError: the file is damaged.
     """
     path = folder.path / "provenance.json"
     provenance = read_json(path, ConfigError, "the provenance of a run") if path.exists() else {}
-    found = {kind: _noted(provenance.get(kind)) for kind in KINDS}
+    found: dict[str, Origin | None] = {}
+    for kind in KINDS:
+        said = provenance.get(kind)
+        found |= numbered(kind, [_noted(part) for part in (said if isinstance(said, list) else [said])])
     return {kind: _with_making(kind, origin) for kind, origin in found.items() if origin is not None}
 
 
@@ -155,9 +176,12 @@ def _training(folder: RunFolder) -> str:
     config = read_flat(folder.path / part_name("config.yaml", max(1, part_of(folder))))
     if not config:
         return ""
-    said = {key: value for key, value in config.items() if key not in PLACES}
-    zoo = origins_of(folder).get("zoo")
-    text = json.dumps([said, zoo and (zoo.making or zoo.digest)], sort_keys=True, default=str)
+    # how it is tested does not matter
+    said = {key: value for key, value in config.items() if key not in PLACES and key != "data.test_zoo"}
+    origins = origins_of(folder)
+    zoo, *others = (origin for key, origin in origins.items() if kind_of(key) == "zoo") if "zoo" in origins else (None,)
+    makings = [origin.making or origin.digest for origin in others if origin is not None]
+    text = json.dumps([said, zoo and (zoo.making or zoo.digest), *makings], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from weightspace.runs.origin import KINDS, digest_there, origin_there
+from weightspace.runs.origin import KINDS, digest_there, kind_of, origin_there
 from weightspace.studies.cells import Cell
 from weightspace.studies.record import Record, Result
 
-#: Paths of what the runs of an experiment read, by kind ("zoo", "encoder").
+#: Paths of what the runs of an experiment read, by key ("zoo", "zoo 2", "test_zoo", "encoder"), see ``numbered``.
 Inputs = Mapping[str, str]
 
 
@@ -49,7 +49,7 @@ def other_makings(results: Iterable[Result]) -> list[str]:
     lines = []
     results = list(results)
     for kind in KINDS:
-        origins = [result.origins[kind] for result in results if kind in result.origins]
+        origins = [origin for result in results for key, origin in result.origins.items() if kind_of(key) == kind]
         for path in sorted({origin.path for origin in origins}):
             here = [origin for origin in origins if origin.path == path]
             counts = Counter(origin.digest for origin in here)

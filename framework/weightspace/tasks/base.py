@@ -108,7 +108,7 @@ class Task(ZooModule):
         for module in self.backbone.modules():
             if isinstance(module, Backbone) and (used := module.stored_alignment):
                 module.set_reference(data.zoo.alignment(used).reference)
-        self.backbone.fit_normaliser(data.training_batch())
+        self.backbone.fit_to_widths(data.training_batches())
 
     def networks_per_pass(self, batch_size: int) -> int:
         """Networks that go through the backbone together in a training step. Default: those of the batch."""
@@ -204,8 +204,8 @@ class Task(ZooModule):
         """Kind and names of what ``predict_step`` returns; None: it predicts nothing. Default: those of the head."""
         return self.learned
 
-    def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Any]:
-        """Returns object, view and result (class probabilities or numbers) of each network."""
+    def predict_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Returns object, view and result (class probabilities or numbers) of each network; of one zoo per loader."""
         results = self(batch)
         result = {"probability": results.softmax(1)} if self.head == "class" else {"prediction": results}
         return {"object": batch.objects, "view": batch.views, **result}

@@ -231,7 +231,7 @@ class EditTask(Task):
         """The errors that ``predict_step`` returns."""
         return Target("value", ("mse", "mse_no_edit"))
 
-    def predict_step(self, batch: WeightBatch, batch_idx: int) -> dict[str, Any]:
+    def predict_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Returns object, view, and the errors of the network with and without its edit."""
         goal = self.goal(batch)
         errors = [self._errors(self(batch), batch, goal), self._errors(batch.params, batch, goal)]

@@ -19,6 +19,7 @@ from weightspace.runs.loops import building, forget_metrics, has_trainer, reads_
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.description import KEY, Saved, describe, given_arguments, load_weights
 from weightspace.tasks.learned import check_classes, check_learnable
+from weightspace.tasks.widths import check_widths
 
 
 class ZooModule(pl.LightningModule, ABC):
@@ -145,6 +146,7 @@ class ZooModule(pl.LightningModule, ABC):
         with torch.device("cpu"):
             self.make_modules(data.spec, data.target)
             try:
+                check_widths(self, data)
                 self.prepare(data)
             except BaseException:
                 self._made = False  # so that another fit prepares it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from weightspace.checks import require
@@ -17,40 +17,56 @@ from weightspace.data.targets import Target
 from weightspace.files import write_whole
 from weightspace.tasks.prediction import Predictions
 from weightspace.text import cell
+from weightspace.zoo import Zoo
 
 
-def write_predictions(path: Path, found: Predictions, data: ZooDataModule, top_k: int | None = None) -> None:
+def write_predictions(
+    path: Path, found: Sequence[tuple[Zoo, Predictions]], data: ZooDataModule, top_k: int | None = None
+) -> None:
     """Writes predictions to a CSV file, with one line per network, sorted by object and view.
 
-    The true targets stand beside them, unless something else is predicted.
+    The true targets stand beside them, unless something else is predicted. If there are several zoos, each line begins
+    with the name of its own.
 
     Args:
         path: the CSV file.
-        found: predictions with known objects and views.
-        data: data module of the networks, which has their true targets.
+        found: predictions with known objects and views, of the networks of each zoo.
+        data: data module of the networks, which numbers their classes.
         top_k: write only the ``top_k`` likeliest classes with their probabilities; None: all classes.
 
     Raises:
-        ConfigError: the zoo does not contain a network, or ``top_k`` is out of range.
+        ConfigError: a zoo does not contain a network, or ``top_k`` is out of range.
     """
-    assert found.objects is not None
-    assert found.views is not None
-    rows, target = rows_of(data.zoo, found.objects, found.views), found.target
-    true = data.targets_of(rows) if target == data.target else found.result[:, :0]
-    result, classes = found.result, target.kind == "class"
+    target = found[0][1].target
     if top_k is not None:
-        known = classes and 1 <= top_k <= len(target.names)
+        known = target.kind == "class" and 1 <= top_k <= len(target.names)
         require("top_k", top_k, known, f"in 1..{len(target.names)}, and of classes")
-    lines = _class_lines(result, true, target, top_k) if classes else _value_lines(result, true, target)
+    several, lines = len(found) > 1, list[tuple[int, int, list[Any]]]()
+    header: list[Any] = []
+    for zoo, predictions in found:
+        header, own = _lines(zoo, predictions, data, top_k)
+        lines += [(item, view, [str(zoo.path)] * several + line) for item, view, line in own]
     text = io.StringIO()
     writer = csv.writer(text)
-    header = next(lines)
-    writer.writerow(["object", "view", *map(cell, header)])
-    lines = list(lines)
-    for number in np.lexsort((found.views.numpy(), found.objects.numpy())):
-        writer.writerow([int(found.objects[number]), int(found.views[number]), *map(cell, lines[number])])
+    names = ["object", "view", *["zoo"] * several, *header]
+    writer.writerow(map(cell, names))
+    for item, view, line in sorted(lines, key=lambda line: line[:2]):  # of equal ones, in the order of the zoos
+        writer.writerow([item, view, *map(cell, line)])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.getvalue().encode())
+
+
+def _lines(
+    zoo: Zoo, found: Predictions, data: ZooDataModule, top_k: int | None
+) -> tuple[list[Any], list[tuple[int, int, list[Any]]]]:
+    """Names of columns, and object, view and columns of each network."""
+    assert found.objects is not None
+    assert found.views is not None
+    rows, target = rows_of(zoo, found.objects, found.views), found.target
+    true = data.numbered(zoo.targets[rows]) if target == data.target else found.result[:, :0]
+    write = _class_lines(found.result, true, target, top_k) if target.kind == "class" else None
+    header, *lines = write or _value_lines(found.result, true, target)
+    return header, list(zip(found.objects.tolist(), found.views.tolist(), lines, strict=True))
 
 
 def _class_lines(result: Tensor, true: Tensor, target: Target, top_k: int | None) -> Any:

@@ -45,7 +45,7 @@ class RegressionTask(Task):
     def prepare(self, data: ZooDataModule) -> None:
         """Sets the statistics of the training networks and of their targets."""
         super().prepare(data)
-        targets = targets_of(data.training_batch())
+        targets = torch.cat([targets_of(batch) for batch in data.training_batches()])
         self.mean.copy_(targets.mean(0))
         self.deviation.copy_(targets.std(0, correction=0).clamp(min=1e-8))
 

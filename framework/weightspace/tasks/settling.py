@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 
 from weightspace.backbones.base import Backbone
 from weightspace.backbones.compiling import check_compiler, run_eagerly
+from weightspace.data.mixed_batches import MixedDataset
 from weightspace.data.sampling import BatchSampler
 from weightspace.distributed import in_any_process
 from weightspace.errors import ConfigError
@@ -64,6 +65,12 @@ def whole_batch(trainer: pl.Trainer) -> int | None:
     return size if isinstance(size, int) else None
 
 
+def widths_of(trainer: pl.Trainer) -> int:
+    """Number of architectures among the training networks; 1 for loaders of one's own."""
+    dataset = getattr(training_loader(trainer), "dataset", None)
+    return len({part.spec for part in dataset.parts}) if isinstance(dataset, MixedDataset) else 1
+
+
 def batches_ahead(trainer: pl.Trainer) -> float:
     """Training batches of a run from its beginning to its limits; infinity: it has none."""
     steps = trainer.estimated_stepping_batches
@@ -84,7 +91,9 @@ def _wanted(trainer: pl.Trainer, backbone: Backbone, asked: Compile, began: str 
         return Mode(False, "the size of the training batches is not known")
     if not any(p.requires_grad for block in backbone.blocks() for p in block.parameters()):
         return Mode(False, "what would be compiled is not trained")
-    return decide(batches_ahead(trainer), step_work(backbone, networks), backbone.compile_pays, _name(backbone))
+    # each width is compiled for itself
+    pays = backbone.compile_pays * widths_of(trainer)
+    return decide(batches_ahead(trainer), step_work(backbone, networks), pays, _name(backbone))
 
 
 def _name(backbone: Backbone) -> str:
