@@ -19,7 +19,7 @@ from weightspace.data.sampling import BatchSampler
 from weightspace.data.targets import Target
 from weightspace.distributed import share, world_size
 from weightspace.errors import ConfigError
-from weightspace.runs.loops import has_trainer
+from weightspace.runs.loops import forget_metrics, has_trainer
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.buffers import leave_constant_buffers
 from weightspace.tasks.learned import compared
@@ -29,6 +29,7 @@ from weightspace.tasks.mode import Compile, Mode, check_compile, saved_mode
 from weightspace.tasks.module import ZooModule
 from weightspace.tasks.optim import LRSchedulerCallable, Optimisation, OptimizerCallable, Role
 from weightspace.tasks.settling import settle
+from weightspace.tasks.widths import stages_by_width
 
 #: Names of the test sets in metrics: unseen objects, and unseen views of training objects.
 TEST_NAMES = ("test", "internal_test")
@@ -94,6 +95,7 @@ class Task(ZooModule):
         self._plateau_stepped = False
         self._means = nn.ModuleDict()
         self._metrics = nn.ModuleDict()
+        self._by_width: dict[NetworkSpec, str] = {}
 
     def build(self, spec: NetworkSpec) -> None:
         """Builds the modules for networks of this architecture, also when a checkpoint is loaded.
@@ -196,8 +198,16 @@ class Task(ZooModule):
         return (cls.test_step, cls.loss) != (Task.test_step, Task.loss)
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Logs loss and metrics of a batch of the external or internal test."""
-        self._evaluate(TEST_NAMES[dataloader_idx], batch)
+        """Logs loss and metrics of a batch of the external or internal test, and metrics of its width apart."""
+        first, *others = self.test_stages(batch, dataloader_idx)
+        results, batch = self._evaluate(first, batch)
+        for stage in others:
+            self.measure(stage, results, batch)
+
+    def test_stages(self, batch: WeightBatch, dataloader_idx: int) -> list[str]:
+        """The names of the tests that a batch belongs to: the external or internal one, and that of its width."""
+        own = self._by_width.get(batch.spec) if dataloader_idx == 0 else None
+        return [TEST_NAMES[dataloader_idx], *([] if own is None else [own])]
 
     @property
     def predicted(self) -> Target | None:
@@ -210,10 +220,11 @@ class Task(ZooModule):
         result = {"probability": results.softmax(1)} if self.head == "class" else {"prediction": results}
         return {"object": batch.objects, "view": batch.views, **result}
 
-    def _evaluate(self, stage: str, batch: WeightBatch) -> None:
+    def _evaluate(self, stage: str, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:
         results, batch = self.measured(batch)
         self.log_means({f"{stage}/loss": self.loss(results, batch)}, len(batch), add_dataloader_idx=False)
         self.measure(stage, results, batch)
+        return results, batch
 
     def measured(self, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:
         """Returns results and batch without the networks that are left out of validation and test."""
@@ -300,8 +311,13 @@ class Task(ZooModule):
         self.reset("val")
 
     def on_test_epoch_start(self) -> None:
-        """Resets the metrics of the tests."""
+        """Resets the metrics of the tests, and makes those of each width, if several are tested."""
         self.reset(*TEST_NAMES)
+        self._by_width = stages_by_width(self.data) if self._has_data else {}
+        for stage in self._by_width.values():
+            made = {f"{stage}/{name}": metric.to(self.device) for name, metric in self.metrics(TEST_NAMES[0]).items()}
+            self._metrics.update(made)
+        forget_metrics(self)
 
     def log_means(
         self, means: dict[str, Tensor], count: int, prog_bar: bool = False, add_dataloader_idx: bool = True

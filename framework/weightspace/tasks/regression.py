@@ -87,7 +87,9 @@ class RegressionTask(Task):
 
     def test_step(self, batch: WeightBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Updates the metrics with a batch of the external or internal test."""
-        self.measure(TEST_NAMES[dataloader_idx], *self.measured(batch))
+        results, batch = self.measured(batch)
+        for stage in self.test_stages(batch, dataloader_idx):
+            self.measure(stage, results, batch)
 
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
         """Updates the metrics, which are logged at the end of the epoch since some need several networks."""
@@ -100,7 +102,7 @@ class RegressionTask(Task):
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics over all test networks."""
-        for stage in TEST_NAMES:
+        for stage in (*TEST_NAMES, *self._by_width.values()):
             self._log(stage)
 
     def _log(self, stage: str) -> None:

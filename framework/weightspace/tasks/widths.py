@@ -1,4 +1,4 @@
-"""Whether a model reads the networks of all zoos of its data."""
+"""Several architectures in the data: whether a model reads all of them, and metrics of the test of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from torch import nn
 
 from weightspace.backbones.base import Backbone
 from weightspace.data import ZooDataModule
+from weightspace.data.mixture import zoos_of
 from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
 
 
 def check_widths(model: nn.Module, data: ZooDataModule) -> None:
@@ -34,3 +36,9 @@ def check_widths(model: nn.Module, data: ZooDataModule) -> None:
                 "backbone that reads any widths (DWS, GNN, GraphTransformer, GridCNN, PhaseGNN, Probe, ScaleGNN, "
                 "Statistics, with output: vector)"
             )
+
+
+def stages_by_width(data: ZooDataModule) -> dict[NetworkSpec, str]:
+    """Names in metrics of the tests of each architecture, such as "test_2-32-32-1"; empty if there is one alone."""
+    specs = list(dict.fromkeys(zoo.spec for zoo in zoos_of(data.tested)))
+    return {spec: f"test_{'-'.join(map(str, spec.widths))}" for spec in specs} if len(specs) > 1 else {}

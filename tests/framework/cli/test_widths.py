@@ -101,7 +101,44 @@ def test_several_zoos_are_tested_together(say: Say, width_zoos: list[Path]) -> N
     code, said = say("test", "-c", "widths.yaml", "--data.test_zoo", named)
     assert code == 0, said
     assert say("predict", "-c", "widths.yaml", "--data.test_zoo", named)[0] == 0
-    assert len(predictions()) == 60
+    rows = predictions()
+    assert len(rows) == 60
+    found = measured("test")
+    for zoo in width_zoos:
+        own = [row["true"] == row["class"] for row in rows if row["zoo"] == str(zoo)]
+        name = "test_" + "-".join(map(str, Zoo(zoo).spec.widths))
+        assert found[f"{name}/accuracy"] == pytest.approx(sum(own) / 20)
+        assert f"{name}/balanced_accuracy" in found
+    assert found["test/accuracy"] == pytest.approx(sum(row["true"] == row["class"] for row in rows) / 60)
+
+
+def test_regression_on_two_widths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier_zoo: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit = [
+        "zoo",
+        "fit",
+        "--source",
+        "classifiers",
+        "--recipe",
+        "classifier",
+        "--source_set",
+        "data=iris",
+        "--views",
+        "2",
+    ]
+    counts = ["--train", "60", "--val", "20", "--test", "20", "--set", "hidden=[9]", "steps=100"]
+    assert main([*fit, *counts, "--out", "wide"]) == 0
+    model = {"class_path": "weightspace.tasks.RegressionTask", "init_args": {"backbone": "Statistics"}}
+    config = {
+        "model": model, "data": {"zoo": [str(classifier_zoo), "wide"]},
+        "trainer": {"max_epochs": 1, "accelerator": "cpu"},
+    }  # fmt: skip
+    Path("r.yaml").write_text(yaml.safe_dump(config))
+    for command in ("fit", "test", "predict"):
+        assert main([command, "-c", "r.yaml"]) == 0
+    found = json.loads(Path("runs/r/0/metrics.json").read_text())["test"]
+    assert {"test/r2", "test_4-6-3/r2", "test_4-9-3/mse"} <= found.keys()
+    assert found["test/mse"] == pytest.approx((found["test_4-6-3/mse"] + found["test_4-9-3/mse"]) / 2, rel=1e-4)
 
 
 def test_the_encoder_file_reads_all_widths_and_says_what_it_has_seen(say: Say, width_zoos: list[Path]) -> None:
