@@ -20,10 +20,12 @@ from weightspace.data.folds import check_views, folded
 from weightspace.data.loaders import Loaders, check_share, check_views_of_pairs, views_of
 from weightspace.data.mixable import check_tested
 from weightspace.data.mixture import Networks, batch_of, numbered, opened, parts_of, single, zoos_of
+from weightspace.data.numbering import Numbering
 from weightspace.data.position import EpochPosition
 from weightspace.data.rows import training_rows
 from weightspace.data.sampling import POSITIVES
-from weightspace.data.targets import Target, numbering
+from weightspace.data.targets import Target
+from weightspace.data.transfer import to_device
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import callbacks_of
 from weightspace.spec import NetworkSpec
@@ -150,10 +152,9 @@ class ZooDataModule(pl.LightningDataModule):
             ConfigError: the zoo has classes that the model does not know, or another regression target.
         """
         own = Target.from_json(self.zoo.header.target)
-        numbers = None if target is None else numbering(target, own, str(self.zoo.path))
+        self._numbering = Numbering(own, target, str(self.zoo.path))
         #: kind and names of the targets in batches
-        self.target = target or own
-        self._numbers = None if numbers is None else torch.tensor(numbers)
+        self.target = self._numbering.target
 
     def setup(self, stage: str) -> None:
         """Adds the augmentations to the trainer's callbacks, before the checkpoint callbacks that save their state."""
@@ -168,7 +169,7 @@ class ZooDataModule(pl.LightningDataModule):
     def training_batches(self, limit: int = 10_000) -> list[WeightBatch]:
         """Up to ``limit`` evenly spaced training networks of each zoo, without augmentation, for normalisers."""
         parts = [(zoo, rows[evenly_spaced(len(rows), limit)]) for zoo, rows in self._parts("train")]
-        return [self._numbered(zoo.batch(rows).replace(frame=self._frames(rows))) for zoo, rows in parts]
+        return [self._numbering.batch(zoo.batch(rows).replace(frame=self._frames(rows))) for zoo, rows in parts]
 
     def evaluation_batch(self, split: str, limit: int = 10_000) -> WeightBatch:
         """Up to ``limit`` networks of "val" or "test", the first view of each object; none if the zoo has none.
@@ -182,20 +183,13 @@ class ZooDataModule(pl.LightningDataModule):
         served = self.tested if split == "test" else self.zoo
         rows = served.rows(split, first_view_only=True)
         if not len(rows):
-            return [self._numbered(batch_of(served, rows))]
+            return [self._numbering.batch(batch_of(served, rows))]
         parts = parts_of(served, rows)
-        return [self._numbered(zoo.batch(own[evenly_spaced(len(own), limit)])) for zoo, own in parts]
+        return [self._numbering.batch(zoo.batch(own[evenly_spaced(len(own), limit)])) for zoo, own in parts]
 
     def _frames(self, rows: Tensor) -> Tensor | None:
         """Stored elements of these rows, if the augmentations use them."""
         return None if self.alignment is None else self.alignment.frames(rows)
-
-    def _numbered(self, batch: WeightBatch) -> WeightBatch:
-        """Converts the class numbers of a batch of the zoo to the numbering set by ``serve``."""
-        if self._numbers is None:
-            return batch
-        assert batch.targets is not None
-        return batch.replace(targets=self._numbers[batch.targets], num_classes=len(self.target.names))
 
     def train_dataloader(self) -> DataLoader[WeightBatch]:
         """Shuffled batches of the training objects; pairs of batches if ``positives`` is set."""
@@ -252,18 +246,12 @@ class ZooDataModule(pl.LightningDataModule):
 
     def numbered(self, targets: Tensor) -> Tensor:
         """Targets of a zoo, with classes numbered as set by ``serve``."""
-        return targets if self._numbers is None else self._numbers[targets]
+        return self._numbering.targets(targets)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Copies a batch to the accelerator; from page-locked memory, without waiting for the copy.
-
-        Pairs are a tuple: torch's DataLoader makes a list of a tuple when it copies it to page-locked memory.
-        """
-        if isinstance(batch, (tuple, list)) and all(isinstance(part, WeightBatch) for part in batch):
-            return tuple(self.transfer_batch_to_device(part, device, dataloader_idx) for part in batch)
-        if not isinstance(batch, WeightBatch):
-            return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        return batch.to(device, non_blocking=device.type == "cuda" and batch.params.is_pinned())
+        """Copies a batch to the accelerator."""
+        moved = to_device(batch, device)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx) if moved is None else moved
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Augments training batches, on the accelerator, and the pairs of validation, with a fixed seed."""
@@ -297,7 +285,7 @@ class ZooDataModule(pl.LightningDataModule):
     ) -> DataLoader[WeightBatch]:
         parts = parts_of(networks, rows)
         labels: dict[str, Any] = {
-            "numbers": self._numbers,
+            "numbers": self._numbering.numbers,
             "num_classes": None if self.class_names is None else len(self.class_names),
             "frames": self._frames if augmented else None,
         }
