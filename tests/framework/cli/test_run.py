@@ -348,9 +348,9 @@ def test_a_checkpoint_of_another_zoo_is_refused(
     fitted_experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zoo = ["zoo", "fit", "--source", "digits", "--train", "20", "--test", "20", "--recipe", "siren", "--out", "other"]
-    assert main([*zoo, "--set", "steps=3", "hidden=[5, 5]"]) == 0
+    assert main([*zoo, "--set", "steps=3", "hidden=[8]"]) == 0
     assert main(["test", "-c", str(fitted_experiment), "--data.zoo", "other"]) == 2
-    assert "this backbone was built for 2-5-5-1 sine" in capsys.readouterr().err
+    assert "this backbone was built for 2-8-1 sine" in capsys.readouterr().err
     assert main(["test", "-c", str(fitted_experiment), "--model.init_args.backbone.init_args.hidden", "5"]) == 2
     assert "DWS: hidden is 5 here, and 4 in the saved weights" in capsys.readouterr().err
     assert main(["test", "-c", str(fitted_experiment), "--model.init_args.backbone", "Probe"]) == 2

@@ -150,11 +150,34 @@ def test_the_encoder_file_reads_all_widths_and_says_what_it_has_seen(say: Say, w
     assert Path("e.safetensors").is_file()
 
 
+@pytest.mark.parametrize("task", ["ContrastiveTask", "ReconstructionTask"])
+def test_an_encoder_that_was_pretrained_on_two_widths_is_fine_tuned_on_a_third(
+    say: Say, width_zoos: list[Path], task: str
+) -> None:
+    config = yaml.safe_load(Path("widths.yaml").read_text())
+    arguments = {"backbone": config["model"]["init_args"]["backbone"], "embedding": 8}
+    config["model"] = {"class_path": f"weightspace.tasks.{task}", "init_args": arguments}
+    config["data"]["augmentations"] = ["gaussian_noise"]
+    if task == "ContrastiveTask":
+        config["data"]["positives"] = "views"
+    Path("pre.yaml").write_text(yaml.safe_dump(config))
+    code, said = say("fit", "-c", "pre.yaml")
+    assert code == 0, said
+    config["model"]["class_path"] = "weightspace.tasks.FineTuneTask"
+    config["model"]["init_args"] = {**arguments, "encoder": "runs/pre/0", "compile": False}
+    config["data"] = {"zoo": str(width_zoos[2])}
+    Path("fine.yaml").write_text(yaml.safe_dump(config))
+    for command in ("fit", "test"):
+        code, said = say(command, "-c", "fine.yaml")
+        assert code == 0, said
+
+
 def test_a_run_remembers_its_zoos_and_sees_when_one_was_made_again(say: Say, width_zoos: list[Path]) -> None:
     copies = [shutil.copytree(zoo, f"zoos/{zoo.name}") for zoo in width_zoos[:2]]
     paths = json.dumps([str(copy) for copy in copies])
     code, said = say("fit", "-c", "widths.yaml", "--experiment", "copies", "--data.zoo", paths)
     assert code == 0, said
+    assert "(from 6.0e+12)" in said, "compiling two widths takes twice the work to repay"
     folder = RunFolder(Path("runs/copies/0"))
     assert {key: origin.path for key, origin in origins_of(folder).items()} == {
         "zoo": str(copies[0]), "zoo 2": str(copies[1])

@@ -119,6 +119,17 @@ def test_batches_are_the_networks_of_the_zoos(width_zoos: list[Path]) -> None:
     assert "180 training networks" in repr(data)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where there is one core
+def test_worker_processes_load_the_same(width_zoos: list[Path]) -> None:
+    here, there = (
+        ZooDataModule(width_zoos[:2], batch_size=16, num_workers=workers, memory_gb=0).train_dataloader()
+        for workers in (0, 2)
+    )
+    for one, other in zip(here, there, strict=True):
+        assert one.spec == other.spec
+        assert torch.equal(one.params, other.params)
+
+
 def test_a_list_of_one_is_that_zoo(width_zoos: list[Path]) -> None:
     one, other = (ZooDataModule(zoo, batch_size=7, seed=3) for zoo in (width_zoos[:1], width_zoos[0]))
     for a, b in zip(one.train_dataloader(), other.train_dataloader(), strict=True):
