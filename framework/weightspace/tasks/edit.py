@@ -211,7 +211,7 @@ class EditTask(Task):
         return square_errors(edited_batch, goal, self._range, points)
 
     @torch.no_grad()
-    def _evaluate(self, stage: str, batch: WeightBatch) -> None:
+    def _evaluate(self, stage: str, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:
         """Logs errors of edited networks, and for tests those of what an editor should be better than."""
         results, batch = self.measured(batch)
         goal = self.goal(batch)  # once for loss and measures
@@ -225,6 +225,7 @@ class EditTask(Task):
         for name, error in errors.items():
             means = {f"{stage}/mse{name}": error.mean(), f"{stage}/psnr{name}": decibels(error).mean()}
             self.log_means(means, len(batch), prog_bar=stage == "val", add_dataloader_idx=False)
+        return results, batch
 
     @property
     def predicted(self) -> Target:
