@@ -29,8 +29,14 @@ from weightspace.zoo import Zoo
 from weightspace.zoo.header import ZooHeader
 from weightspace.zoo.writer import ZooWriter
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*no last checkpoint available")
-QUIET: dict[str, Any] = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*no last checkpoint available",
+    "ignore:.*smaller than the logging interval",
+)
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False,
+}  # fmt: skip
 SMALL = {"hidden": 4, "layers": 1}
 
 
@@ -260,7 +266,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_cut(width_zoos: list[Path], tmp_
             task = ContrastiveTask(GNN.partial(head=8, **SMALL), embedding=8, projection=4, hidden=8)
             data = ZooDataModule(width_zoos[:2], batch_size=12, augmentations=["gaussian_noise"], positives="views")
         pl.seed_everything(0)
-        pl.Trainer(max_epochs=2, callbacks=callbacks, log_every_n_steps=1, **QUIET).fit(task, data, ckpt_path="last")
+        pl.Trainer(max_epochs=2, callbacks=callbacks, **QUIET).fit(task, data, ckpt_path="last")
 
     with pytest.raises(RuntimeError, match="cut"):
         fit(tmp_path / "cut", Cut())
@@ -310,7 +316,7 @@ class Recorder(pl.LightningModule):
 
 def fit_in_two(out: str, zoos: list[str]) -> None:
     trainer = pl.Trainer(
-        devices=2, strategy="ddp_fork", logger=False, enable_checkpointing=False, max_epochs=2, num_sanity_val_steps=0,
+        devices=2, strategy="ddp_fork", enable_checkpointing=False, max_epochs=2, num_sanity_val_steps=0,
         **QUIET,
     )  # fmt: skip
     trainer.fit(Recorder(out), ZooDataModule(zoos, batch_size=7, eval_batch_size=7))
