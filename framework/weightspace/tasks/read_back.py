@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -45,16 +47,20 @@ class ReadBack(nn.Module):
         self.register_buffer("span", torch.ones(()))
         self.decoder = FieldDecoder(embedding, spec.in_dim, spec.out_dim, width, depth, frequency)
 
-    def fit(self, batch: WeightBatch, points: Tensor, value_range: tuple[float, float]) -> None:
+    def fit(self, batches: Sequence[WeightBatch], points: Tensor, value_range: tuple[float, float]) -> None:
         """Sets mean and standard deviation of the outputs, for each channel, and the unit of the measures.
 
         Args:
-            batch: training networks.
+            batches: training networks, of each width one batch.
             points: (N, d).
             value_range: the outputs that stand for 0 and 1 of objects, see ``Zoo.value_range``.
         """
         self.span.fill_(value_range[1] - value_range[0])
-        parts = [evaluate(batch[first : first + _BLOCK], points) for first in range(0, len(batch), _BLOCK)]
+        parts = [
+            evaluate(batch[first : first + _BLOCK], points)
+            for batch in batches
+            for first in range(0, len(batch), _BLOCK)
+        ]
         self.values.fit(torch.cat(parts).flatten(0, 1))
 
     def forward(self, embeddings: Tensor, coordinates: Tensor) -> Tensor:

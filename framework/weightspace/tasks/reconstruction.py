@@ -127,7 +127,7 @@ class ReconstructionTask(Task):
     def prepare(self, data: ZooDataModule) -> None:
         """Sets the statistics of the training networks and of their outputs."""
         super().prepare(data)
-        self.read_back.fit(data.training_batch(KNOWN), self.val_points, data.zoo.value_range)
+        self.read_back.fit(data.training_batches(KNOWN), self.val_points, data.zoo.value_range)
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError if data and weights do not agree on whether there are pairs, or they cannot be used."""

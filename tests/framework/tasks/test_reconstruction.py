@@ -66,7 +66,7 @@ def test_a_few_networks_are_read_back_at_points_that_were_never_drawn(
 def test_errors_are_of_the_networks_that_are_given_in_units_of_the_outputs(random_batch: Callable) -> None:
     batch, points = random_batch(), torch.rand(7, 2, dtype=torch.float64)
     back = ReadBack(batch.spec, 5, width=4, depth=2, frequency=2.0).double()
-    back.fit(batch, points, (0.0, 2.0))
+    back.fit([batch], points, (0.0, 2.0))
     params = batch.params.clone().requires_grad_()
     embeddings = torch.randn(len(batch), 5, dtype=torch.float64).requires_grad_()
     errors = back.errors(embeddings, batch.replace(params=params), points)
