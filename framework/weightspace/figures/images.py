@@ -92,6 +92,6 @@ def save_figure(figure: Figure, path: str | Path) -> NDArray[np.uint8]:
 
 
 def as_images(values: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Reshapes (n, H * W, C) values to images: (n, H, W), or (n, H, W, 3) for colour."""
+    """Reshapes (n, H * W, C) values to images: (n, H, W), or (n, H, W, 3) for colour; of 2, 4 or more, the first."""
     images = values.reshape(len(values), *shape)
-    return images.squeeze(3) if shape[2] == 1 else images
+    return images if shape[2] == 3 else images[..., 0]

@@ -46,10 +46,13 @@ def decoded_solids(batch: WeightBatch, value_range: tuple[float, float]) -> list
 
 
 def decoded_volumes(batch: WeightBatch, value_range: tuple[float, float], resolution: int) -> Tensor:
-    """(B, resolution, resolution, resolution): what each 3-D network of a batch computes at the points of ``cube``."""
+    """(B, resolution, resolution, resolution): what each 3-D network of a batch computes at the points of ``cube``; of
+    several outputs, the first.
+    """
     points = cube(resolution)
     networks = [WeightBatch(row[None], batch.spec) for row in batch.params]
-    return torch.cat([decode(network, points, value_range) for network in networks]).view(-1, *[resolution] * 3)
+    outputs = torch.cat([decode(network, points, value_range)[:, :, 0] for network in networks])
+    return outputs.view(-1, *[resolution] * 3)
 
 
 def surface(volume: Tensor) -> Surface:

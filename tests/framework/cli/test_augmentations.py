@@ -155,6 +155,16 @@ def test_a_picture_of_solids_is_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert "pictures are of networks of two or three coordinates" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_of_several_outputs_the_first_is_drawn(inputs: int, tmp_path: Path) -> None:
+    zoo, out = solids(tmp_path / "zoo", inputs, 4, 2), tmp_path / "f.png"
+    drawn = ["--zoo", str(zoo.path), "--out", str(out), "--side", "8", "--draws", "1", "--count", "2"]
+    assert main(["augmentations", "show", "rotate", *drawn]) == 0
+    out.unlink()
+    assert main(["zoo", "show", str(zoo.path), "--out", str(out), "--count", "2", "--split", "train"]) == 0
+    assert out.is_file()
+
+
 def test_images_have_28_pixels_where_none_are_asked_for(zoo: Zoo) -> None:
     (augmentation,) = build_augmentations(["rotate"])
     figure = augmentation_figure(augmentation, zoo[:2], zoo.class_names, zoo.value_range, draws=1)
