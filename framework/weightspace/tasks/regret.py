@@ -17,7 +17,7 @@ class Regret(Metric):
     """By how much the target of the network of largest prediction is below the largest target, of ten at random.
 
     The mean over all sets of ten of the n networks, exactly; equal predictions are decided by chance. Of fewer than ten
-    networks, one of all is chosen. With several targets, the mean over them.
+    networks, one of all is chosen. With several targets, the mean over them. NaN if a prediction is.
 
     >>> regret = Regret(candidates=2)
     >>> regret.update(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([3.0, 5.0, 4.0]))
@@ -38,13 +38,15 @@ class Regret(Metric):
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Adds (B,) or (B, T) predictions and targets."""
-        self.predictions.append(predictions.detach().double().reshape(len(predictions), -1))
-        self.targets.append(targets.detach().double().reshape(len(targets), -1))
+        """Adds (B,) or (B, T) predictions and targets; B may be 0."""
+        for known, new in ((self.predictions, predictions), (self.targets, targets)):
+            known.append(new.detach().double().unsqueeze(1).flatten(1))
 
     def compute(self) -> Tensor:
         """The mean regret, >= 0, in units of the targets."""
         predictions, targets = dim_zero_cat(self.predictions), dim_zero_cat(self.targets)
+        if predictions.isnan().any():  # which a sort would take for the largest
+            return targets.new_tensor(torch.nan)
         chance = chosen_by_rank(len(targets), min(self.candidates, len(targets))).to(targets)
         columns = zip(predictions.T, targets.T, strict=True)
         regrets = [chance @ (target.sort(descending=True).values - _by_rank(p, target)) for p, target in columns]

@@ -54,5 +54,21 @@ def test_several_targets_are_averaged() -> None:
     assert float(both.compute()) == pytest.approx(sum(singles) / 2)
 
 
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_batches_of_which_all_networks_are_left_out_change_nothing(shape: tuple[int, ...]) -> None:
+    targets = torch.rand(5, *shape, generator=torch.Generator().manual_seed(0))
+    regret, with_empty = Regret(2), Regret(2)
+    with_empty.update(torch.zeros(0, *shape), torch.zeros(0, *shape))
+    for metric in (regret, with_empty):
+        metric.update(targets.flip(0), targets)
+    assert torch.equal(with_empty.compute(), regret.compute())
+
+
+def test_unknown_predictions_choose_nothing() -> None:
+    regret = Regret(2)
+    regret.update(torch.tensor([0.1, torch.nan, 0.3]), torch.tensor([1.0, 2.0, 3.0]))
+    assert regret.compute().isnan()
+
+
 def test_chances_add_up_also_for_many() -> None:
     assert float(chosen_by_rank(100_000, 10).sum()) == pytest.approx(1)
