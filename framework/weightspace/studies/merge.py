@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from weightspace.batch import WeightBatch
+from weightspace.batch import WeightBatch, check_batch
 from weightspace.checks import check_number, check_whole
 from weightspace.symmetry import GROUPS, align
+from weightspace.symmetry.alignment import check_pairs
 
 #: No alignment at all, as a group of a line.
 NONE = "not aligned"
@@ -28,10 +29,10 @@ def merge(first: WeightBatch, second: WeightBatch, weight: float = 0.5, group: s
 
     Raises:
         ConfigError: the weight is out of range.
-        SpecError: other architectures or counts, or a group that the activation does not have.
+        SpecError: no batches, other architectures or counts, or a group that the activation does not have.
     """
     check_number("weight", weight, low=0, high=1)
-    aligned = second if group is None else align(first, second, group).apply(second)
+    aligned = _aligned(first, second, group)
     return first.replace(params=torch.lerp(first.params, aligned.params, weight), frame=None)
 
 
@@ -57,10 +58,18 @@ def line(
     named = groups_of(first) if groups is None else list(groups)
     found = {}
     for group in (None, *named):
-        aligned = second if group is None else align(first, second, group).apply(second)
+        aligned = _aligned(first, second, group)
         between = [torch.lerp(first.params, aligned.params, float(t)) for t in torch.linspace(0, 1, steps)]
         found[group or NONE] = torch.stack([measure(first.replace(params=params, frame=None)) for params in between])
     return found
+
+
+def _aligned(first: WeightBatch, second: WeightBatch, group: str | None) -> WeightBatch:
+    """The second of each pair, aligned with the first, or as it is."""
+    check_batch("first", first)
+    check_batch("second", second)
+    check_pairs(first, second, "merging")
+    return second if group is None else align(first, second, group).apply(second)
 
 
 def groups_of(batch: WeightBatch) -> list[str]:

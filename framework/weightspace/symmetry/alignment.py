@@ -111,14 +111,24 @@ def squared_distance(first: WeightBatch, second: WeightBatch) -> Tensor:
     return (first.params - second.params).square().sum(1)
 
 
-def _check(first: WeightBatch, second: WeightBatch, sweeps: int, restarts: int, generator: object) -> None:
+def check_pairs(first: WeightBatch, second: WeightBatch, what: str) -> None:
+    """Raises SpecError unless two batches are pairs: of one architecture, number, dtype and device.
+
+    Args:
+        first, second: batches.
+        what: takes them, for the message.
+    """
     if first.spec != second.spec or len(first) != len(second):
         raise SpecError(
-            f"alignment takes pairs: found {len(first)} networks {first.spec} and {len(second)} networks {second.spec}"
+            f"{what} takes pairs: found {len(first)} networks {first.spec} and {len(second)} networks {second.spec}"
         )
     if first.params.dtype != second.params.dtype or first.device != second.device:
         kinds = " and ".join(f"{b.params.dtype} on {b.device}" for b in (first, second))
-        raise SpecError(f"alignment takes two batches of one dtype on one device, found {kinds}")
+        raise SpecError(f"{what} takes two batches of one dtype on one device, found {kinds}")
+
+
+def _check(first: WeightBatch, second: WeightBatch, sweeps: int, restarts: int, generator: object) -> None:
+    check_pairs(first, second, "alignment")
     if len(first) and not torch.stack([*first.params.aminmax(), *second.params.aminmax()]).isfinite().all():
         raise SpecError("alignment takes finite parameters, found NaN or infinity")
     check_whole("sweeps", sweeps, low=1, error=SpecError)

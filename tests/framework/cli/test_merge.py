@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
+from weightspace.errors import SpecError
+from weightspace.spec import NetworkSpec
 from weightspace.studies.merge import merge
 from weightspace.zoo import Zoo
 
@@ -100,3 +103,14 @@ def test_files_that_are_no_such_networks(pair, tmp_path: Path, capsys) -> None:
     spec.unlink()
     assert main(["merge", str(alone), files[1], *out]) == 2
     assert "there is no spec.json beside or above it" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("group", [None, "auto"])
+def test_only_pairs_of_one_architecture_are_merged(group: str | None) -> None:
+    spec, other = NetworkSpec((2, 3, 1), "sine", 3.0), NetworkSpec((2, 3, 1), "sine", 4.0)
+    first = WeightBatch(torch.zeros(2, spec.num_params), spec)
+    for second in (first.replace(spec=other), first[:1]):
+        with pytest.raises(SpecError, match="merging takes pairs: found 2 networks .* omega 3 and"):
+            merge(first, second, group=group)
+    with pytest.raises(SpecError, match="second must be a WeightBatch"):
+        merge(first, first.params, group=group)  # type: ignore[arg-type]
