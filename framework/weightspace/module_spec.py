@@ -42,8 +42,9 @@ class _Chain:
     #: rows and columns of a map that was flattened and not read yet; whether the last map was averaged
     flattened: tuple[int, int] | None = None
     averaged: bool = False
-    #: names of the layers
-    names: list[str] = field(default_factory=list)
+    #: names of the layers, and of layers and their normalisation, in the order of use
+    layers: list[str] = field(default_factory=list)
+    used: list[str] = field(default_factory=list)
 
 
 def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
@@ -53,7 +54,8 @@ def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
     Between them are ReLU, tanh or a sine of constant frequency (``torch.sin(omega * x)``), and between convolutions and
     linear layers flattening or the mean over all positions. ``spec.pack(module.state_dict())`` then gives its
     parameters. Dropout counts as nothing, as in evaluation. Batch normalisation directly after a layer counts as part
-    of it: then ``spec.pack(weightspace.layers.folded(module))``.
+    of it: then ``spec.pack(weightspace.layers.folded(module))``. Both read layers in the order of the state_dict, which
+    must be that of use.
 
     Args:
         module: which ``torch.fx`` can trace.
@@ -77,6 +79,7 @@ def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
             _read(node, traced, chain)
         if node.op != "output" and len(node.users) != 1:
             raise SpecError(f"{_name(node)}: its result goes to {len(node.users)} places, and in a chain to one")
+    _check_order(module, chain)
     return _spec(chain)
 
 
@@ -84,7 +87,8 @@ def _traced(module: nn.Module, example_input: Tensor) -> fx.GraphModule:
     """The module as a graph whose nodes know the shapes of their results."""
     from torch.fx.passes.shape_prop import ShapeProp
 
-    was, module = module.training, module.eval()
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
     try:
         traced = fx.symbolic_trace(module)
         inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
@@ -97,8 +101,21 @@ def _traced(module: nn.Module, example_input: Tensor) -> fx.GraphModule:
     except Exception as error:  # of tracing, or of the module itself
         raise SpecError(f"the module cannot be followed: {' '.join(str(error).split())[:300]}") from error
     finally:
-        module.train(was)
+        for part, mode in modes.items():  # of which some may be kept in evaluation
+            part.training = mode
     return traced
+
+
+def _check_order(module: nn.Module, chain: _Chain) -> None:
+    """Raises SpecError unless the module has its layers in the order of use, and no normalisation besides."""
+    parts = dict(module.named_modules(remove_duplicate=False))
+    tracked = {name for name, part in parts.items() if isinstance(part, _BatchNorm) and part.running_var is not None}
+    found = [name for name in parts if name in tracked.union(chain.used)]
+    if found != chain.used:
+        raise SpecError(
+            f"layers are used in the order {', '.join(chain.used)}, and the state_dict has {', '.join(found)}: define "
+            "them in the order of use, and no normalisation that is not used"
+        )
 
 
 def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
@@ -121,8 +138,10 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
     elif kind in _PRODUCTS:
         if len(chain.activations) == len(chain.kernels):
             raise SpecError(f"{_name(node)}: a product stands between a layer and its sine, and not before a layer")
-        (factor,) = (x for x in (*node.args, *node.kwargs.values()) if not isinstance(x, fx.Node))
-        chain.factor *= float(factor)  # type: ignore[arg-type]
+        factors = [x for x in (*node.args, *node.kwargs.values()) if not isinstance(x, fx.Node)]
+        if len(factors) != 1:
+            raise SpecError(f"{_name(node)}: a product of results is no frequency, which is a number")
+        chain.factor *= float(factors[0])  # type: ignore[arg-type]
     elif kind in _FLATTEN or kind in _AVERAGE:
         _read_end_of_map(node, kind in _AVERAGE, tensors[0], chain)
     elif kind not in _NOTHING:
@@ -131,9 +150,7 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
 
 def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, chain: _Chain) -> None:
     """Adds a layer whose input has so many dimensions."""
-    if str(node.target) in chain.names:
-        raise SpecError(f"{_name(node)}: it is used twice, and in a chain each layer has weights of its own")
-    chain.names.append(str(node.target))
+    chain.layers.append(_used(node, chain))
     if len(chain.activations) != len(chain.kernels):
         raise SpecError(f"{_name(node)}: there is no activation between it and the layer before")
     if isinstance(layer, nn.Conv2d):
@@ -159,10 +176,20 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, ch
     chain.biases.append(layer.bias is not None)
 
 
+def _used(node: fx.Node, chain: _Chain) -> str:
+    """The name of a layer, or of a normalisation, which is used now."""
+    name = str(node.target)
+    if name in chain.used:
+        raise SpecError(f"{_name(node)}: it is used twice, and in a chain each layer has weights of its own")
+    chain.used.append(name)
+    return name
+
+
 def _read_normalisation(node: fx.Node, layer: _BatchNorm, chain: _Chain) -> None:
     """Normalisation of what a layer computes, which is then part of that layer."""
-    if str(node.all_input_nodes[0].target) not in chain.names:
+    if str(node.all_input_nodes[0].target) not in chain.layers:
         raise SpecError(f"{_name(node)}: batch normalisation can be folded directly after a layer only")
+    _used(node, chain)
     if layer.running_var is None:
         raise SpecError(f"{_name(node)}: it keeps no running statistics, and normalises by each batch")
     chain.biases[-1] = True

@@ -62,6 +62,46 @@ class Siren(nn.Module):
         return self.layers[2](x)
 
 
+class Normalised(nn.Module):
+    """Layers that are defined in one order, and used in that of their names."""
+
+    def __init__(self, defined: str, used: str) -> None:
+        super().__init__()
+        for name in defined:
+            self.add_module(name, nn.BatchNorm1d(4) if name in "xyz" else nn.Linear(4, 4))
+        self.used = used
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        for place, name in enumerate(self.used):
+            points = getattr(self, name)(points)
+            if self.used[place + 1 : place + 2] in ("b", "c"):
+                points = torch.relu(points)
+        return points
+
+
+@pytest.mark.parametrize(
+    ("defined", "used", "said"),
+    [
+        ("bac", "abc", "used in the order a, b, c, and the state_dict has b, a, c"),
+        ("abcxy", "axbyc", "used in the order a, x, b, y, c, and the state_dict has a, b, c, x, y"),
+        ("abxc", "axbc", "used in the order a, x, b, c, and the state_dict has a, b, x, c"),
+        ("axc", "ac", "used in the order a, c, and the state_dict has a, x, c"),
+        ("axbc", "axbxc", "layer x: it is used twice"),
+    ],
+)
+def test_layers_must_be_defined_in_the_order_of_use(defined: str, used: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        spec_of(Normalised(defined, used), torch.zeros(2, 4))
+    assert spec_of(Normalised("axbyc", "axbyc"), torch.zeros(2, 4)).widths == (4, 4, 4, 4)
+
+
+def test_what_is_kept_in_evaluation_stays_so() -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 1))
+    module[1].eval()
+    spec_of(module, torch.zeros(2, 2))
+    assert [part.training for part in module.modules()] == [True, True, False, True, True]
+
+
 def test_frequencies_of_sines() -> None:
     torch.manual_seed(0)
     module, points = Siren().double(), torch.rand(7, 2, dtype=torch.float64)
@@ -103,6 +143,12 @@ class Scaled(Siren):
         return self.layers[2](torch.sin(self.layers[1](x)))
 
 
+class Squared(Siren):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layers[0](x)
+        return self.layers[1](torch.sin(torch.mul(x, x)))
+
+
 class Twice(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -136,6 +182,7 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
         (Branching(), (1, 2), "cannot be followed"),
         (Scaled(), (1, 2), "mul.*a product stands between a layer and its sine, and not before a layer"),
         (Twice(), (1, 2), "layer again: it is used twice"),
+        (Squared(), (1, 2), "mul.*a product of results is no frequency"),
         (OnMaps(), (1, 1, 5, 5), "layer second: a linear layer reads vectors"),
         (nn.Sequential(*AVERAGED, nn.Conv2d(2, 2, 1), nn.ReLU()), (1, 1, 5, 5), "layer 3: a convolution of a map that"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.BatchNorm1d(3), nn.Linear(3, 1)), (1, 2), "layer 2: .* directly after"),

@@ -19,20 +19,23 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
 
     Each layer of normalisation, known by its ``running_mean`` and ``running_var``, is taken to follow the layer before
     it in the state_dict directly: W <- gain W, b <- gain (b - mean) + beta with gain = gamma / sqrt(variance + eps). A
-    layer without biases is given some.
+    layer without biases is given some. Whether a module uses its layers in that order, ``spec_of`` checks.
 
     Args:
         network: a module, or its state_dict, in the order of the layers.
         eps: what is added to variances; a module's own layers say it themselves.
 
     Raises:
-        SpecError: no layer comes before, or one of another size; or a variance is negative.
+        SpecError: neither a module nor a state_dict; no layer comes before, one of another size, or one that has been
+            normalised; or a variance is negative.
 
     >>> module = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
     >>> {name: tuple(tensor.shape) for name, tensor in folded(module).items()}
     {'0.weight': (4, 1, 3, 3), '0.bias': (4,)}
     """
     check_number("eps", eps, low=0, error=SpecError)
+    if not isinstance(network, nn.Module | Mapping):
+        raise SpecError(f"folded takes a module or its state_dict, found {type(network).__name__}")
     state = network.state_dict() if isinstance(network, nn.Module) else network
     own = dict(network.named_modules()) if isinstance(network, nn.Module) else {}
     parts: dict[str, dict[str, Tensor]] = {}
@@ -40,15 +43,22 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
         prefix, _, kind = name.rpartition(".")
         parts.setdefault(prefix, {})[kind] = tensor
     layers: dict[str, dict[str, Tensor]] = {}
+    last = ""
     for prefix, tensors in parts.items():
         if "running_var" not in tensors:
             layers[prefix] = tensors
         elif not layers:
             raise SpecError(f"{prefix}: there is no layer before this batch normalisation, in which it can be folded")
+        elif "running_var" in parts[last]:
+            raise SpecError(
+                f"{prefix}: two batch normalisations in a row, {last} and this one: which layers they follow is not "
+                "known. The state_dict should have each directly after its layer"
+            )
         else:
             layer, before = own.get(prefix), next(reversed(layers))
             found = layer.eps if isinstance(layer, _BatchNorm) else eps
             layers[before] = _folded_layer(before, layers[before], prefix, tensors, found)
+        last = prefix
     return {
         f"{prefix}.{kind}" if prefix else kind: tensor
         for prefix, tensors in layers.items()

@@ -65,6 +65,19 @@ def test_normalisation_that_belongs_to_no_layer_is_refused(module: nn.Module, sa
         folded(module)
 
 
+def test_normalisations_in_a_row_are_refused() -> None:
+    apart = nn.ModuleDict(
+        {"a": nn.Linear(3, 3), "b": nn.Linear(3, 3), "norm_a": nn.BatchNorm1d(3), "norm_b": nn.BatchNorm1d(3)}
+    )
+    with pytest.raises(SpecError, match="norm_b: two batch normalisations in a row, norm_a and this one"):
+        folded(apart)
+
+
+def test_only_modules_and_their_state_dicts_are_folded() -> None:
+    with pytest.raises(SpecError, match="takes a module or its state_dict, found list"):
+        folded([torch.zeros(2)])  # type: ignore[arg-type]
+
+
 def test_negative_variances_are_refused_by_name() -> None:
     module = normalised()
     module[4].running_var[2] = -0.5
