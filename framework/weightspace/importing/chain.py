@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -42,7 +42,7 @@ def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = N
     if not ordered:
         prefixes.sort(key=natural)
     if any(key.rpartition(".")[2] == "running_var" for key in tensors):
-        if not ordered and not all(prefix.rpartition(".")[2].isdecimal() for prefix in prefixes):
+        if not ordered and not _numbered(prefixes, tensors):
             raise NetworkError(
                 f"batch normalisation in a file without order, in layers called {', '.join(prefixes)}: which layer it "
                 "follows is not known. Save weightspace.layers.folded(module), or a file of torch"
@@ -65,6 +65,17 @@ def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = N
     if len(found) != len(tensors):
         raise NetworkError(f"expected weights and biases only, found {_shapes(tensors)}")
     return found
+
+
+def _numbered(prefixes: Sequence[str], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether numbers say which layer each normalisation follows: one of the same list, as 0 and 1 of a Sequential."""
+    parents = [prefix.rpartition(".")[0] for prefix in prefixes]
+    beside = all(
+        parent == before
+        for before, parent, prefix in zip(parents, parents[1:], prefixes[1:], strict=False)
+        if f"{prefix}.running_var" in tensors
+    )
+    return beside and all(prefix.rpartition(".")[2].isdecimal() for prefix in prefixes)
 
 
 def chain_of(tensors: Sequence[Tensor]) -> Chain:

@@ -65,8 +65,13 @@ def test_what_normalisation_follows_must_be_known(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(found, folded(module.state_dict()).values(), strict=True))
     named = {name.replace("0.", "conv.").replace("1.", "norm."): t for name, t in module.state_dict().items()}
     safetensors.torch.save_file(named, tmp_path / "names.safetensors")
-    with pytest.raises(ValueError, match="which layer it follows is not known. Save weightspace.layers.folded"):
-        read_state_dict(tmp_path / "names.safetensors")
+    apart = nn.ModuleDict(
+        {"layers": nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)]), "norms": nn.ModuleList([nn.BatchNorm1d(3)])}
+    )
+    safetensors.torch.save_file(apart.state_dict(), tmp_path / "lists.safetensors")
+    for file in ("names", "lists"):
+        with pytest.raises(ValueError, match="which layer it follows is not known. Save weightspace.layers.folded"):
+            read_state_dict(tmp_path / f"{file}.safetensors")
 
 
 def test_negative_variances_leave_a_network_out(tmp_path: Path) -> None:
