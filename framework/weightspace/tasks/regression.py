@@ -12,6 +12,7 @@ from torchmetrics.regression import KendallRankCorrCoef, MeanSquaredError, R2Sco
 
 from weightspace.batch import WeightBatch
 from weightspace.data import ZooDataModule
+from weightspace.distributed import total
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.base import TEST_NAMES, Task
@@ -109,9 +110,10 @@ class RegressionTask(Task):
         metrics = self.metrics_of(stage)
         first = cast(R2Score, metrics[f"{stage}/r2"])
         if first.update_called:
-            if not first.total:  # all were left out
+            count = int(total(int(first.total), first.total.device))  # of all ranks, which compute the same metrics
+            if not count:  # all were left out
                 values = {name: first.total.new_tensor(float("nan"), dtype=torch.float32) for name in metrics}
-            elif first.total < 2:  # a single network has neither variance nor order
+            elif count < 2:  # a single network has neither variance nor order
                 values = {f"{stage}/mse": metrics[f"{stage}/mse"].compute()}
             else:
                 values = {name: metric.compute() for name, metric in metrics.items()}

@@ -12,6 +12,8 @@ import yaml
 from warm import warm_ranks
 from weightspace.cli.main import main
 from weightspace.runs.folder import RunFolder
+from weightspace.spec import NetworkSpec
+from weightspace.zoo import write_zoo
 
 pytestmark = pytest.mark.processes
 
@@ -68,3 +70,28 @@ def test_several_processes_train_the_weights_and_measure_the_numbers_of_one(
     for name in ("train/loss", "val/loss", "train/accuracy", "val/accuracy"):
         if name in measured[0]:  # of the whole set, and no network counted twice
             assert measured[1][name] == pytest.approx(measured[0][name], abs=1e-7), name
+
+
+def test_a_process_with_one_network_measures_with_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three validation networks: one process alone would have too few for R2, of which all have enough."""
+    monkeypatch.chdir(tmp_path)
+    spec, generator = NetworkSpec((2, 3, 1), "tanh"), torch.Generator().manual_seed(0)
+    params = torch.randn(11, spec.num_params, generator=generator)
+    write_zoo("zoo", params, spec, targets=torch.rand(11, generator=generator), val=3)
+    backbone = {"class_path": "MLP", "init_args": {"hidden": 4, "layers": 1}}
+    config = {
+        "model": {"class_path": "weightspace.tasks.RegressionTask", "init_args": {"backbone": backbone}},
+        "data": {"zoo": "zoo"},
+        "trainer": {"max_epochs": 1, "accelerator": "cpu", "precision": "64-true"},
+    }
+    Path("x.yaml").write_text(yaml.safe_dump(config))
+    command = ["fit", "-c", "x.yaml", "--data.batch_size"]
+    with ExitStack() as stack:
+        several = [*command, "4", "--runs", "several", "--trainer.devices", "2"]
+        for running in [stack.enter_context(rank) for rank in warm_ranks(2, *several)]:
+            _, err = running.communicate()
+            assert running.returncode == 0, err
+    assert main([*command, "8", "--runs", "one"]) == 0
+    one, other = (json.loads(Path(f"{runs}/x/0/metrics.json").read_text())["fit"] for runs in ("one", "several"))
+    for name in ("val/r2", "val/kendall", "val/mse", "val/regret"):
+        assert other[name] == pytest.approx(one[name], abs=1e-7), name
