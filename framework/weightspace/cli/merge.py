@@ -22,6 +22,8 @@ def _parser() -> Parser:
     parser.add_argument("--out", type=str, required=True, help="the safetensors file to write")
     parser.add_argument("--spec", type=str, help="JSON file of the architecture; default: spec.json beside or above")
     parser.add_argument("--key", type=str, help="location of the network in files with other contents, as model_ema")
+    norm = "what batch normalisation, which is folded, adds to variances; default 1e-5"
+    parser.add_argument("--norm_eps", type=float, help=norm)
     parser.add_argument("--weight", type=float, default=0.5, help="of the second network, in 0..1")
     parser.add_argument("--group", type=str, default="auto", help="symmetries that alignment removes, or none")
     parser.add_argument("--source", type=str, help="measure accuracies (cnns, classifiers), or the PSNR of an object")

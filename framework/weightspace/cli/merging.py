@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from weightspace.batch import WeightBatch
+from weightspace.checks import check_number
 from weightspace.cli.console import make_console
 from weightspace.cli.parser import key_values
 from weightspace.errors import ConfigError
@@ -49,7 +50,7 @@ def run(options: Namespace) -> None:
     """
     _check(options)
     spec = _architecture(options)
-    first, second = (_network(name, spec, options.key) for name in (options.first, options.second))
+    first, second = (_network(name, spec, options) for name in (options.first, options.second))
     group = None if options.group == "none" else options.group
     merged = merge(first, second, options.weight, group)
     console = make_console()
@@ -92,6 +93,8 @@ def _check(options: Namespace) -> None:
         for name in ("source_set", "object", "picture"):
             if options[name] is not None:
                 raise ConfigError(f"--{name} needs a --source, by which networks on the line are measured")
+    if options.norm_eps is not None:
+        check_number("norm_eps", options.norm_eps, low=0)
     if not options.out.endswith(".safetensors"):
         raise ConfigError(f"--out {options.out}: the file's name should end in .safetensors")
     if not Path(options.out).parent.is_dir():
@@ -111,9 +114,9 @@ def _architecture(options: Namespace) -> NetworkSpec:
     return read_spec(found[0])
 
 
-def _network(name: str, spec: NetworkSpec, key: str | None) -> WeightBatch:
+def _network(name: str, spec: NetworkSpec, options: Namespace) -> WeightBatch:
     try:
-        tensors = read_state_dict(Path(name), key).tensors
+        tensors = read_state_dict(Path(name), options.key, options.norm_eps).tensors
         check_fits(tensors, spec)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from weightspace.batch import WeightBatch
 from weightspace.cli.main import main
 from weightspace.errors import SpecError
+from weightspace.layers import folded
+from weightspace.module_spec import spec_of
 from weightspace.spec import NetworkSpec
 from weightspace.studies.merge import merge
 from weightspace.zoo import Zoo
@@ -75,6 +78,7 @@ def test_cnns_are_measured_by_their_accuracies(tmp_path: Path, capsys) -> None:
         (["--picture", "p.png"], "--picture needs a --source"),
         (["--group", "permutation+scale"], "scale"),
         (["--weight", "2"], "weight"),
+        (["--norm_eps", "-1"], "norm_eps must be at least 0, found -1"),
         (["--source", "digits"], "--object is the number of the object that both store"),
         (["--source", "cnns", "--source_set", "data=digits"], "are not of the source cnns"),
         (["--spec", "none.json"], "none.json"),
@@ -103,6 +107,19 @@ def test_files_that_are_no_such_networks(pair, tmp_path: Path, capsys) -> None:
     spec.unlink()
     assert main(["merge", str(alone), files[1], *out]) == 2
     assert "there is no spec.json beside or above it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_normalisation_is_folded_with_the_eps_that_is_given(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, eps=0.5), nn.Tanh(), nn.Linear(3, 1))
+    torch.save(module.state_dict(), tmp_path / "a.pt")
+    spec = spec_of(module, torch.zeros(2, 2))
+    (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
+    files, out = [str(tmp_path / "a.pt")] * 2, tmp_path / "c.safetensors"
+    assert main(["merge", *files, "--out", str(out), "--norm_eps", "0.5"]) == 0
+    expected = spec.unpack(spec.pack(folded(module)))
+    for name, tensor in load_file(out).items():
+        assert torch.allclose(tensor, expected[name], atol=1e-6), name
 
 
 @pytest.mark.parametrize("group", [None, "auto"])
