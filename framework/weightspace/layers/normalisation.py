@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from weightspace.checks import check_number
 from weightspace.errors import SpecError
@@ -55,8 +54,8 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
                 "known. The state_dict should have each directly after its layer"
             )
         else:
-            layer, before = own.get(prefix), next(reversed(layers))
-            found = layer.eps if isinstance(layer, _BatchNorm) else eps
+            before = next(reversed(layers))
+            found = getattr(own.get(prefix), "eps", eps)  # also of kinds that are not torch's, as a frozen one
             layers[before] = _folded_layer(before, layers[before], prefix, tensors, found)
         last = prefix
     return {

@@ -48,6 +48,23 @@ def test_without_the_module_one_eps_is_for_all() -> None:
     assert torch.equal(of_module["3.weight"], folded(module.state_dict(), eps=0.1)["3.weight"])
 
 
+class Frozen(nn.Module):
+    """Normalisation of another kind than torch's."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, getattr(norm, name))
+
+
+def test_other_kinds_of_normalisation_say_their_eps_too() -> None:
+    module = normalised()
+    module[1].eps = 0.3
+    frozen = nn.Sequential(module[0], Frozen(module[1]))
+    assert torch.equal(folded(frozen)["0.weight"], folded(module)["0.weight"])
+
+
 def test_other_networks_stay_as_they_are() -> None:
     state = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1, bias=False)).state_dict()
     assert folded(state) == dict(state)
