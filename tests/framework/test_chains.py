@@ -6,7 +6,7 @@ import pytest
 import torch
 from convolved_networks import module_of
 from weightspace.augment import build_augmentations
-from weightspace.backbones import DWS, GNN, MLP, Canonical, PhaseGNN, Probe, ScaleGNN
+from weightspace.backbones import DWS, GNN, MLP, Canonical, GraphTransformer, PhaseGNN, Probe, ScaleGNN
 from weightspace.batch import WeightBatch, pack_layers
 from weightspace.errors import AugmentationError, SpecError
 from weightspace.network import evaluate
@@ -52,6 +52,15 @@ def test_backbones_keep_their_contract(backbone: type, spec: NetworkSpec) -> Non
     for rule in (*BASIC, *OTHERS):
         if rule is not every_parameter_learns or not spec.biases:  # what reads a missing bias always reads 0
             rule(backbone, random_networks(spec))
+
+
+@each_spec
+@pytest.mark.parametrize("backbone", [DWS, GNN, GraphTransformer, ScaleGNN])
+def test_all_parameters_get_gradients_where_weights_are_returned(backbone: type, spec: NetworkSpec) -> None:
+    editor = backbone(spec, spec.num_params, output="weights").double()
+    editor(random_networks(spec)).square().sum().backward()
+    lacking = [name for name, parameter in editor.named_parameters() if parameter.grad is None]
+    assert not lacking, "processes that train together would wait for them"
 
 
 def test_symmetries_are_those_of_all_hidden_layers() -> None:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from weightspace.batch import pack_layers, unpack_layers
+from weightspace.backbones.output import packed
+from weightspace.batch import unpack_layers
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry.layers import incoming, outgoing
 
@@ -104,7 +105,7 @@ def flat(x: Features, spec: NetworkSpec) -> Tensor:
     first = x.nodes[0][:, :, 1 : 1 + spec.in_dim * positions[0]]
     last = x.nodes[-1][:, :, -out * positions[-1] :]
     last = last.mT if positions[-1] == 1 else last.unflatten(2, (out, -1)).transpose(1, 2)
-    return pack_layers([first, *x.edges, last], [*(node[:, :, 0] for node in x.nodes), x.outer], spec)
+    return packed([first, *x.edges, last], [*(node[:, :, 0] for node in x.nodes), x.outer], spec)
 
 
 class Pointwise(nn.Module):

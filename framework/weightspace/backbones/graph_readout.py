@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from weightspace.backbones.graph import Graph
+from weightspace.backbones.output import packed
 from weightspace.backbones.perceptron import perceptron
-from weightspace.batch import pack_layers
 from weightspace.spec import NetworkSpec
 
 
@@ -58,4 +58,4 @@ class GraphWeights(nn.Module):
         """Maps graphs to (B, P); responses of the outputs are among the features of their neurons."""
         weights = [module(edge) for module, edge in zip(self.weight, graph.edges, strict=True)]
         biases = [module(self.norm(x)).squeeze(2) for module, x in zip(self.bias, graph.nodes[1:], strict=True)]
-        return pack_layers(weights, biases, self.spec)
+        return packed(weights, biases, self.spec)

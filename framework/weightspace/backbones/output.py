@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from weightspace.batch import pack_layers
 from weightspace.checks import check_choice
 from weightspace.errors import ConfigError
 from weightspace.spec import NetworkSpec
@@ -30,3 +36,18 @@ def gives_weights(name: str, output: str, spec: NetworkSpec, out_dim: int) -> bo
             f"{name}: output 'weights' of networks {spec} has {spec.num_params} numbers, found out_dim {out_dim}"
         )
     return output == "weights"
+
+
+def packed(weights: Sequence[Tensor], biases: Sequence[Tensor], spec: NetworkSpec) -> Tensor:
+    """(B, P) numbers for all parameters, as ``pack_layers``.
+
+    Biases that the networks lack are left out; what computes them gets a gradient of zeros, since processes that train
+    together wait for a gradient of each parameter.
+
+    Args:
+        weights, biases: numbers for each layer's.
+        spec: architecture of the networks.
+    """
+    result = pack_layers(weights, biases, spec)
+    lacking = [bias for bias, part in zip(biases, spec.bias_slices, strict=True) if part.stop == part.start]
+    return result + 0 * torch.cat(lacking, dim=1).sum(1, keepdim=True) if lacking else result
