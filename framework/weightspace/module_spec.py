@@ -23,7 +23,7 @@ _ACTIVATIONS: dict[Any, str] = {
     torch.sin: "sine", "sin": "sine",
 }  # fmt: skip
 #: What leaves values as they are, in evaluation.
-_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, F.dropout, "contiguous")
+_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, "contiguous")
 _FLATTEN = (nn.Flatten, torch.flatten, "flatten", "view", "reshape")
 _AVERAGE = (nn.AdaptiveAvgPool2d, F.adaptive_avg_pool2d, torch.mean, "mean")
 _PRODUCTS = (operator.mul, torch.mul, "mul")
@@ -144,6 +144,9 @@ def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
         chain.factor *= float(factors[0])  # type: ignore[arg-type]
     elif kind in _FLATTEN or kind in _AVERAGE:
         _read_end_of_map(node, kind in _AVERAGE, tensors[0], chain)
+    elif kind is F.dropout:
+        if node.kwargs.get("training", True):
+            raise SpecError(f"{_name(node)}: it drops in evaluation, too: give dropout training=self.training")
     elif kind not in _NOTHING:
         raise SpecError(f"{_name(node)}: {_kind(kind)} has no place in a chain of layers")
 

@@ -170,6 +170,15 @@ class OnMaps(nn.Module):
         return self.second(torch.relu(self.first(x)))
 
 
+class Dropping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(2, 3), nn.Linear(3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(F.dropout(self.first(x).relu(), 0.5))
+
+
 UNTRACKED = nn.BatchNorm2d(2, track_running_stats=False)
 AVERAGED = [nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
 LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
@@ -195,6 +204,7 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
         (nn.Sequential(LINEAR, nn.ReLU(), nn.ReLU(), nn.Linear(3, 1)), (1, 2), "layer 2: an activation follows each"),
         (nn.Sequential(LINEAR, nn.ReLU()), (1, 2), "two layers or more, found 1"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 1), nn.ReLU()), (1, 2), "last layer is linear, and relu"),
+        (Dropping(), (1, 2), "it drops in evaluation, too: give dropout training=self.training"),
         (nn.Sequential(LINEAR, nn.GELU(), nn.Linear(3, 1)), (1, 2), "layer 1: GELU has no place"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 1)), (1, 5), "cannot be followed"),
         (3, (1, 2), "takes a module and an example"),

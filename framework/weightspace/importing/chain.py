@@ -36,7 +36,8 @@ def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = N
         norm_eps: what batch normalisation adds to variances; None: 1e-5.
 
     Raises:
-        NetworkError: other tensors, or normalisation of which it is not known which layer it follows.
+        NetworkError: other tensors, normalisation of which it is not known which layer it follows, or none at all where
+            ``norm_eps`` is given.
     """
     prefixes = list(dict.fromkeys(key.rpartition(".")[0] for key in tensors))
     if not ordered:
@@ -53,6 +54,8 @@ def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = N
         except SpecError as error:
             raise NetworkError(str(error)) from error
         prefixes = list(dict.fromkeys(key.rpartition(".")[0] for key in tensors))
+    elif norm_eps is not None:
+        raise NetworkError("it has no batch normalisation, which norm_eps is for: leave that out")
     found: list[Tensor] = []
     for prefix in prefixes:
         weight, bias = (tensors.get(f"{prefix}.{kind}" if prefix else kind) for kind in ("weight", "bias"))

@@ -82,6 +82,12 @@ def test_negative_variances_leave_a_network_out(tmp_path: Path) -> None:
         read_state_dict(tmp_path / "x.pt")
 
 
+def test_an_eps_without_normalisation_is_refused(tmp_path: Path) -> None:
+    torch.save(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)).state_dict(), tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="no batch normalisation, which norm_eps is for"):
+        read_state_dict(tmp_path / "x.pt", norm_eps=0.1)
+
+
 def test_bad_eps(tmp_path: Path, capsys) -> None:
     (tmp_path / "nets").mkdir()
     command = ["zoo", "import", str(tmp_path / "nets"), "--out", str(tmp_path / "z"), "--format"]
