@@ -21,7 +21,8 @@ from weightspace.figures.merge import draw_line
 from weightspace.fitting.origin import source_of
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.sources.cnns import CNNSource
-from weightspace.studies.merge import line
+from weightspace.studies.merge import NONE, line
+from weightspace.symmetry import squared_distance
 
 DOCS = Path(__file__).parent
 #: Most pairs of a zoo, and points of the line between two networks.
@@ -35,10 +36,12 @@ class Measured:
     Attributes:
         spec: architecture of the networks.
         accuracies: (STEPS, pairs) from the first networks to the second, by what alignment has removed.
+        distances: (pairs,) between the parameters of both, likewise.
     """
 
     spec: ws.NetworkSpec
     accuracies: dict[str, Tensor]
+    distances: dict[str, Tensor]
 
     @property
     def title(self) -> str:
@@ -66,7 +69,14 @@ def measure(zoo: ws.Zoo) -> Measured:
     objects = source_of(zoo.path, zoo.header)
     if not isinstance(objects, ClassifierSource | CNNSource):
         raise ConfigError(f"{zoo.path} is of the source {objects.name}: expected cnns or classifiers")
-    return Measured(zoo.spec, line(first, second, lambda batch: objects.accuracies(batch)[:, 0], steps=STEPS))
+    accuracies = line(first, second, lambda batch: objects.accuracies(batch)[:, 0], steps=STEPS)
+    distances = {name: squared_distance(first, aligned(first, second, name)).sqrt() for name in accuracies}
+    return Measured(zoo.spec, accuracies, distances)
+
+
+def aligned(first: ws.WeightBatch, second: ws.WeightBatch, name: str) -> ws.WeightBatch:
+    """The second networks, aligned with the first by what a line is named after."""
+    return second if name == NONE else ws.align(first, second, name).apply(second)
 
 
 def barriers(accuracies: Tensor) -> Tensor:
@@ -81,13 +91,15 @@ def barriers(accuracies: Tensor) -> Tensor:
 
 def table(found: list[Measured]) -> str:
     """Means over pairs in Markdown."""
-    lines = [["networks", "alignment", "both ends", "middle", "barrier", "pairs without one (below 2 points)"]]
+    lines = [
+        ["networks", "alignment", "distance", "both ends", "middle", "barrier", "pairs without one (below 2 points)"]
+    ]
     for measured in found:
         for name, accuracies in measured.accuracies.items():
             ends, middle = accuracies[[0, -1]].mean(), accuracies[len(accuracies) // 2].mean()
             walls = barriers(accuracies)
             shares = [f"{float(value):.1%}" for value in (ends, middle, walls.mean(), (walls < 0.02).float().mean())]
-            lines.append([measured.title, name, *shares])
+            lines.append([measured.title, name, f"{float(measured.distances[name].mean()):.1f}", *shares])
     return table_text(lines)
 
 

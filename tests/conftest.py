@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import os
 import struct
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -43,6 +46,17 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTSPACE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def docs_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a script of docs/ by its name, anew in each test."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "docs"))
+    known = set(sys.modules)
+    yield importlib.import_module
+    for name in ("measured", "merging", "overview", "tables", "why_views"):
+        if name not in known:
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,10 +16,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    yield importlib.import_module("overview")
-    del sys.modules["overview"]
+def script(docs_script: Callable[[str], ModuleType]) -> ModuleType:
+    return docs_script("overview")
 
 
 def test_each_study_has_the_rows_that_are_asked_of_it(script: ModuleType) -> None:

@@ -200,7 +200,7 @@ def pack_layers(weights: Sequence[Tensor], biases: Sequence[Tensor], spec: Netwo
         weights, biases: one of each for each layer.
         spec: the architecture, whose layers without biases leave theirs out; None: all have biases.
     """
-    has_biases = (spec.biases if spec else ()) or (True,) * len(biases)
+    has_biases = spec.has_biases if spec else (True,) * len(biases)
     parts: list[Tensor] = []
     for weight, bias, has_bias in zip(weights, biases, has_biases, strict=True):
         parts += [weight.flatten(1), bias][: 1 + has_bias]
@@ -216,8 +216,8 @@ def unpack_layers(params: Tensor, spec: NetworkSpec) -> tuple[list[Tensor], list
         params[:, s].unflatten(1, shape) for s, shape in zip(spec.weight_slices, spec.weight_shapes, strict=True)
     ]
     biases = [
-        params[:, s] if s.stop > s.start else params.new_zeros(()).expand(len(params), width)
-        for s, width in zip(spec.bias_slices, spec.widths[1:], strict=True)
+        params[:, s] if has else params.new_zeros(()).expand(len(params), width)
+        for s, has, width in zip(spec.bias_slices, spec.has_biases, spec.widths[1:], strict=True)
     ]
     return weights, biases
 

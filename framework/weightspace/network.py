@@ -14,6 +14,8 @@ from weightspace.errors import SpecError
 from weightspace.layers import Convolution, Flattened
 from weightspace.spec import NetworkSpec
 
+#: Outputs that stand for 0 and 1.
+ValueRange = tuple[float, float] | Tensor
 #: Networks with convolutions that are computed together: more do not fit into a processor's caches.
 TOGETHER = 16
 #: Mean squared error of values in [0, 1] that float32 can hardly tell from none.
@@ -47,13 +49,13 @@ def evaluate(batch: WeightBatch, coordinates: Tensor) -> Tensor:
     return outputs.mT + batch.spec.output_offset
 
 
-def decode(batch: WeightBatch, coordinates: Tensor, value_range: tuple[float, float]) -> Tensor:
+def decode(batch: WeightBatch, coordinates: Tensor, value_range: ValueRange) -> Tensor:
     """Outputs of networks mapped back to the values of their objects in [0, 1] (not clipped).
 
     Args:
         batch: B networks with d inputs and C outputs.
         coordinates: (N, d), or (B, N, d) with a set of points for each network.
-        value_range: the outputs that stand for 0 and 1, see ``Zoo.value_range``.
+        value_range: the outputs that stand for 0 and 1, see ``Zoo.value_range``; two numbers, or a tensor of two.
 
     Returns:
         (B, N, C).

@@ -17,7 +17,7 @@ from weightspace.activations import ACTIVATIONS
 from weightspace.checks import is_number, is_whole, require
 from weightspace.errors import SpecError, closest
 from weightspace.layers.kernels import Kernel, checked, kernel_from_json
-from weightspace.layers.layout import Layout
+from weightspace.layers.layout import Layout, lacking_text
 
 #: What a network may have at most: more is a mistake, or a file that claims what it does not hold.
 MAX_LAYERS, MAX_PARAMS = 1_000, 1_000_000_000
@@ -123,7 +123,7 @@ class NetworkSpec:
         must have.
         """
         common = frozenset.intersection(*(ACTIVATIONS[name].symmetries for name in self.activations))
-        return (common if all(self.biases[:-1]) else common - {"phase"}) | {"permutation"}
+        return (common if all(self.has_biases[:-1]) else common - {"phase"}) | {"permutation"}
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -146,6 +146,11 @@ class NetworkSpec:
         return self.layout.bias_slices
 
     @property
+    def has_biases(self) -> tuple[bool, ...]:
+        """Whether each layer has biases."""
+        return self.layout.has_biases
+
+    @property
     def layout(self) -> Layout:
         """Shapes and places of all parameters."""
         found: Layout = self.__dict__["_layout"]
@@ -163,11 +168,8 @@ class NetworkSpec:
         omega = f", omega {'/'.join(f'{o:g}' for o in frequencies)}" if known else ""
         offset = f", output {self.output_offset:+g}" if self.output_offset else ""
         kernels = "".join(f", {name}" for name in dict.fromkeys(str(kernel) for kernel in self.kernels if kernel))
-        without = [str(layer) for layer, has in enumerate(self.biases, start=1) if not has]
-        places = f" in layers {', '.join(without)}" if any(self.biases) else ""
-        return f"{'-'.join(map(str, self.widths))} {names}{omega}{offset}{kernels}" + (
-            f", no biases{places}" if without else ""
-        )
+        lacking = lacking_text(self.has_biases)
+        return f"{'-'.join(map(str, self.widths))} {names}{omega}{offset}{kernels}{lacking}"
 
     def pack(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """Flattens a state_dict with alternating weights and biases to one (P,) tensor.
@@ -195,8 +197,10 @@ class NetworkSpec:
         """
         if tuple(params.shape) != (self.num_params,):
             raise SpecError(f"expected a vector of {self.num_params} entries for {self}, found {tuple(params.shape)}")
-        shapes, biases = self.layout.torch_shapes, self.biases or (True,) * self.num_layers
-        keys = keys or [f"{layer}.{kind}" for layer, has in enumerate(biases) for kind in ("weight", "bias")[: 1 + has]]
+        shapes = self.layout.torch_shapes
+        keys = keys or [
+            f"{layer}.{kind}" for layer, has in enumerate(self.has_biases) for kind in ("weight", "bias")[: 1 + has]
+        ]
         if len(keys) != len(shapes):
             raise SpecError(f"expected {len(shapes)} keys for {self}, found {len(keys)}: {keys}")
         parts = params.split([math.prod(shape) for shape in shapes])

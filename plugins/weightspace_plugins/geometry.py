@@ -102,7 +102,7 @@ class Translate(Augmentation):
     def check(self, spec: NetworkSpec, target: str | None) -> None:
         """Raises AugmentationError unless the first layer has biases."""
         super().check(spec, target)
-        if spec.biases and not spec.biases[0]:
+        if not spec.has_biases[0]:
             raise AugmentationError(f"{self.name}: moves the first layer's biases, which these networks lack: {spec}")
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:

@@ -54,7 +54,7 @@ class Sine(nn.Module):
 def module_of(spec: NetworkSpec, params: Tensor) -> nn.Sequential:
     """The network with these parameters (P,), without the output offset."""
     layers: list[nn.Module] = []
-    kernels, biases = spec.kernels or (None,) * spec.num_layers, spec.biases or (True,) * spec.num_layers
+    kernels, biases = spec.kernels or (None,) * spec.num_layers, spec.has_biases
     for layer, (before, after) in enumerate(zip(spec.widths, spec.widths[1:], strict=False)):
         kernel = kernels[layer]
         if isinstance(kernel, Convolution):

@@ -49,5 +49,5 @@ def packed(weights: Sequence[Tensor], biases: Sequence[Tensor], spec: NetworkSpe
         spec: architecture of the networks.
     """
     result = pack_layers(weights, biases, spec)
-    lacking = [bias for bias, part in zip(biases, spec.bias_slices, strict=True) if part.stop == part.start]
+    lacking = [bias for bias, has in zip(biases, spec.has_biases, strict=True) if not has]
     return result + 0 * torch.cat(lacking, dim=1).sum(1, keepdim=True) if lacking else result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -34,7 +35,8 @@ def write(options: Namespace) -> None:
         ZooError: the zoo is not complete.
     """
     encoder = load_backbone(options.encoder, classes_of(options.backbone))
-    zoo, out = zoo_of(options.zoo, options.encoder), Path(options.out)
+    described = describe_encoder(options.encoder)
+    zoo, out = zoo_of(options.zoo, described), Path(options.out)
     if not encoder.reads(zoo.spec):
         raise ConfigError(f"the encoder {options.encoder} is for networks {encoder.spec}, the zoo has {zoo.spec}")
     if not out.parent.is_dir():
@@ -46,16 +48,16 @@ def write(options: Namespace) -> None:
         for rows in chunks:
             parts.append(embed(encoder, zoo.batch(rows)))
             report(int(rows[-1]) + 1, len(zoo))
-    write_embeddings(out, torch.cat(parts), zoo, describe_encoder(options.encoder))
+    write_embeddings(out, torch.cat(parts), zoo, described)
     console.print(f"{len(zoo):,} embeddings of length {encoder.out_dim} at {out}")
     if said := splits_text(zoo):
         console.print(said)
 
 
-def zoo_of(path: str, encoder: str) -> Zoo:
-    """A zoo, in the splits of the fold in which the encoder was trained, if its file names one of this zoo."""
+def zoo_of(path: str, encoder: dict[str, Any]) -> Zoo:
+    """A zoo, in the splits of the fold in which an encoder was trained, if its description names one of this zoo."""
     zoo = Zoo(path)
-    return as_trained(zoo, describe_encoder(encoder).get("trained_on")) or zoo
+    return as_trained(zoo, encoder.get("trained_on")) or zoo
 
 
 def splits_text(zoo: Zoo) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from weightspace.backbones import Backbone, embed, load_backbone
+from weightspace.backbones.artefact import describe_encoder
 from weightspace.checks import check_whole
 from weightspace.cli.console import make_console
 from weightspace.cli.embedding import classes_of, splits_text, zoo_of
@@ -45,7 +46,7 @@ def show(options: Namespace) -> None:
         ZooError: the zoo is not complete, or has no such split.
     """
     out, console = Path(options.out), make_console()
-    zoo = Zoo(options.zoo) if options.encoder is None else zoo_of(options.zoo, options.encoder)
+    zoo = Zoo(options.zoo) if options.encoder is None else zoo_of(options.zoo, describe_encoder(options.encoder))
     check_whole("map", options.map, low=0)
     check_whole("seed", options.seed, low=0)
     encoder = None

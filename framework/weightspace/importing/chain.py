@@ -10,6 +10,7 @@ from torch import Tensor
 from weightspace.errors import SpecError
 from weightspace.files.names import natural
 from weightspace.importing.network_part import NetworkError
+from weightspace.layers.layout import lacking_text
 from weightspace.layers.normalisation import EPS, folded
 from weightspace.spec import NetworkSpec
 
@@ -21,8 +22,7 @@ class Chain(NamedTuple):
     biases: tuple[bool, ...]
 
     def __str__(self) -> str:
-        without = [str(layer) for layer, has in enumerate(self.biases, start=1) if not has]
-        return "-".join(map(str, self.widths)) + (f" without biases in layers {', '.join(without)}" if without else "")
+        return "-".join(map(str, self.widths)) + lacking_text(self.biases)
 
 
 def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = None) -> list[Tensor]:

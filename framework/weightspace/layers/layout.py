@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
 from weightspace.layers.kernels import Convolution, Kernel
 
@@ -17,6 +17,7 @@ class Layout:
         biases: whether each layer has one; empty: all have.
 
     Attributes:
+        has_biases: whether each layer has any.
         positions: k of each layer: how many weights there are between two of its neurons; 1 without a kernel.
         weights: (out, in) of each layer, or (out, in, k) if it has a kernel.
         torch_weights: the same in torch: (out, in), (out, in, rows, columns), or (out, in * k).
@@ -31,7 +32,8 @@ class Layout:
 
     def __init__(self, widths: Sequence[int], kernels: Sequence[Kernel], biases: Sequence[bool]) -> None:
         layers = len(widths) - 1
-        kernels, biases = kernels or (None,) * layers, biases or (True,) * layers
+        kernels = kernels or (None,) * layers
+        self.has_biases = tuple(biases) or (True,) * layers
         ends = list(pairwise(widths))
         self.positions = tuple(1 if kernel is None else kernel.positions for kernel in kernels)
         self.weights: tuple[tuple[int, ...], ...] = tuple(
@@ -45,7 +47,7 @@ class Layout:
         self.weight_slices: tuple[slice, ...] = ()
         self.bias_slices: tuple[slice, ...] = ()
         self.size = 0
-        for (i, o), k, bias in zip(ends, self.positions, biases, strict=True):
+        for (i, o), k, bias in zip(ends, self.positions, self.has_biases, strict=True):
             end = self.size + o * i * k
             self.weight_slices += (slice(self.size, end),)
             self.size = end + o * bias
@@ -54,13 +56,24 @@ class Layout:
     @property
     def tensor_slices(self) -> tuple[slice, ...]:
         """Where all tensors lie, the weights first."""
-        return (*self.weight_slices, *(part for part in self.bias_slices if part.stop > part.start))
+        return (*self.weight_slices, *compress(self.bias_slices, self.has_biases))
 
     @property
     def torch_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all tensors of a state_dict, in order."""
         return [
             shape
-            for weight, bias in zip(self.torch_weights, self.bias_slices, strict=True)
-            for shape in (weight, weight[:1])[: 1 + (bias.stop > bias.start)]
+            for weight, has in zip(self.torch_weights, self.has_biases, strict=True)
+            for shape in (weight, weight[:1])[: 1 + has]
         ]
+
+
+def lacking_text(has_biases: Sequence[bool]) -> str:
+    """Which layers lack biases, in words that follow an architecture; empty: none.
+
+    >>> lacking_text((False, True, False)), lacking_text((False, False)), lacking_text((True, True))
+    (', no biases in layers 1, 3', ', no biases', '')
+    """
+    lacking = [str(layer) for layer, has in enumerate(has_biases, start=1) if not has]
+    places = f" in layers {', '.join(lacking)}" if any(has_biases) else ""
+    return f", no biases{places}" if lacking else ""

@@ -178,10 +178,10 @@ def _training(folder: RunFolder) -> str:
         return ""
     # how it is tested does not matter
     said = {key: value for key, value in config.items() if key not in PLACES and key != "data.test_zoo"}
-    origins = origins_of(folder)
-    zoo, *others = (origin for key, origin in origins.items() if kind_of(key) == "zoo") if "zoo" in origins else (None,)
-    makings = [origin.making or origin.digest for origin in others if origin is not None]
-    text = json.dumps([said, zoo and (zoo.making or zoo.digest), *makings], sort_keys=True, default=str)
+    zoos: list[str | None] = [
+        origin.making or origin.digest for key, origin in origins_of(folder).items() if kind_of(key) == "zoo"
+    ]
+    text = json.dumps([said, *(zoos or [None])], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self, cast
 
@@ -95,7 +94,6 @@ class EditTask(Task):
         self.edit, self.targets, self.points = build_edit(edit), targets, points
         self.side = side
         self._objects: ObjectImages | None = None
-        self._known_range: tuple[float, float] | None = None
 
     def give_objects(self, objects: ObjectImages) -> Self:
         """Sets the images of the objects, for ``targets="objects"``, and returns the task.
@@ -127,7 +125,6 @@ class EditTask(Task):
         super().build(spec)
         self.register_buffer("filter", torch.zeros(spec.out_dim, spec.out_dim * SIDE**2 + 1))
         self.register_buffer("value_range", torch.tensor([0.0, 1.0]))
-        self._known_range = None
 
     def check(self, data: ZooDataModule, trainer: pl.Trainer) -> None:
         """Raises ConfigError if the edit, the objects or an augmentation cannot be used with these networks."""
@@ -155,7 +152,6 @@ class EditTask(Task):
         """Sets the normaliser, and the best linear filter of what training networks draw."""
         super().prepare(data)
         self.value_range.copy_(torch.tensor(data.zoo.value_range))
-        self._known_range = None
         batch = data.training_batch(limit=FILTERED)
         goal = self.goal(batch)
         self.filter.copy_(fit_filter(self.drawn(batch, goal), goal.images))
@@ -174,25 +170,13 @@ class EditTask(Task):
             ConfigError: the objects were not given, or have another size.
         """
         if self.targets == "networks":
-            return own_goal(batch, self.edit, (self.side, self.side), self._range)
+            return own_goal(batch, self.edit, (self.side, self.side), self.value_range)
         return object_goal(batch, self.edit, images_of(self._given(), batch))
 
     def drawn(self, batch: WeightBatch, goal: Goal) -> Tensor:
         """(B, C, H, W) what networks draw, in the size of a goal, clipped to [0, 1]."""
         height, width = goal.images.shape[2:]
-        return drawn(batch, (height, width), self._range).clamp(0, 1)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Loads weights and buffers, the range of values among them."""
-        self._known_range = None
-        return super().load_state_dict(state_dict, strict, assign)
-
-    @property
-    def _range(self) -> tuple[float, float]:
-        if self._known_range is None:  # read once: the device has to be waited for
-            low, high = self.value_range.tolist()
-            self._known_range = low, high
-        return self._known_range
+        return drawn(batch, (height, width), self.value_range).clamp(0, 1)
 
     def _given(self) -> ObjectImages:
         if self._objects is None:
@@ -208,7 +192,7 @@ class EditTask(Task):
 
     def _errors(self, results: Tensor, batch: WeightBatch, goal: Goal, points: int | None = None) -> Tensor:
         edited_batch = WeightBatch(results.to(batch.params.dtype), batch.spec)
-        return square_errors(edited_batch, goal, self._range, points)
+        return square_errors(edited_batch, goal, self.value_range, points)
 
     @torch.no_grad()
     def _evaluate(self, stage: str, batch: WeightBatch) -> tuple[Tensor, WeightBatch]:

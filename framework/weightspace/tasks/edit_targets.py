@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from weightspace.batch import WeightBatch
 from weightspace.errors import ConfigError
-from weightspace.network import decode, grid
+from weightspace.network import ValueRange, decode, grid
 from weightspace.tasks.edits import Edit, edited
 
 #: Values of objects: (n, C, H, W) in [0, 1], in the order of the objects' numbers, or a function of (B,) such numbers.
@@ -30,7 +30,7 @@ class Goal(NamedTuple):
     known: Tensor | None = None
 
 
-def drawn(batch: WeightBatch, size: tuple[int, int], value_range: tuple[float, float]) -> Tensor:
+def drawn(batch: WeightBatch, size: tuple[int, int], value_range: ValueRange) -> Tensor:
     """What 2-D networks draw, (B, C, H, W), not clipped.
 
     Args:
@@ -42,7 +42,7 @@ def drawn(batch: WeightBatch, size: tuple[int, int], value_range: tuple[float, f
     return values.mT.unflatten(2, size)
 
 
-def own_goal(batch: WeightBatch, edit: Edit, size: tuple[int, int], value_range: tuple[float, float]) -> Goal:
+def own_goal(batch: WeightBatch, edit: Edit, size: tuple[int, int], value_range: ValueRange) -> Goal:
     """The edit of what each network draws itself, clipped to [0, 1]."""
     return Goal(edited(edit, drawn(batch, size, value_range).clamp(0, 1)))
 
@@ -82,7 +82,7 @@ def images_of(objects: ObjectImages, batch: WeightBatch) -> Tensor:
     return images.to(batch.params)
 
 
-def square_errors(batch: WeightBatch, goal: Goal, value_range: tuple[float, float], points: int | None) -> Tensor:
+def square_errors(batch: WeightBatch, goal: Goal, value_range: ValueRange, points: int | None) -> Tensor:
     """(B,) mean square differences between what networks draw and what they should, in units of the value range.
 
     Args:

@@ -64,8 +64,10 @@ def _lines(
     assert found.views is not None
     rows, target = rows_of(zoo, found.objects, found.views), found.target
     true = data.numbered(zoo.targets[rows]) if target == data.target else found.result[:, :0]
-    write = _class_lines(found.result, true, target, top_k) if target.kind == "class" else None
-    header, *lines = write or _value_lines(found.result, true, target)
+    if target.kind == "class":
+        header, *lines = _class_lines(found.result, true, target, top_k)
+    else:
+        header, *lines = _value_lines(found.result, true, target)
     return header, list(zip(found.objects.tolist(), found.views.tolist(), lines, strict=True))
 
 

@@ -42,10 +42,6 @@ def differences(first: NetworkSpec, second: NetworkSpec) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return (
-        "/".join(map(_text, value))
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, tuple):
+        return "/".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -39,9 +39,9 @@ def layer_weights(zoo: Zoo) -> list[LayerWeights]:
     """Statistics of each weight matrix and bias, in the order of the layers."""
     batch = zoo.batch(evenly_spaced(len(zoo), WEIGHT_SAMPLE))
     rows = []
-    for layer, tensors in enumerate(zip(batch.weights, batch.biases, strict=True), start=1):
-        has_bias = batch.spec.bias_slices[layer - 1].stop > batch.spec.bias_slices[layer - 1].start
-        for kind, tensor in list(zip("Wb", tensors, strict=True))[: 1 + has_bias]:
+    layers = zip(batch.weights, batch.biases, batch.spec.has_biases, strict=True)
+    for layer, (weight, bias, has_bias) in enumerate(layers, start=1):
+        for kind, tensor in (("W", weight), ("b", bias))[: 1 + has_bias]:
             values = tensor.flatten()
             statistics = (float(values.mean()), float(values.std(correction=0)), float(values.abs().max()))
             rows.append(LayerWeights(f"{kind}{layer}", values, *statistics))
