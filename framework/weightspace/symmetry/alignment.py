@@ -37,15 +37,15 @@ def align(
     Coordinate descent over hidden layers: with its neighbours fixed, a layer is a linear assignment problem, in which
     sign and phase of each pair of neurons are found in closed form. The first sweep looks at incoming weights and
     biases only, layer by layer from the input (the last hidden layer also at its outgoing weights), so it does not
-    depend on the order in which the neurons come. ReLU networks are matched with neurons of unit norm, then the scales
-    are refined.
+    depend on the order in which the neurons come. ReLU networks are matched twice, with neurons of unit norm and as
+    they are, then the scales are refined and the closer result is kept: never farther away than without scales.
 
     Args:
         reference: B networks.
         other: B networks of the same architecture; pair i is (reference[i], other[i]).
         group: "auto" (all symmetries of the activation) or one of ``GROUPS``.
         sweeps: over the layers, >= 1, the first one included; ends earlier once nothing changes. Further sweeps never
-            raise the distance (of ReLU networks: the distance at unit norm).
+            raise the distance (of ReLU networks: before the scales are refined).
         restarts: further starts, from random elements; the closest result of each pair is kept.
         generator: for the restarts.
         coordinates: (N, d) points; if given, the first sweep matches neurons by the correlation of their outputs
@@ -98,12 +98,17 @@ def _closest(
     starts: list[GroupElement],
 ) -> GroupElement:
     """The closest of the results from the first sweep and from given elements, for each pair."""
-    best = _align_from(None, reference, other, symmetries, sweeps, coordinates)
+    search = _align_scaled if "scale" in symmetries else _align_from
+    best = search(None, reference, other, symmetries, sweeps, coordinates)
     for start in starts:
-        again = _align_from(start, reference, other, symmetries, sweeps, coordinates)
-        closer = squared_distance(reference, again.apply(other)) < squared_distance(reference, best.apply(other))
-        best = again.where(closer, best)
+        best = _closer(best, search(start, reference, other, symmetries, sweeps, coordinates), reference, other)
     return best
+
+
+def _closer(first: GroupElement, second: GroupElement, reference: WeightBatch, other: WeightBatch) -> GroupElement:
+    """For each pair, that of two elements which brings it closer; the first one of equals."""
+    gain = squared_distance(reference, first.apply(other)) - squared_distance(reference, second.apply(other))
+    return second.where(gain > 0, first)
 
 
 def squared_distance(first: WeightBatch, second: WeightBatch) -> Tensor:
@@ -146,8 +151,6 @@ def _align_from(
     coordinates: Tensor | None,
 ) -> GroupElement:
     """Coordinate descent from a given element, or from the result of the first sweep."""
-    if "scale" in symmetries:
-        return _align_scaled(start, reference, other, symmetries - {"scale"}, sweeps, coordinates)
     descent = Descent(reference, other, start, symmetries)
     if start is None:
         given = None if coordinates is None else _orders_by_outputs(reference, other, symmetries, coordinates)
@@ -166,16 +169,26 @@ def _align_scaled(
     sweeps: int,
     coordinates: Tensor | None,
 ) -> GroupElement:
-    """Permutation of neurons normalised to unit norm, then the scales that bring them closest to the reference."""
+    """The closer of two matches, of neurons with unit norm and as they are, both refined by the closest scales.
+
+    The first does not depend on the scales that both networks have; but where a neuron is close to zero, as many of
+    trained networks are, its scale at unit norm is so large that no refinement finds back. The second is never farther
+    away than without scales.
+    """
 
     def rescaling(scales: tuple[Tensor, ...]) -> GroupElement:
         return GroupElement(GroupElement.identity(other).orders, scales=scales)
 
+    def refined(element: GroupElement) -> GroupElement:
+        return rescaling(closest_scales(reference, element.apply(other))).after(element)
+
+    unscaled = symmetries - {"scale"}
     target, unit = unit_scales(reference), unit_scales(other)
     pair = scale_neurons(reference, target), scale_neurons(other, unit)
-    matched = _align_from(start, *pair, symmetries, sweeps, coordinates).after(rescaling(unit))
-    element = rescaling(tuple(1 / scale for scale in target)).after(matched)
-    return rescaling(closest_scales(reference, element.apply(other))).after(element)
+    matched = _align_from(start, *pair, unscaled, sweeps, coordinates).after(rescaling(unit))
+    normalised = refined(rescaling(tuple(1 / scale for scale in target)).after(matched))
+    plain = refined(_align_from(start, reference, other, unscaled, sweeps, coordinates))
+    return _closer(normalised, plain, reference, other)
 
 
 def _first_sweep(descent: Descent, given: list[Tensor] | None = None) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from weightspace.batch import WeightBatch
 from weightspace.errors import SpecError
+from weightspace.layers import Convolution
 from weightspace.network import evaluate, hidden_outputs
 from weightspace.spec import NetworkSpec
 from weightspace.symmetry import GROUPS, GroupElement, align, canonicalise, resolve_group, squared_distance
@@ -232,6 +233,28 @@ def test_scales(random_batch) -> None:
                 moved[layer][:, neuron] *= factor
                 trial = GroupElement(GroupElement.identity(batch).orders, scales=tuple(moved)).apply(other)
                 assert (squared_distance(batch, trial) >= squared_distance(batch, best) - 1e-9).all()
+
+
+@pytest.mark.parametrize("kernels", [None, (Convolution((3, 3)), None, None)])
+def test_scales_never_end_farther_away_than_permutations_alone(kernels) -> None:
+    spec = NetworkSpec((2, 16, 16, 3), "relu", kernels=kernels)
+    draws = torch.randn(30, spec.num_params, generator=generator(), dtype=torch.float64)
+    batch = WeightBatch(draws, spec)
+    quiet = torch.logspace(
+        -8, 0, 16, dtype=torch.float64
+    )  # trained networks have neurons that weight decay has silenced
+    for rows, bias in zip(batch.weights[:-1], batch.biases[:-1], strict=True):
+        rows *= quiet.reshape(-1, *[1] * (rows.ndim - 2))
+        bias *= quiet
+    first, second = (WeightBatch(batch.params[rows], spec) for rows in (slice(15), slice(15, None)))
+    restarts = {"restarts": 2, "generator": generator()}
+    for options in ({}, {"sweeps": 5}, restarts):
+        apart = [
+            squared_distance(first, align(first, second, group, **options).apply(second))
+            for group in ("permutation", "permutation+scale")
+        ]
+        restarts["generator"].manual_seed(0)
+        assert (apart[1] <= apart[0] * (1 + 1e-12)).all()
 
 
 def test_bad_input_says_why(random_batch) -> None:
