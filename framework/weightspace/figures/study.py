@@ -52,5 +52,5 @@ def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -
         axes.grid(axis="x", color="0.9")
     if len(columns) > 1:
         values.legend(fontsize="small")
-    figure.suptitle(figure_text(study.title or study.name))
+    figure.suptitle(figure_text(study.title or study.name, 200), wrap=True)
     return figure

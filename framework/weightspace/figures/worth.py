@@ -57,7 +57,7 @@ def worth_figure(
         _amount_axis(axes, list(columns), study.amounts)
     _factor_axis(factors)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
-    figure.suptitle(figure_text(study.title or study.name))
+    figure.suptitle(figure_text(study.title or study.name, 200), wrap=True)
     return figure
 
 
