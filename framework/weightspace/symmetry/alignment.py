@@ -106,7 +106,7 @@ def _closest(
 
 
 def _closer(first: GroupElement, second: GroupElement, reference: WeightBatch, other: WeightBatch) -> GroupElement:
-    """For each pair, that of two elements which brings it closer; the first one of equals."""
+    """For each pair, the second of two elements if it brings it closer, else the first, also if that is not known."""
     gain = squared_distance(reference, first.apply(other)) - squared_distance(reference, second.apply(other))
     return second.where(gain > 0, first)
 
@@ -188,7 +188,7 @@ def _align_scaled(
     matched = _align_from(start, *pair, unscaled, sweeps, coordinates).after(rescaling(unit))
     normalised = refined(rescaling(tuple(1 / scale for scale in target)).after(matched))
     plain = refined(_align_from(start, reference, other, unscaled, sweeps, coordinates))
-    return _closer(normalised, plain, reference, other)
+    return _closer(plain, normalised, reference, other)  # scales of unit norm can leave the range of float32
 
 
 def _first_sweep(descent: Descent, given: list[Tensor] | None = None) -> None:

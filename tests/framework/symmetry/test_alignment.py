@@ -240,9 +240,7 @@ def test_scales_never_end_farther_away_than_permutations_alone(kernels) -> None:
     spec = NetworkSpec((2, 16, 16, 3), "relu", kernels=kernels)
     draws = torch.randn(30, spec.num_params, generator=generator(), dtype=torch.float64)
     batch = WeightBatch(draws, spec)
-    quiet = torch.logspace(
-        -8, 0, 16, dtype=torch.float64
-    )  # trained networks have neurons that weight decay has silenced
+    quiet = torch.logspace(-8, 0, 16, dtype=torch.float64)  # trained networks have nearly silent neurons, too
     for rows, bias in zip(batch.weights[:-1], batch.biases[:-1], strict=True):
         rows *= quiet.reshape(-1, *[1] * (rows.ndim - 2))
         bias *= quiet
