@@ -52,7 +52,7 @@ class Fitter(ABC):
         recipe, spec: how networks are fitted, and their architecture.
         mode: "compiled" or "eager".
         device: device on which networks are fitted.
-        block: number of networks that are fitted together.
+        block: largest number of networks that are fitted together.
         quality: names of the measures of a network.
         compile_seconds: duration of compilation; None before it is done.
 
@@ -80,6 +80,10 @@ class Fitter(ABC):
         Raises:
             RecipeError: there is no working compiler.
         """
+
+    def blocks(self, objects: Tensor) -> list[int]:
+        """Sizes of the blocks in which networks of (n,) objects, all views of an object in turn, are fitted."""
+        return [len(part) for part in objects.split(self.block)]
 
     @abstractmethod
     def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:

@@ -51,6 +51,11 @@ class CNNFitter(Fitter):
         super().__init__(recipe, spec, "eager", device)
         self.quality = ["test accuracy", "train accuracy", *NAMES]
 
+    def blocks(self, objects: Tensor) -> list[int]:
+        """Whole trainings, however many of their checkpoints are wanted: a cut inside of one would train it twice."""
+        checkpoints = objects.unique_consecutive(return_counts=True)[1]
+        return [int(part.sum()) for part in checkpoints.split(TOGETHER)]
+
     def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
         """Trains the networks (object, view, attempt); targets are their accuracies, or the gaps between these."""
         assert isinstance(source, CNNSource)

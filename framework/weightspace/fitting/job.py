@@ -204,7 +204,8 @@ class ZooFit:
 
     def _fit(self, objects: Tensor, views: Tensor, attempt: int, tally: _Tally | None) -> Fitted:
         parts, fitter = [], self.fitter
-        for o, v in zip(objects.split(fitter.block), views.split(fitter.block), strict=True):
+        sizes = fitter.blocks(objects)
+        for o, v in zip(objects.split(sizes), views.split(sizes), strict=True):
             networks = [(int(a), int(b), attempt) for a, b in zip(o, v, strict=True)]
             parts.append(fitter.fit_objects(self.source, networks, self.plan.seed))
             if tally:

@@ -121,6 +121,16 @@ def test_views_are_checkpoints_of_one_training(source: CNNSource) -> None:
         assert torch.allclose(params, shorter, atol=1e-6)
 
 
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_groups_are_full_and_no_training_is_in_two(source: CNNSource, views: int) -> None:
+    # a shard may begin with the last checkpoints of a training, and end with the first ones of another
+    objects = torch.arange(40).repeat_interleave(views)[views - 1 : -1]
+    sizes = fitter(source).blocks(objects)
+    trainings = [len(part.unique()) for part in objects.split(sizes)]
+    assert sum(sizes) == len(objects)
+    assert trainings == [16, 16, len(objects.unique()) - 32]
+
+
 def test_accuracies_and_targets(source: CNNSource) -> None:
     both = load_source("cnns", data="digits", target="both")
     found = fitter(both).fit_objects(both, [(0, 0, 0), (1, 0, 0)], seed=0)
