@@ -176,19 +176,33 @@ def _align_scaled(
     away than without scales.
     """
 
-    def rescaling(scales: tuple[Tensor, ...]) -> GroupElement:
-        return GroupElement(GroupElement.identity(other).orders, scales=scales)
-
-    def refined(element: GroupElement) -> GroupElement:
-        return rescaling(closest_scales(reference, element.apply(other))).after(element)
-
     unscaled = symmetries - {"scale"}
     target, unit = unit_scales(reference), unit_scales(other)
     pair = scale_neurons(reference, target), scale_neurons(other, unit)
-    matched = _align_from(start, *pair, unscaled, sweeps, coordinates).after(rescaling(unit))
-    normalised = refined(rescaling(tuple(1 / scale for scale in target)).after(matched))
-    plain = refined(_align_from(start, reference, other, unscaled, sweeps, coordinates))
-    return _closer(plain, normalised, reference, other)  # scales of unit norm can leave the range of float32
+    matched = _align_from(start, *pair, unscaled, sweeps, coordinates).after(_rescaling(unit))
+    normalised = _rescaling(tuple(1 / scale for scale in target)).after(matched)
+    plain = _rescaling(tuple(map(torch.ones_like, unit))).after(
+        _align_from(start, reference, other, unscaled, sweeps, coordinates)
+    )
+    return _refined(plain, normalised, reference, other)
+
+
+def _rescaling(scales: tuple[Tensor, ...]) -> GroupElement:
+    orders = (torch.arange(part.shape[1], device=part.device).expand_as(part) for part in scales)
+    return GroupElement(tuple(orders), scales=scales)
+
+
+def _refined(first: GroupElement, second: GroupElement, reference: WeightBatch, other: WeightBatch) -> GroupElement:
+    """The closer of two elements with the closest scales; the first also if the second is not known to be closer."""
+    references, others = (WeightBatch(batch.params.repeat(2, 1), batch.spec) for batch in (reference, other))
+    elements = GroupElement.cat([first, second])
+    moved = elements.apply(others)
+    scales = closest_scales(references, moved)
+    elements = _rescaling(scales).after(elements)
+    # scales of unit norm can leave the range of float32, and a distance be NaN
+    distances = squared_distance(references, scale_neurons(moved, scales))
+    one, two = elements[: len(other)], elements[len(other) :]
+    return two.where(distances[len(other) :] < distances[: len(other)], one)
 
 
 def _first_sweep(descent: Descent, given: list[Tensor] | None = None) -> None:
