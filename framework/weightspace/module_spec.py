@@ -208,6 +208,9 @@ def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chai
     if average:
         if result[:2] != given[:2] or any(side != 1 for side in result[2:]):
             raise SpecError(f"{_name(node)}: a map is averaged over all its positions here, not to {tuple(result)}")
+        activated = 0 < len(chain.kernels) == len(chain.activations) and chain.factor == 1
+        if given[2] * given[3] > 1 and not activated:
+            raise SpecError(f"{_name(node)}: a map is averaged after a convolution's activation, not before it")
         chain.averaged = True
     elif tuple(result) != (given[0], given[1] * given[2] * given[3]):
         raise SpecError(f"{_name(node)}: it changes the shape {tuple(given)} to {tuple(result)}")

@@ -170,6 +170,17 @@ class OnMaps(nn.Module):
         return self.second(torch.relu(self.first(x)))
 
 
+class AveragedSiren(nn.Module):
+    """A map that is averaged between its frequency and its sine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 2, 3), nn.Linear(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.sin((30.0 * self.first(x)).mean((2, 3))))
+
+
 class Dropping(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -181,6 +192,7 @@ class Dropping(nn.Module):
 
 UNTRACKED = nn.BatchNorm2d(2, track_running_stats=False)
 AVERAGED = [nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+READ = [nn.Flatten(), nn.Linear(2, 3)]
 LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
 
 
@@ -194,6 +206,9 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
         (Squared(), (1, 2), "mul.*a product of results is no frequency"),
         (OnMaps(), (1, 1, 5, 5), "layer second: a linear layer reads vectors"),
         (nn.Sequential(*AVERAGED, nn.Conv2d(2, 2, 1), nn.ReLU()), (1, 1, 5, 5), "layer 3: a convolution of a map that"),
+        (nn.Sequential(AVERAGED[0], *AVERAGED[:0:-1], *READ), (1, 1, 5, 5), "layer 1: a map is averaged after a conv"),
+        (nn.Sequential(AVERAGED[2], *READ), (1, 2, 5, 5), "layer 0: a map is averaged after a convolution's activation"),
+        (AveragedSiren(), (1, 1, 5, 5), "mean.* a map is averaged after a convolution's activation"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.BatchNorm1d(3), nn.Linear(3, 1)), (1, 2), "layer 2: .* directly after"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), UNTRACKED), (1, 1, 5, 5), "layer 1: .* no running statistics"),
         (nn.Sequential(LINEAR, nn.LayerNorm(3), nn.ReLU(), nn.Linear(3, 1)), (1, 2), "layer 1: LayerNorm has no place"),

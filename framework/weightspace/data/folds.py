@@ -63,7 +63,11 @@ def check_views(zoo: Zoo, n_views: int | None) -> None:
         ConfigError: the zoo's own splits have other numbers of views, and more than the least of them is used.
     """
     own = zoo.divided_into(None)
-    views = {name: int(own.views[rows].max()) + 1 for name in SPLITS if len(rows := own.rows(name))}
+    views = {
+        name: int(own.objects[rows].unique(return_counts=True)[1].max())
+        for name in SPLITS
+        if len(rows := own.rows(name))
+    }
     least = min(views.values())
     if max(views.values()) > least and (n_views is None or n_views > least):
         found = ", ".join(f"{name} {count}" for name, count in views.items())

@@ -17,9 +17,9 @@ def training_rows(
 
     Args:
         zoo: with training networks.
-        n_views: views of each object to train on; None: all.
+        n_views: views of each object to train on, the first by their numbers; None: all.
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
-        internal_test: whether there is an internal test; without a split of its own it takes the last view.
+        internal_test: whether there is an internal test; without a split of its own it takes the last view of each object.
         seed: seed of the label subset, >= 0.
 
     Returns:
@@ -32,9 +32,9 @@ def training_rows(
     if not len(rows):
         raise ConfigError(f"{zoo.path} has no training networks")
     if internal_test and not len(internal):
-        held = hold_out_view(zoo.views[rows])
+        held = hold_out_view(zoo.objects[rows], zoo.views[rows])
         rows, internal = rows[~held], rows[held]
-    rows = rows[limit_views(zoo.views[rows], n_views)]
+    rows = rows[limit_views(zoo.objects[rows], zoo.views[rows], n_views)]
     if label_fraction != 1:
         if zoo.class_names is None:
             raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")

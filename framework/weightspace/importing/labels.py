@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ class Labels:
         self.kind, self.in_files = kind, None in labels
         texts = [label for label in labels if label is not None]
         if kind == "value":
-            count = 1 if names or not texts else max(1, len(str(min(texts, key=len)).split()))
+            count = 1 if names or not texts else _columns(entry.label for entry in entries if entry.label is not None)
             default = ["label"] if count == 1 else [f"label_{column}" for column in range(1, count + 1)]
             self.names = list(names) or default
         else:
@@ -90,3 +91,9 @@ class Labels:
             expected = "a finite number" if len(self.names) == 1 else f"{len(self.names)} finite numbers"
             raise ValueError(f"its label should be {expected}, found {str(label)[:50]!r}")
         return numbers
+
+
+def _columns(labels: Iterable[Any]) -> int:
+    """The number of numbers that most labels have; of equally frequent ones the largest."""
+    counts = Counter(max(1, len(str(label).split())) for label in labels)
+    return max(counts, key=lambda columns: (counts[columns], columns))

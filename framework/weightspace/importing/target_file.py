@@ -33,9 +33,8 @@ class TargetFile:
     @classmethod
     def of(cls, zoo: Zoo) -> TargetFile:
         """The contents for a zoo."""
-        limits = zoo.header.provenance.get("value_range")
         target = zoo.header.target
-        return cls(target["kind"], tuple(target["names"]), tuple(limits) if limits else None)
+        return cls(target["kind"], tuple(target["names"]), zoo.header.stated_range)
 
     def to_text(self) -> str:
         """Returns the JSON text, which ``read_target`` reads."""

@@ -128,9 +128,11 @@ def _takes(format: Format, option: str) -> bool:
 
 
 def _known_target(chosen: Format, root: Path, kind: str | None) -> TargetFile:
-    """Kind and names of the targets, and the value range: as given, or from the ``target.json`` of an export."""
-    known = read_target(root if root.is_dir() else root.parent) if kind is None and chosen.exported else None
-    return known or TargetFile(kind or "class", ())
+    """Kind and names of the targets, and the value range, from the ``target.json`` of an export; or the given kind."""
+    known = read_target(root if root.is_dir() else root.parent) if chosen.exported else None
+    if known is None or kind is None:
+        return known or TargetFile(kind or "class", ())
+    return TargetFile(kind, (), known.value_range)
 
 
 def _architecture(

@@ -76,8 +76,13 @@ class ZooHeader:
     @property
     def value_range(self) -> tuple[float, float]:
         """Outputs of the networks that stand for 0 and 1 of their objects; (0, 1) by default."""
-        low, high = self.provenance.get("recipe", self.provenance).get("value_range", (0.0, 1.0))
-        return float(low), float(high)
+        return self.stated_range or (0.0, 1.0)
+
+    @property
+    def stated_range(self) -> tuple[float, float] | None:
+        """The ``value_range`` that the zoo states: of fitted networks, their recipe does; None: it states none."""
+        stated = self.provenance.get("recipe", self.provenance).get("value_range")
+        return stated and (float(stated[0]), float(stated[1]))
 
     def to_text(self) -> str:
         """JSON text, with a digest of everything else in it."""

@@ -10,29 +10,45 @@ from weightspace.checks import check_number, check_whole
 from weightspace.errors import ConfigError
 
 
-def limit_views(views: Tensor, n_views: int | None) -> Tensor:
-    """(n,) mask of the networks whose view number is below ``n_views`` (None: all).
+def view_places(objects: Tensor, views: Tensor) -> Tensor:
+    """(n,) place of each network among those of its object, by the number of its view, from 0.
+
+    Numbers of views are those of the zoo, which for imported networks are epochs or seeds as often as 0, 1, 2.
+
+    >>> view_places(torch.tensor([7, 7, 3, 7]), torch.tensor([50, 10, 4, 20])).tolist()
+    [2, 0, 0, 1]
+    """
+    order = torch.from_numpy(np.lexsort((views.numpy(), objects.numpy())))
+    ordered = objects[order].contiguous()
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(order)) - torch.searchsorted(ordered, ordered)
+    return places
+
+
+def limit_views(objects: Tensor, views: Tensor, n_views: int | None) -> Tensor:
+    """(n,) mask of the first ``n_views`` networks of each object, by the numbers of their views (None: all).
 
     Raises:
-        ConfigError: more views are asked for than there are.
+        ConfigError: more views are asked for than any object has.
     """
     if n_views is None:
         return torch.ones_like(views, dtype=torch.bool)
-    available = int(views.max()) + 1
-    check_whole("n_views (of this zoo's training objects)", n_views, 1, available)
-    return views < n_views
+    places = view_places(objects, views)
+    check_whole("n_views (of this zoo's training objects)", n_views, 1, int(places.max()) + 1)
+    return places < n_views
 
 
-def hold_out_view(views: Tensor) -> Tensor:
-    """(n,) mask of the last view, to be held out as the internal test (seen object, unseen view).
+def hold_out_view(objects: Tensor, views: Tensor) -> Tensor:
+    """(n,) mask of the last view of each object with several, to be held out as the internal test (unseen view).
 
     Raises:
-        ConfigError: there is only one view.
+        ConfigError: each object has only one view.
     """
-    last = int(views.max())
-    if last == 0:
+    places = view_places(objects, views)
+    _, own, counts = objects.unique(return_inverse=True, return_counts=True)
+    if int(counts.max()) == 1:
         raise ConfigError("internal_test holds out one view per training object, but this zoo has only one")
-    return views == last
+    return (counts[own] > 1) & (places == counts[own] - 1)
 
 
 def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -> Tensor:

@@ -69,6 +69,17 @@ def test_numbers_keep_kind_and_names(tmp_path: Path, format: str, names: list[st
     assert after.header.provenance["value_range"] == [-1.0, 1.0]
 
 
+@FORMATS
+@pytest.mark.parametrize("target", [[], ["--target", "class"]])
+def test_the_value_range_of_fitted_networks_is_kept(tmp_path: Path, format: str, target: list[str]) -> None:
+    few = ["--train", "4", "--val", "1", "--test", "1", "--mode", "eager", "--set", "steps=1", "--set", "hidden=[4]"]
+    out, files, again = (str(tmp_path / name) for name in ("zoo", "files", "again"))
+    assert main(["zoo", "fit", "--source", "digits", *few, "--set", "value_range=[-1,1]", "--out", out]) == 0
+    assert main(["zoo", "export", out, "--format", format, "--out", files]) == 0
+    assert main(["zoo", "import", files, "--format", format, *target, "--out", again]) == 0
+    assert Zoo(out).value_range == Zoo(again).value_range == (-1.0, 1.0)
+
+
 def test_target_is_asked_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["b", "a", "nobody"]
     zoo = make_zoo(tmp_path / "zoo", torch.arange(10) // 2 % 2, names)

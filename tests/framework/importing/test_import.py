@@ -292,6 +292,17 @@ def test_folder_with_a_regular_expression(files: Path, tmp_path: Path) -> None:
     assert sorted(Zoo(tmp_path / "z").targets.flatten().tolist()) == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_bad_label_among_vectors_is_left_out_alone(files: Path, tmp_path: Path) -> None:
+    names = ("nan", "0.5 1.5", "0.5 2.5", "0.5 3.5", "0.5 4.5", "0.5 5.5")
+    rows = [f"{'cat' if i % 2 else 'dog'}/net_{i}.safetensors,{label}" for i, label in enumerate(names)]
+    (tmp_path / "table.csv").write_text("\n".join(["path,label", *rows]))
+    table = ["--labels", str(tmp_path / "table.csv"), "--target", "value"]
+    assert main(["zoo", "import", str(files), *FOLDER[:4], *table, "--out", str(tmp_path / "z")]) == 0
+    header = Zoo(tmp_path / "z").header
+    assert header.target["names"] == ["label_1", "label_2"]
+    assert [network["path"] for network in header.left_out] == ["dog/net_0.safetensors"]
+
+
 def test_folder_with_a_table(files: Path, tmp_path: Path) -> None:
     with (tmp_path / "table.csv").open("w", newline="") as file:
         rows = csv.writer(file)

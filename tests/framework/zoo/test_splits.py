@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from weightspace.errors import ConfigError
-from weightspace.zoo.splits import hold_out_view, label_subset, limit_views
+from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, view_places
 
 
 def test_label_subsets_are_stratified_by_object_and_seeded() -> None:
@@ -27,10 +27,18 @@ def test_bad_fractions_are_refused(fraction: float, message: str) -> None:
 
 
 def test_views() -> None:
-    views = torch.tensor([0, 1, 2, 0, 1, 2])
-    assert limit_views(views, 2).tolist() == [True, True, False] * 2
-    assert hold_out_view(views).tolist() == [False, False, True] * 2
+    objects, views = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 1, 2, 0, 1, 2])
+    assert limit_views(objects, views, 2).tolist() == [True, True, False] * 2
+    assert hold_out_view(objects, views).tolist() == [False, False, True] * 2
     with pytest.raises(ConfigError, match=r"n_views .* must be in 1\.\.3"):
-        limit_views(views, 4)
+        limit_views(objects, views, 4)
     with pytest.raises(ConfigError, match="only one"):
-        hold_out_view(torch.zeros(3))
+        hold_out_view(torch.arange(3), torch.tensor([3, 3, 3]))
+
+
+def test_views_are_counted_for_each_object_whatever_their_numbers() -> None:
+    objects, views = torch.tensor([4, 9, 4, 9, 2, 9]), torch.tensor([50, 3, 10, 1, 7, 2])
+    assert view_places(objects, views).tolist() == [1, 2, 0, 0, 0, 1]
+    assert limit_views(objects, views, 1).tolist() == [False, False, True, True, True, False]
+    assert limit_views(objects, views, 2).tolist() == [True, False, True, True, True, True]
+    assert hold_out_view(objects, views).tolist() == [True, True, False, False, False, False]
