@@ -207,7 +207,7 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
         (OnMaps(), (1, 1, 5, 5), "layer second: a linear layer reads vectors"),
         (nn.Sequential(*AVERAGED, nn.Conv2d(2, 2, 1), nn.ReLU()), (1, 1, 5, 5), "layer 3: a convolution of a map that"),
         (nn.Sequential(AVERAGED[0], *AVERAGED[:0:-1], *READ), (1, 1, 5, 5), "layer 1: a map is averaged after a conv"),
-        (nn.Sequential(AVERAGED[2], *READ), (1, 2, 5, 5), "layer 0: a map is averaged after a convolution's activation"),
+        (nn.Sequential(AVERAGED[2], *READ), (1, 2, 5, 5), "layer 0: a map is averaged after a convolution's"),
         (AveragedSiren(), (1, 1, 5, 5), "mean.* a map is averaged after a convolution's activation"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.BatchNorm1d(3), nn.Linear(3, 1)), (1, 2), "layer 2: .* directly after"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), UNTRACKED), (1, 1, 5, 5), "layer 1: .* no running statistics"),

@@ -19,7 +19,7 @@ def training_rows(
         zoo: with training networks.
         n_views: views of each object to train on, the first by their numbers; None: all.
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
-        internal_test: whether there is an internal test; without a split of its own it takes the last view of each object.
+        internal_test: whether there is an internal test; without a split of its own it takes each object's last view.
         seed: seed of the label subset, >= 0.
 
     Returns:

@@ -10,6 +10,7 @@ from torch import Tensor
 from weightspace.errors import SpecError
 from weightspace.files.names import natural
 from weightspace.importing.network_part import NetworkError
+from weightspace.importing.order import layer_order
 from weightspace.layers.layout import lacking_text
 from weightspace.layers.normalisation import EPS, folded
 from weightspace.spec import NetworkSpec
@@ -32,17 +33,18 @@ def layers(tensors: dict[str, Tensor], ordered: bool, norm_eps: float | None = N
 
     Args:
         tensors: by name.
-        ordered: whether their order is that of the layers; else they are sorted in natural order of their names.
+        ordered: whether their order is that of the layers; else it is found, see ``layer_order``.
         norm_eps: what batch normalisation adds to variances; None: 1e-5.
 
     Raises:
-        NetworkError: other tensors, normalisation of which it is not known which layer it follows, or none at all where
-            ``norm_eps`` is given.
+        NetworkError: other tensors, layers in no order that is known, normalisation of which it is not known which
+            layer it follows, or none at all where ``norm_eps`` is given.
     """
+    normalised = any(key.rpartition(".")[2] == "running_var" for key in tensors)
     prefixes = list(dict.fromkeys(key.rpartition(".")[0] for key in tensors))
     if not ordered:
-        prefixes.sort(key=natural)
-    if any(key.rpartition(".")[2] == "running_var" for key in tensors):
+        prefixes = sorted(prefixes, key=natural) if normalised else layer_order(prefixes, tensors)
+    if normalised:
         if not ordered and not _numbered(prefixes, tensors):
             raise NetworkError(
                 f"batch normalisation in a file without order, in layers called {', '.join(prefixes)}: which layer it "

@@ -18,15 +18,16 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
 
     Each layer of normalisation, known by its ``running_mean`` and ``running_var``, is taken to follow the layer before
     it in the state_dict directly: W <- gain W, b <- gain (b - mean) + beta with gain = gamma / sqrt(variance + eps). A
-    layer without biases is given some. Whether a module uses its layers in that order, ``spec_of`` checks.
+    layer without biases is given some. Numbers of parts, as those of a ``Sequential``, must be one after the other;
+    whether a module uses its layers in that order otherwise, ``spec_of`` checks.
 
     Args:
         network: a module, or its state_dict, in the order of the layers.
         eps: what is added to variances; a module's own layers say it themselves.
 
     Raises:
-        SpecError: neither a module nor a state_dict; no layer comes before, one of another size, or one that has been
-            normalised; or a variance is negative.
+        SpecError: neither a module nor a state_dict; no layer comes before, one of another size, one that has been
+            normalised, or not directly; or a variance is negative.
 
     >>> module = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
     >>> {name: tuple(tensor.shape) for name, tensor in folded(module).items()}
@@ -53,6 +54,11 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
                 f"{prefix}: two batch normalisations in a row, {last} and this one: which layers they follow is not "
                 "known. The state_dict should have each directly after its layer"
             )
+        elif _apart(last, prefix):
+            raise SpecError(
+                f"{prefix}: of the batch normalisations, those directly after a layer can be folded in it, and between "
+                f"{last} and this one there is something else, as an activation"
+            )
         else:
             before = next(reversed(layers))
             found = getattr(own.get(prefix), "eps", eps)  # also of kinds that are not torch's, as a frozen one
@@ -63,6 +69,12 @@ def folded(network: nn.Module | Mapping[str, Tensor], eps: float = EPS) -> dict[
         for prefix, tensors in layers.items()
         for kind, tensor in tensors.items()
     }
+
+
+def _apart(first: str, second: str) -> bool:
+    """Whether two parts of one list, as of a Sequential, are not neighbours in it, by their numbers."""
+    (parent, _, one), (other, _, two) = first.rpartition("."), second.rpartition(".")
+    return parent == other and one.isdecimal() and two.isdecimal() and int(two) != int(one) + 1
 
 
 def _folded_layer(

@@ -74,6 +74,35 @@ def test_what_normalisation_follows_must_be_known(tmp_path: Path) -> None:
             read_state_dict(tmp_path / f"{file}.safetensors")
 
 
+def saved(path: Path, *sizes: tuple[str, int, int]) -> list[str]:
+    """A file of layers (name, outputs, inputs); the names in the order in which they are read from it."""
+    tensors = {name: torch.randn(n, k) for name, n, k in sizes}
+    safetensors.torch.save_file({f"{name}.weight": tensor for name, tensor in tensors.items()}, path)
+    return [
+        next(name for name in tensors if torch.equal(tensors[name], found)) for found in read_state_dict(path).tensors
+    ]
+
+
+def test_layers_of_a_file_without_order_are_in_that_of_their_numbers_or_sizes(tmp_path: Path) -> None:
+    numbered = [(f"net.fc{number}", 8, 8 if number > 2 else 3) for number in range(2, 12)]
+    assert saved(tmp_path / "a.safetensors", *numbered[::-1], ("net.out", 1, 8)) == [
+        *(name for name, *_ in numbered),
+        "net.out",
+    ]
+    assert saved(tmp_path / "b.safetensors", ("hidden", 8, 8), ("input", 8, 3), ("output", 1, 8)) == [
+        "input",
+        "hidden",
+        "output",
+    ]
+
+
+def test_several_orders_of_layers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match="fc_one, fc_three, fc_two, head fit one after the other in several ways: number"
+    ):
+        saved(tmp_path / "x.safetensors", ("fc_one", 8, 2), ("fc_two", 8, 8), ("fc_three", 8, 8), ("head", 1, 8))
+
+
 def test_negative_variances_leave_a_network_out(tmp_path: Path) -> None:
     module = normalised(0)
     module[1].running_var[1] = -1.0

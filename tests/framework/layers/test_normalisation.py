@@ -75,6 +75,10 @@ def test_other_networks_stay_as_they_are() -> None:
     [
         (nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3)), "0: there is no layer before"),
         (nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(2)), "1: .* does not fit the layer before it, 0"),
+        (
+            nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.BatchNorm1d(3)),
+            "2: .* between 0 and this one there is something",
+        ),
     ],
 )
 def test_normalisation_that_belongs_to_no_layer_is_refused(module: nn.Module, said: str) -> None:
