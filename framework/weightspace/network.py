@@ -129,6 +129,8 @@ def _transposed(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
         raise SpecError(
             f"coordinates must be (N, {spec.in_dim}) or (B, N, {spec.in_dim}), found {tuple(coordinates.shape)}"
         )
+    if coordinates.ndim == 3 and len(coordinates) not in (1, len(batch)):
+        raise SpecError(f"points of each of {len(batch)} networks were expected, found those of {len(coordinates)}")
     return layer_outputs(batch.params, spec, coordinates.to(batch.params).mT)
 
 
@@ -220,5 +222,9 @@ def _evaluate_images(batch: WeightBatch, images: Tensor) -> Tensor:
 
 def _hidden_images(batch: WeightBatch, images: Tensor) -> list[Tensor]:
     """(B, N * positions, n_l) outputs of the hidden neurons; see ``hidden_outputs``."""
-    found = convolved_outputs(batch.params, batch.spec, _check_images(batch, images))
-    return [outputs.flatten(2).mT for outputs in found][:-1]
+    images, params = _check_images(batch, images), batch.params
+    if not len(batch):  # groups of a convolution cannot be none
+        params = params.new_zeros(1, batch.spec.num_params)
+        images = images if images.ndim == 4 else images.new_zeros(1, *images.shape[1:])
+    found = convolved_outputs(params, batch.spec, images)
+    return [outputs[: len(batch)].flatten(2).mT for outputs in found][:-1]

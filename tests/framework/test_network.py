@@ -49,6 +49,12 @@ def test_coordinates_of_another_dimension_are_refused(random_batch) -> None:
         evaluate(random_batch(), torch.zeros(4, 3))
 
 
+def test_points_of_other_networks_are_refused(random_batch) -> None:
+    batch = random_batch()
+    with pytest.raises(SpecError, match=f"points of each of {len(batch)} networks were expected, found those of 99"):
+        evaluate(batch, torch.zeros(99, 4, 2))
+
+
 def test_hidden_outputs_are_those_of_the_layers(random_batch) -> None:
     batch = random_batch((2, 5, 4, 3), "tanh")
     x = torch.rand(7, 2, dtype=torch.float64)

@@ -31,5 +31,7 @@ def _parser() -> Parser:
     parser.add_argument("--source_set", nargs="+", action="extend", metavar="ARGUMENT=VALUE", help=text)
     parser.add_argument("--object", type=int, help="number of the object that both networks store")
     parser.add_argument("--picture", type=str, metavar="FILE", help="draw what is measured along the line (PNG)")
-    parser.add_argument("--steps", type=int, default=11, help="points of the line")
+    parser.add_argument("--steps", type=int, help="points of the line, an odd number; default 11")
+    text = "outputs that stand for 0 and 1 of the object; default: as target.json beside or above says, else [0,1]"
+    parser.add_argument("--value_range", type=tuple[float, float], metavar="[LOW,HIGH]", help=text)
     return parser

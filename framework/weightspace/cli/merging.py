@@ -23,7 +23,8 @@ from weightspace.fitting.quality import psnr
 from weightspace.importing.chain import check_fits
 from weightspace.importing.spec_file import SPEC, read_spec
 from weightspace.importing.state_dict import read_state_dict
-from weightspace.network import evaluate
+from weightspace.importing.target_file import TARGET, read_target
+from weightspace.network import decode
 from weightspace.sources import Objects, Source, load_source
 from weightspace.sources.classifiers import ClassifierSource
 from weightspace.sources.cnns import CNNSource
@@ -33,6 +34,8 @@ from weightspace.symmetry import align
 from weightspace.symmetry.alignment import squared_distance
 from weightspace.text import PlainConsole
 
+#: Points of the line.
+STEPS = 11
 #: Folders above a network's file that may have the architecture, as in an export.
 ABOVE = 2
 
@@ -74,8 +77,8 @@ def run(options: Namespace) -> None:
 def _measure_line(first: WeightBatch, second: WeightBatch, options: Namespace, console: PlainConsole) -> None:
     """Prints, and draws if that is asked for, what networks on the line are good for."""
     objects = load_source(options.source, **key_values(options.source_set or [], "source_set"))
-    quantity, measure = _measure(objects, options.object, first.spec)
-    measured = line(first, second, measure, steps=options.steps)
+    quantity, measure = _measure(objects, options, first.spec)
+    measured = line(first, second, measure, steps=options.steps or STEPS)
     table = Table("alignment", "first", "middle", "second", "worst", title=quantity)
     for name, values in measured.items():
         column = values[:, 0]
@@ -90,9 +93,11 @@ def _measure_line(first: WeightBatch, second: WeightBatch, options: Namespace, c
 def _check(options: Namespace) -> None:
     """Raises ConfigError for options that would be ignored, and for names of files that cannot be right."""
     if options.source is None:
-        for name in ("source_set", "object", "picture"):
+        for name in ("source_set", "object", "picture", "steps", "value_range"):
             if options[name] is not None:
                 raise ConfigError(f"--{name} needs a --source, by which networks on the line are measured")
+    if options.steps is not None and (options.steps < 3 or options.steps % 2 == 0):
+        raise ConfigError(f"--steps should be odd and at least 3, so that the middle is one, found {options.steps}")
     if options.norm_eps is not None:
         check_number("norm_eps", options.norm_eps, low=0)
     if not options.out.endswith(".safetensors"):
@@ -104,14 +109,32 @@ def _check(options: Namespace) -> None:
 def _architecture(options: Namespace) -> NetworkSpec:
     if options.spec is not None:
         return read_spec(Path(options.spec))
-    folders = [Path(options.first).resolve().parent, *Path(options.first).resolve().parent.parents][: ABOVE + 1]
-    found = [folder / SPEC for folder in folders if (folder / SPEC).is_file()]
-    if not found:
+    found = _beside(options, SPEC)
+    if found is None:
         raise ConfigError(
             f"the architecture of {options.first} is not known: there is no {SPEC} beside or above it. Give --spec, a "
             'JSON file like {"widths": [2, 32, 32, 1], "activation": "sine", "omega": 30}'
         )
-    return read_spec(found[0])
+    return read_spec(found)
+
+
+def _beside(options: Namespace, name: str) -> Path | None:
+    """The file of this name beside the first network or above it."""
+    folder = Path(options.first).resolve().parent
+    found = (above / name for above in (folder, *folder.parents[:ABOVE]))
+    return next((path for path in found if path.is_file()), None)
+
+
+def _value_range(options: Namespace) -> tuple[float, float]:
+    """The outputs that stand for 0 and 1: as given, or as the export says of which the networks are."""
+    if options.value_range is not None:
+        low, high = (check_number("value_range", end) for end in options.value_range)
+        if low == high:
+            raise ConfigError(f"--value_range should be two different numbers, found {low:g} twice")
+        return low, high
+    path = _beside(options, TARGET)
+    target = None if path is None else read_target(path.parent)
+    return (0.0, 1.0) if target is None or target.value_range is None else target.value_range
 
 
 def _network(name: str, spec: NetworkSpec, options: Namespace) -> WeightBatch:
@@ -130,8 +153,9 @@ def _distance(first: WeightBatch, second: WeightBatch) -> str:
     return f"{float(squared_distance(first, second).sqrt()):.4g}"
 
 
-def _measure(objects: Objects, item: int | None, spec: NetworkSpec) -> tuple[str, Callable[[WeightBatch], Tensor]]:
+def _measure(objects: Objects, options: Namespace, spec: NetworkSpec) -> tuple[str, Callable[[WeightBatch], Tensor]]:
     """What is measured of networks, and the function that does it."""
+    item: int | None = options.object
     if objects.in_dim != spec.in_dim or objects.out_dim != spec.out_dim:
         raise ConfigError(
             f"networks {spec} are not of the source {objects.name}, which has {objects.in_dim} inputs and "
@@ -139,12 +163,14 @@ def _measure(objects: Objects, item: int | None, spec: NetworkSpec) -> tuple[str
         )
     if isinstance(objects, ClassifierSource | CNNSource):
         classifiers = objects
-        if item is not None:
-            raise ConfigError(f"--object has no effect: networks of {objects.name} store none: leave it out")
+        for name in ("object", "value_range"):
+            if options[name] is not None:
+                raise ConfigError(f"--{name} has no effect: networks of {objects.name} store no object: leave it out")
         return "test accuracy", lambda batch: classifiers.accuracies(batch)[:, 0]
     if not isinstance(objects, Source) or item is None or not 0 <= item < len(objects):
         raise ConfigError(
             f"--object is the number of the object that both store, in 0..{len(objects) - 1}, found {item}"
         )
     points, values = objects.observations(torch.tensor([item]))
-    return "PSNR (dB)", lambda batch: psnr(evaluate(batch, points), values)
+    value_range = _value_range(options)
+    return "PSNR (dB)", lambda batch: psnr(decode(batch, points, value_range), values)

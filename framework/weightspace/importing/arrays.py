@@ -91,16 +91,16 @@ def _load(root: Path) -> dict[str, np.ndarray]:
 
 
 def _texts(array: np.ndarray, name: str, root: Path) -> list[str]:
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
     if name == "split":
         if array.dtype.kind in "iu":
             if len(array) and not 0 <= array.min() <= array.max() < len(SPLITS):
                 raise ZooError(f"{root}: split should be in 0..{len(SPLITS) - 1}, found {array.min()}..{array.max()}")
             return [SPLITS[int(number)] for number in array]
         return [split_name(str(text), root) for text in array]
-    if array.dtype.kind not in "biufSU":
+    if array.dtype.kind not in "biufU":
         raise ZooError(f"{root}: {name} should hold numbers or texts, found {array.dtype}")
-    if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8", "replace")
     if array.ndim == 2:
         return [" ".join(map(repr, row)) for row in array.tolist()]
     return [str(value) for value in array.tolist()]

@@ -52,6 +52,8 @@ def export_zoo(zoo: str | Path | Zoo, out: str | Path, format: str = "folder", p
     if format not in EXPORTS:
         raise ConfigError(f"unknown format {format!r}: {closest(format, EXPORTS)}")
     opened, folder = zoo if isinstance(zoo, Zoo) else Zoo(zoo), Path(out).expanduser()
+    if folder.exists() and folder.samefile("."):
+        raise ZooError(f"{out} is the folder in which this runs, which cannot be replaced: name another, as files")
     display = Display(progress)
     with display.bar("exporting") as report:
         EXPORTS[format](opened, folder, lambda done: report(done, len(opened)))

@@ -59,11 +59,11 @@ def cells_of(study: Study) -> list[Cell]:
     """All runs of a study, seed by seed, so that a study that is cut has compared something; folds side by side.
 
     Raises:
-        ConfigError: the base cannot be read, or two variants are the same.
+        ConfigError: the base cannot be read, or two variants of a column, or columns of a variant, are the same.
     """
     base = read_base(study)
     asked = {
-        (variant, column): merged(base, study.changes(variant, column))
+        (variant, column): merged(base, study.changes(variant, column, base=base))
         for column in study.every_column
         for variant in study.variants_in(column)
     }
@@ -71,23 +71,27 @@ def cells_of(study: Study) -> list[Cell]:
         for one, other in combinations(study.variants, 2):
             if not changed_keys(asked[one, column], asked[other, column]):
                 raise ConfigError(f"{study.path}: the variants {one!r} and {other!r} are the same")
+    for variant in study.variants:
+        for one, other in combinations(study.columns, 2):
+            if not changed_keys(asked[variant, one], asked[variant, other]):
+                raise ConfigError(f"{study.path}: the columns {one!r} and {other!r} are the same for {variant!r}")
     return [
         Cell(variant, column, seed, _digest({**merged(base, changes), "seed_everything": seed}), fold)
         for seed in study.seeds
         for variant, column in asked
         for fold in study.each_fold
-        for changes in [_changes(study, variant, column, fold)]
+        for changes in [_changes(study, base, variant, column, fold)]
     ]
 
 
 def changes_of(study: Study, cell: Cell) -> dict[str, Any]:
     """All changes of the base in a run, nested, without its seed."""
-    return _changes(study, cell.variant, cell.column, cell.fold)
+    return _changes(study, read_base(study), cell.variant, cell.column, cell.fold)
 
 
-def _changes(study: Study, variant: str, column: str, fold: int | None) -> dict[str, Any]:
+def _changes(study: Study, base: dict[str, Any], variant: str, column: str, fold: int | None) -> dict[str, Any]:
     of_fold = {} if fold is None else {"data": {"folds": study.folds, "fold": fold}}
-    return merged(study.changes(variant, column, fold), of_fold)
+    return merged(study.changes(variant, column, fold, base), of_fold, base)
 
 
 def read_base(study: Study) -> dict[str, Any]:

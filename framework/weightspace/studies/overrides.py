@@ -37,26 +37,43 @@ def undotted(changes: Mapping[str, Any], where: str) -> dict[str, Any]:
             inner = {part: inner}
         if twice := sorted(leaves(nested).keys() & leaves(inner).keys()):
             raise ConfigError(f"{where}: {twice[0]} is given twice")
-        nested = merged(nested, inner)
+        nested = _joined(nested, inner)
     return nested
 
 
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both parts of one mapping, which have no value in common."""
+    both = {**first, **second}
+    return both | {key: _joined(first[key], second[key]) for key in first.keys() & second.keys()}
+
+
+def merged(
+    below: Mapping[str, Any], above: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Puts changes above a configuration: mappings are merged, all other values, lists too, are replaced.
 
     Another ``class_path`` also replaces the ``init_args`` beside it, which belong to the class.
+
+    Args:
+        below: the configuration, or changes.
+        above: the changes.
+        base: what both change, whose class ``init_args`` belong to where ``below`` names none.
 
     >>> merged({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}})
     {'a': {'b': 1, 'c': [3]}}
     >>> merged({"class_path": "DWS", "init_args": {"hidden": 16}}, {"class_path": "MLP"})
     {'class_path': 'MLP'}
+    >>> merged({"init_args": {"hidden": 8}}, {"class_path": "DWS"}, base={"class_path": "DWS"})
+    {'init_args': {'hidden': 8}, 'class_path': 'DWS'}
     """
-    if "class_path" in above and above["class_path"] != below.get("class_path"):
+    base = base or {}
+    if "class_path" in above and above["class_path"] != below.get("class_path", base.get("class_path")):
         below = {key: value for key, value in below.items() if key != "init_args"}
     both = dict(below)
     for key, value in above.items():
-        own = both.get(key)
-        both[key] = merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
+        own, known = both.get(key), base.get(key)
+        nested = isinstance(own, Mapping) and isinstance(value, Mapping)
+        both[key] = merged(own, value, known if isinstance(known, Mapping) else None) if nested else value
     return both
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,20 @@ class Study:
         """The variants that are run in a column: all, or the baseline alone."""
         return list(self.variants) if column in self.columns else [self.baseline]
 
-    def changes(self, variant: str, column: str, fold: int | None = None) -> dict[str, Any]:
+    def changes(
+        self, variant: str, column: str, fold: int | None = None, base: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """All changes of the base in one cell of the table, nested: those of the variant are above the column's.
 
         Args:
             variant, column: the place of the cell.
+            base: the base's configuration, by whose classes it is known which ``init_args`` another class replaces.
             fold: number that stands for ``{fold}``; None: in a study with folds, the word stays as it is.
 
         Raises:
             ConfigError: a text has a misspelt ``{variant}``, ``{column}``, or, in a study with folds, ``{fold}``.
         """
-        changes = merged(merged(self.overrides, self.every_column[column]), self.variants[variant])
+        changes = merged(merged(self.overrides, self.every_column[column], base), self.variants[variant], base)
         names = {"variant": variant, "column": column}
         if self.folds:
             names["fold"] = "{fold}" if fold is None else str(fold)

@@ -15,6 +15,7 @@ from weightspace.backbones.factory import BackboneFactory
 from weightspace.batch import WeightBatch
 from weightspace.checks import check_choice, check_number, check_whole
 from weightspace.data import ZooDataModule
+from weightspace.data.mixture import zoos_of
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError
 from weightspace.network import decibels
@@ -140,13 +141,27 @@ class EditTask(Task):
                     "take targets: networks"
                 )
         if self.targets == "objects":
-            given, last = self._given(), int(data.zoo.objects.max())
+            self._check_sources(data)
+            given, last = (
+                self._given(),
+                max(int(zoo.objects.max()) for zoo in (*zoos_of(data.zoo), *zoos_of(data.tested))),
+            )
             if isinstance(given, Tensor) and last >= len(given):
                 raise ConfigError(
                     f"images of {len(given)} objects were given, and networks are of objects up to {last}"
                 )
             images_of(given, data.training_batch(limit=1))
         edited(self.edit, torch.zeros(1, data.spec.out_dim, self.side, self.side))
+
+    def _check_sources(self, data: ZooDataModule) -> None:
+        """Raises ConfigError if networks that are tested are of other objects, whose images are not given."""
+        source = data.zoo.header.provenance.get("source")
+        for zoo in zoos_of(data.tested):
+            if (other := zoo.header.provenance.get("source")) != source:
+                raise ConfigError(
+                    f"targets 'objects': images are given for objects of {data.zoo.path} ({_called(source)}), and "
+                    f"{zoo.path} is of others ({_called(other)}): test networks of the same objects"
+                )
 
     def prepare(self, data: ZooDataModule) -> None:
         """Sets the normaliser, and the best linear filter of what training networks draw."""
@@ -230,3 +245,8 @@ class EditTask(Task):
         before = self.drawn(batch, goal)
         best = filtered(before, self.filter.to(before))
         return {"before": before, "target": goal.images, "after": self.drawn(after, goal), "best filter": best}
+
+
+def _called(source: dict[str, Any] | None) -> str:
+    """A source as a zoo names it; arguments that tell two of one name apart are in its digest alone."""
+    return "no source" if source is None else f"{source['name']}, {source['digest'][:8]}"

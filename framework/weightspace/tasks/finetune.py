@@ -76,7 +76,9 @@ class FineTuneTask(SupervisedTask):
         """Raises ConfigError if the encoder is for other networks, of another class, or has seen what is tested."""
         super().check(data, trainer)
         if self.path is not None:
-            check_unseen(data.zoo, describe_encoder(self.path).get("trained_on"), str(self.path))
+            said = describe_encoder(self.path).get("trained_on")
+            for networks in (data.zoo, data.tested):
+                check_unseen(networks, said, str(self.path))
             load_weights(self.path, build_backbone(self.make_encoder, data.spec, self.embedding))
 
     def prepare(self, data: ZooDataModule) -> None:

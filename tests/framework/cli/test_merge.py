@@ -14,6 +14,8 @@ from weightspace.cli.main import main
 from weightspace.errors import SpecError
 from weightspace.layers import folded
 from weightspace.module_spec import spec_of
+from weightspace.network import decode
+from weightspace.sources import load_source
 from weightspace.spec import NetworkSpec
 from weightspace.studies.merge import merge
 from weightspace.zoo import Zoo
@@ -34,6 +36,20 @@ def pair(exported: Path, digits_zoo: Path) -> tuple[list[str], int, tuple[int, i
     rows = (zoo.objects == item).nonzero().flatten()[:2].tolist()
     files = [str(exported / "train" / f"{item}_{int(zoo.views[row])}.safetensors") for row in rows]
     return files, item, (rows[0], rows[1])
+
+
+def test_the_psnr_is_that_of_values(pair, exported: Path, digits_zoo: Path, tmp_path: Path, capsys) -> None:
+    files, item, rows = pair
+    command = ["merge", *files, "--out", str(tmp_path / "c.safetensors"), "--source", "digits", "--object", str(item)]
+    points, values = load_source("digits").observations(torch.tensor([item]))
+    for given, value_range in ([], Zoo(digits_zoo).value_range), (["--value_range", "[-1,1]"], (-1.0, 1.0)):
+        assert main([*command, *given]) == 0
+        outputs = decode(Zoo(digits_zoo)[rows[0]], points, value_range)
+        expected = f"{float(-10 * (outputs - values).square().mean().log10()):.3g}"
+        line = next(line for line in capsys.readouterr().out.splitlines() if "not aligned" in line)
+        assert line.split("│")[2].strip() == expected
+    assert main([*command, "--value_range", "[1,1]"]) == 2
+    assert "--value_range should be two different numbers, found 1 twice" in capsys.readouterr().err
 
 
 def packed(path: Path, zoo: Zoo) -> torch.Tensor:
@@ -76,6 +92,8 @@ def test_cnns_are_measured_by_their_accuracies(tmp_path: Path, capsys) -> None:
     ("options", "message"),
     [
         (["--picture", "p.png"], "--picture needs a --source"),
+        (["--steps", "3"], "--steps needs a --source"),
+        (["--source", "digits", "--object", "0", "--steps", "4"], "--steps should be odd and at least 3"),
         (["--group", "permutation+scale"], "scale"),
         (["--weight", "2"], "weight"),
         (["--norm_eps", "-1"], "norm_eps must be at least 0, found -1"),

@@ -71,6 +71,17 @@ def test_an_encoder_of_all_of_the_zoo_is_tested_in_no_fold(zoo: ws.Zoo, tmp_path
         fit(FineTuneTask(SMALL, embedding=5, encoder=encoder), zoo, tmp_path, **FOLD)
 
 
+def test_an_encoder_is_not_tested_on_another_zoo_that_it_has_seen(zoo: ws.Zoo, tmp_path: Path) -> None:
+    encoder = pretrained(zoo, tmp_path, **FOLD)
+    params = torch.randn(40, SPEC.num_params, generator=torch.Generator().manual_seed(1))
+    other = ws.write_zoo(tmp_path / "other", params, SPEC, targets=[0, 1] * 20, splits=["train"] * 30 + ["val"] * 10)
+    task = FineTuneTask(SMALL, embedding=5, encoder=encoder)
+    with pytest.raises(
+        ConfigError, match="that are tested here: fold 1 of 4 of .*, and here it is the zoo's own splits"
+    ):
+        fit(task, other, tmp_path, test_zoo=zoo)
+
+
 def test_what_an_encoder_does_not_say_is_not_checked(zoo: ws.Zoo, tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     for said in (None, {"zoo": "0" * 64, "making": "of another zoo", "folds": 4, "fold": 3}):

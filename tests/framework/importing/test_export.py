@@ -80,6 +80,14 @@ def test_the_value_range_of_fitted_networks_is_kept(tmp_path: Path, format: str,
     assert Zoo(out).value_range == Zoo(again).value_range == (-1.0, 1.0)
 
 
+def test_the_working_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    zoo = make_zoo(tmp_path / "zoo", torch.zeros(10, dtype=torch.int64), ["a"])
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["zoo", "export", str(zoo.path), "--out", "."]) == 2
+    assert ". is the folder in which this runs, which cannot be replaced" in capsys.readouterr().err
+
+
 def test_target_is_asked_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = ["b", "a", "nobody"]
     zoo = make_zoo(tmp_path / "zoo", torch.arange(10) // 2 % 2, names)

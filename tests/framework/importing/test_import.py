@@ -329,7 +329,8 @@ def test_folder_with_a_table(files: Path, tmp_path: Path) -> None:
 def test_numpy(tmp_path: Path, kind: str) -> None:
     spec = NetworkSpec((2, 4, 1), "relu")
     params = np.random.default_rng(0).normal(size=(9, spec.num_params))
-    arrays = {"params": params, "target": np.linspace(0, 1, 9), "split": np.array(["train"] * 7 + ["val", "test"])}
+    splits = np.array(["train"] * 7 + ["val", "test"], dtype="U" if kind == "npy" else "S")
+    arrays = {"params": params, "target": np.linspace(0, 1, 9), "split": splits}
     root = tmp_path / "arrays"
     root.mkdir()
     (root / "spec.json").write_text(json.dumps(spec.to_json()))

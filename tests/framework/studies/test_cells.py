@@ -54,6 +54,11 @@ def test_variants_that_are_the_same_in_a_column_are_refused(tmp_path: Path) -> N
         cells_of(make(tmp_path, FILE.replace("16", "8")))
 
 
+def test_columns_that_are_the_same_for_a_variant_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the columns 'a' and 'b' are the same for 'more'"):
+        cells_of(make(tmp_path, FILE.replace("16}", "16, trainer.max_epochs: 1}")))
+
+
 @pytest.mark.parametrize(
     ("base", "message"),
     [("a: [", "cannot be read"), ("- a\n", "should be an experiment, found list"), ("a: \x00", "cannot be read")],

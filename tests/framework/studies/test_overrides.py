@@ -43,6 +43,25 @@ def test_lists_and_classes_are_replaced_and_nothing_is_mutated() -> None:
     assert same_class["b"]["init_args"] == {"h": 1, "k": 2}
 
 
+def test_arguments_of_a_class_stay_in_whatever_order_they_are_written() -> None:
+    whole = {"b": {"class_path": "GNN", "init_args": {"hidden": 8}}}
+    for written in (
+        {"b.init_args.hidden": 8, "b.class_path": "GNN"},
+        {"b": {"init_args": {"hidden": 8}, "class_path": "GNN"}},
+        {"b": {"init_args": {"hidden": 8}}, "b.class_path": "GNN"},
+    ):
+        assert undotted(written, "v") == whole
+
+
+def test_arguments_stay_under_the_class_that_the_base_has_and_go_under_another() -> None:
+    base = {"b": {"class_path": "DWS", "init_args": {"layers": 3}}}
+    column = {"b": {"init_args": {"hidden": 8}}}
+    for name, kept in ("DWS", {"init_args": {"hidden": 8}}), ("MLP", {}):
+        assert merged(column, {"b": {"class_path": name}}, base) == {"b": {"class_path": name, **kept}}
+    changed = merged({"b": {"class_path": "MLP", "init_args": {"hidden": 8}}}, {"b": {"class_path": "DWS"}}, base)
+    assert changed == {"b": {"class_path": "DWS"}}
+
+
 def test_changed_keys_are_those_whose_leaves_differ() -> None:
     first = {"a": {"b": 1, "c": {}}, "d": [1, 2], "e": None}
     assert changed_keys(first, first) == []

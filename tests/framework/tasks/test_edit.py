@@ -18,6 +18,7 @@ from weightspace.symmetry import GroupElement
 from weightspace.tasks import EditTask, predict
 from weightspace.tasks.edit_targets import drawn, object_goal, own_goal, square_errors
 from weightspace.testing import check_task, parametrize_checks
+from weightspace.zoo import Zoo, write_zoo
 from weightspace_plugins.edits import dilation
 
 pytestmark = pytest.mark.filterwarnings(
@@ -234,6 +235,17 @@ def test_objects_that_are_missing_or_of_another_kind(digits_zoo: Path, tmp_path:
         with pytest.raises(ConfigError) as error:
             trainer(tmp_path, 1).fit(task, datamodule=data)
         assert message in str(error.value)
+
+
+def test_objects_of_another_source_are_not_tested(digits_zoo: Path, tmp_path: Path) -> None:
+    zoo = Zoo(digits_zoo)
+    rows = zoo.rows("test")
+    said = {"names": zoo.class_names, "value_range": zoo.value_range, "splits": ["test"] * len(rows)}
+    write_zoo(tmp_path / "other", zoo.params(rows), zoo.spec, targets=zoo.targets[rows], **said)
+    data = ZooDataModule(str(digits_zoo), test_zoo=str(tmp_path / "other"))
+    task = EditTask(SMALL, edit="dilation", targets="objects").give_objects(images)
+    with pytest.raises(ConfigError, match=r"other is of others \(no source\): test networks of the same objects"):
+        trainer(tmp_path, 1).fit(task, datamodule=data)
 
 
 def test_solids_and_classifiers_have_no_images(classifier_zoo: Path, tmp_path: Path) -> None:
