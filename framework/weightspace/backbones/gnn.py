@@ -54,7 +54,8 @@ class GNNLayer(nn.Module):
         # the inputs have no edges that come in, the outputs none that go out
         before = torch.cat([torch.zeros_like(out_of[0]), *into], dim=1)
         after = torch.cat([*out_of, torch.zeros_like(into[-1])], dim=1)
-        result = joined + self.node(torch.cat([nodes, before, after], dim=2))
+        # statistics are exact, in layers of bfloat16 too
+        result = joined + self.node(torch.cat([nodes, before.to(nodes.dtype), after.to(nodes.dtype)], dim=2))
         # laid out like those of the first layer, so that one compiled layer serves all
         return Graph([node.contiguous() for node in result.split(sizes, dim=1)], list(edges), graph.back)
 

@@ -65,7 +65,7 @@ class _Scores(torch.autograd.Function):
         """Computes the products, see ``scores``."""
         ctx.save_for_backward(edge, weight, query, key)
         parts = []
-        for e, q, k in _split(query[0, 0].numel(), edge, query, key):
+        for e, q, k in _split(query.shape[2:].numel(), edge, query, key):
             queries, keys = _queries_and_keys(e, weight, q, k).unbind(3)
             parts.append(queries.mul_(keys).sum(-1))
         return torch.cat(parts)
@@ -78,7 +78,7 @@ class _Scores(torch.autograd.Function):
         # the gradient of the queries are the keys times that of the scores, and vice versa
         exchanged = torch.cat(weight.chunk(2)[::-1])
         results = []
-        for e, q, k, given in _split(query[0, 0].numel(), edge, query, key, gradient):
+        for e, q, k, given in _split(query.shape[2:].numel(), edge, query, key, gradient):
             both = _queries_and_keys(e, weight, q, k).mul_(given.unsqueeze(3).unsqueeze(-1))
             of_edge, of_exchanged = linear_gradients(e, exchanged, both.flatten(3))
             of_keys, of_queries = both.unbind(3)
@@ -93,7 +93,7 @@ class _WeightedSum(torch.autograd.Function):
         """Computes the sums, see ``weighted_sum``."""
         ctx.save_for_backward(edge, weight, attention, value)
         parts = []
-        for e, a, v in _split(value[0, 0].numel(), edge, attention, value):
+        for e, a, v in _split(value.shape[2:].numel(), edge, attention, value):
             parts.append(_products(e, weight, a, v).sum(2))
         return torch.cat(parts)
 
@@ -103,7 +103,7 @@ class _WeightedSum(torch.autograd.Function):
         """Gradients of all four arguments."""
         edge, weight, attention, value = ctx.saved_tensors
         results = []
-        for e, a, v, given in _split(value[0, 0].numel(), edge, attention, value, gradient):
+        for e, a, v, given in _split(value.shape[2:].numel(), edge, attention, value, gradient):
             a, v, given = a.unsqueeze(-1), v.unsqueeze(1), given.unsqueeze(2)
             factor = linear(e, weight).unflatten(3, v.shape[3:]).mul_(given)
             of_attention, of_value = (factor * v).sum(-1), (factor * a).sum(1)

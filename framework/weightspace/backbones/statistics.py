@@ -63,11 +63,14 @@ def statistics(params: Tensor, spec: NetworkSpec) -> Tensor:
         params: (B, P) parameters.
         spec: their architecture.
     """
-    weights, biases = unpack_layers(params, spec)
-    ranks = torch.tensor(QUANTILES, dtype=params.dtype, device=params.device)
+    if not len(params):
+        return params.new_zeros(0, 2 * spec.num_layers * (2 + len(QUANTILES)))
+    exact = params if params.dtype in (torch.float32, torch.float64) else params.float()
+    weights, biases = unpack_layers(exact, spec)
+    ranks = torch.tensor(QUANTILES, dtype=exact.dtype, device=params.device)
     found = []
     for tensor in (*weights, *biases):
         values = tensor.flatten(1)
         variance, mean = torch.var_mean(values, dim=1, correction=0)
         found.append(torch.cat([torch.stack([mean, variance]), torch.quantile(values, ranks, dim=1)]).mT)
-    return torch.cat(found, dim=1)
+    return torch.cat(found, dim=1).to(params.dtype)

@@ -104,6 +104,8 @@ def _run(study: Study, cells: Sequence[Cell], place: Place, workers: Workers, op
         for cell in again:
             place.asked(cell).unlink(missing_ok=True)
         record.write()
+        if again:
+            console.print("if this is cut, the same command without --rerun goes on with what is left")
         console.print(f"what the runs print: {place.folder}/*/*.log")
         return Runner(place, cells, record, workers, console.print).run(missing)
 

@@ -6,12 +6,14 @@ import json
 import shlex
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from weightspace.cli.console import make_console
 from weightspace.errors import ConfigError
 from weightspace.runs.origin import is_there, kind_of, origin_there
+from weightspace.runs.unfinished import note_of, noted
 from weightspace.studies.overrides import placeholders
 from weightspace.studies.remade import Inputs
 from weightspace.studies.study import Study
@@ -131,7 +133,11 @@ def needs_text(needs: Sequence[Need]) -> str:
     for command in dict.fromkeys(need.command for need in needs):
         made = [need for need in needs if need.command == command]
         more = f" (and {len(made) - 1} more)" if len(made) > 1 else ""
-        lines.append(f"there is no {made[0].kind} {made[0].path}{more} yet: {command}")
+        note = note_of(made[0].path)
+        if made[0].kind == "zoo" and note.exists():
+            lines.append(f"the zoo {made[0].path} is not finished, as {note} says: {command}")
+        else:
+            lines.append(f"there is no {made[0].kind} {made[0].path}{more} yet: {command}")
     return "\n".join(lines)
 
 
@@ -154,12 +160,20 @@ def make_needs(needs: Sequence[Need], asked: Mapping[str, bool]) -> None:
         if need.is_there():  # one command can make several
             continue
         make_console().print(need.command)
-        # its input ends with this process, and it with that: the same command goes on where it was cut
-        arguments = [*SEQUENCE, "--with-parent", json.dumps(need.commands)]
-        with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
-            code = process.wait()
-        if code or not need.is_there():
-            raise ConfigError(f"the {need.kind} {need.path} could not be made ({_why_not(need, code)})")
+        with noted(need.path) if len(need.commands) > 1 else nullcontext():
+            _make(need)
+        if not need.is_there():
+            raise ConfigError(f"the {need.kind} {need.path} could not be made ({_why_not(need, 0)})")
+
+
+def _make(need: Need) -> None:
+    """Runs the commands of a need, of which those that have ended find nothing to do, or do the same again."""
+    # its input ends with this process, and it with that: the same command goes on where it was cut
+    arguments = [*SEQUENCE, "--with-parent", json.dumps(need.commands)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
+        code = process.wait()
+    if code:
+        raise ConfigError(f"the {need.kind} {need.path} could not be made ({_why_not(need, code)})")
 
 
 def _why_not(need: Need, code: int) -> str:

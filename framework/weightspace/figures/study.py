@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import mean, stdev
+from statistics import mean
 
 from matplotlib.figure import Figure
 
-from weightspace.runs.metric_text import is_share
+from weightspace.runs.metric_text import deviation, is_share
 from weightspace.studies.study import Study
 from weightspace.studies.table import Entry
 from weightspace.text import figure_text
@@ -34,7 +34,7 @@ def differences_figure(study: Study, entries: Mapping[tuple[str, str], Entry]) -
             found = [scale * value for value in entry.values(metric)]
             label = figure_text(column) if name == shown[0] and column else None
             if found:
-                values.errorbar(mean(found), place, xerr=stdev(found) if len(found) > 1 else None, label=label, **style)
+                values.errorbar(mean(found), place, xerr=deviation(found), label=label, **style)
             gain = entry.difference
             if gain is not None:
                 low, high = (gain.mean if end is None else end for end in (gain.low, gain.high))

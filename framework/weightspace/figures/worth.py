@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from weightspace.runs.metric_text import is_share
+from weightspace.runs.metric_text import deviation, is_share
 from weightspace.studies.amounts import amount
 from weightspace.studies.study import Study
 from weightspace.studies.table import Entry
@@ -77,10 +77,10 @@ def _draw_curve(
         entry = entries.get((name, column))
         found = [scale * value for value in entry.values(metric)] if entry else []
         if found:
-            points.append((amount(column), mean(found), stdev(found) if len(found) > 1 else 0.0))
+            points.append((amount(column), mean(found), deviation(found) or 0.0))
     label = figure_text(name, 45) + (" (baseline)" if name == study.baseline else "")
-    x, y, deviation = zip(*sorted(points), strict=True) if points else ((), (), ())
-    axes.errorbar(x, y, yerr=deviation or None, label=label, markersize=4, capsize=2, **style)
+    x, y, spread = zip(*sorted(points), strict=True) if points else ((), (), ())
+    axes.errorbar(x, y, yerr=spread or None, label=label, markersize=4, capsize=2, **style)
 
 
 def _draw_factor(axes: Axes, place: float, found: Worth, style: dict[str, Any]) -> None:

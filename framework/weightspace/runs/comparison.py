@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from weightspace.errors import ConfigError, closest
 from weightspace.files import read_json
 from weightspace.runs.flat_config import differing, read_flat, value_text
 from weightspace.runs.folder import RunFolder
-from weightspace.runs.metric_text import mean_text, metric_text
+from weightspace.runs.metric_text import deviation, mean_text, metric_text
 
 #: Titles of the metrics that a report shows by default: (command, key).
 TITLES = {
@@ -129,8 +129,7 @@ def _metric(title: str, key: str, numbers: list[list[float]], average: bool) -> 
     texts = [mean_text(key, group) if average else write(group) for group in numbers]
     columns = [Column(title, values, texts)]
     if average:  # only machine-readable: tables show it in the cell of the mean
-        deviations = [stdev(group) if len(group) > 1 else None for group in numbers]
-        columns.append(Column(f"{title} deviation", deviations, []))
+        columns.append(Column(f"{title} deviation", list(map(deviation, numbers)), []))
     return columns
 
 

@@ -57,13 +57,24 @@ def mean_text(name: str, values: Sequence[float]) -> str:
         return ""
     if len(values) == 1 or not all(map(math.isfinite, values)):
         return metric_text(name, mean(values))
-    middle, deviation = mean(values), stdev(values)
+    middle, spread = mean(values), stdev(values)
     if is_share(name):
-        return f"{100 * middle:.1f} +- {100 * deviation:.1f} %"
+        return f"{100 * middle:.1f} +- {100 * spread:.1f} %"
     if name.endswith(COUNTS) and abs(middle) >= 10:
-        return f"{middle:,.0f} +- {deviation:,.0f}"
-    decimals = max(_decimals(max(abs(middle), deviation), 3), _decimals(deviation, 1))
-    return f"{_fixed(middle, decimals)} +- {_fixed(deviation, decimals)}"
+        return f"{middle:,.0f} +- {spread:,.0f}"
+    decimals = max(_decimals(max(abs(middle), spread), 3), _decimals(spread, 1))
+    return f"{_fixed(middle, decimals)} +- {_fixed(spread, decimals)}"
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None of fewer than two values, NaN if one is not finite.
+
+    >>> deviation([1.0]), deviation([1.0, float("nan")]), deviation([1.0, 3.0])
+    (None, nan, 1.4142135623730951)
+    """
+    if len(values) < 2:
+        return None
+    return stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def _decimals(value: float, digits: int) -> int:

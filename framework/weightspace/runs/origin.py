@@ -15,6 +15,7 @@ from weightspace.files import open_regular, read_json
 from weightspace.runs.flat_config import PLACES, read_flat
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.parts import part_name, part_of
+from weightspace.runs.unfinished import note_of
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def digest_there(origin: Origin, kind: str) -> str | None:
 
 
 def is_there(kind: str, path: str) -> bool:
-    """Whether there is a zoo, or an encoder whose training has ended if it lies in the folder of the run.
+    """Whether there is a finished zoo, or an encoder whose training has ended if it lies in the folder of the run.
 
     Args:
         kind, path: see ``origin_there``.
@@ -91,7 +92,7 @@ def is_there(kind: str, path: str) -> bool:
         ConfigError: a folder has several encoders, or ``metrics.json`` of the run is damaged.
     """
     if kind_of(kind) != "encoder":
-        return _zoo_file(path) is not None
+        return _zoo_file(path) is not None and not note_of(path).exists()
     file = _encoder_file(path)
     if file is None:
         return False

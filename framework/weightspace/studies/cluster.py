@@ -9,6 +9,7 @@ from typing import Any
 
 from weightspace.checks import check_whole
 from weightspace.errors import ConfigError, MissingExtraError
+from weightspace.files import write_whole
 from weightspace.studies.workers import SEQUENCE, Job, Workers
 
 #: Exit code of a job whose own code is not known.
@@ -51,7 +52,7 @@ class ClusterWorkers(Workers):
         """Submits a job."""
         line = [*SEQUENCE, "--log", str(log.resolve()), commands]
         job = self._executor(self.folder).submit(self._submitit.helpers.CommandFunction(line, verbose=False))
-        _note(log).write_text(f"{job.job_id}\n", encoding="utf-8")
+        write_whole(_note(log), f"{job.job_id}\n".encode())
         return _Submitted(job)
 
     def running(self, log: Path) -> Job | None:
@@ -59,6 +60,8 @@ class ClusterWorkers(Workers):
         if not _note(log).is_file():
             return None
         number = _note(log).read_text(encoding="utf-8").strip()
+        if not number or (self.cluster == "local" and not number.isdecimal()):
+            return None  # of a job of which it is not known whether there is one
         if self.cluster == "local":
             return _Orphan(int(number)) if _runs(int(number)) else None
         job: Any = self._submitit.SlurmJob(folder=self.folder, job_id=number)

@@ -105,7 +105,7 @@ def neighbours(
         raise SpecError(f"the encoder is for networks {encoder.spec}, the zoo has {zoo.spec}")
     rows, others = _queries(zoo, queries, split), _spaced(zoo.rows(among, first_view_only=True), limit)
     same = rows[:, None] == others
-    if len(others) - int(same.any(0).sum()) < count or not len(rows):
+    if not len(rows) or len(others) - int(same.sum(1).max()) < count:
         raise ConfigError(
             f"{zoo.path} has {len(rows)} networks to look for and {len(others)} among which to look (split {among}): "
             f"for {count} neighbours there must be more"

@@ -47,9 +47,7 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return both | {key: _joined(first[key], second[key]) for key in first.keys() & second.keys()}
 
 
-def merged(
-    below: Mapping[str, Any], above: Mapping[str, Any], base: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Puts changes above a configuration: mappings are merged, all other values, lists too, are replaced.
 
     Another ``class_path`` also replaces the ``init_args`` beside it, which belong to the class.
@@ -72,8 +70,9 @@ def merged(
     both = dict(below)
     for key, value in above.items():
         own, known = both.get(key), base.get(key)
-        nested = isinstance(own, Mapping) and isinstance(value, Mapping)
-        both[key] = merged(own, value, known if isinstance(known, Mapping) else None) if nested else value
+        if isinstance(own, Mapping) and isinstance(value, Mapping):
+            value = merged(own, value, known if isinstance(known, Mapping) else None)
+        both[key] = value
     return both
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -126,8 +127,8 @@ class Runner:
             ConfigError: it has failed.
         """
         log = self.place.log(cell)
-        if job.code():
-            raise ConfigError(f"{job.reason() or _last_line(log)} (exit code {job.code()}; {log})")
+        if code := job.code():
+            raise ConfigError(f"{job.reason() or _reason(log, code)} (exit code {code}; {log})")
         self.place.check_base(cell)
         result = collect(self.place.run(cell), self.place.study.tested)
         if result is None:
@@ -135,8 +136,10 @@ class Runner:
         return result
 
 
-def _last_line(log: Path) -> str:
-    """The last line that was printed, which is the message of an error."""
+def _reason(log: Path, code: int) -> str:
+    """Why a run has failed: the last line that it has printed, unless a signal has ended it."""
+    if code < 0:
+        return f"it was killed by {signal.Signals(-code).name}{', as where memory is short' if code == -9 else ''}"
     if not log.is_file():  # a job of a cluster that has not begun
         return "it printed nothing"
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]

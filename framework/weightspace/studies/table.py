@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 
 from weightspace.errors import ConfigError, closest
 from weightspace.runs.comparison import TITLES, Column
-from weightspace.runs.metric_text import is_share, mean_text
+from weightspace.runs.metric_text import deviation, is_share, mean_text
 from weightspace.studies.cells import Cell
 from weightspace.studies.folds import whole_seeds
 from weightspace.studies.interval import Difference
@@ -108,7 +108,7 @@ def _metric(prefix: str, metric: str, group: list[Entry]) -> list[Column]:
     values, title = [entry.values(metric) for entry in group], f"{prefix}{_title(metric)}"
     return [
         Column(title, [mean(found) if found else None for found in values], [mean_text(metric, v) for v in values]),
-        Column(f"{title} deviation", [stdev(v) if len(v) > 1 else None for v in values], []),
+        Column(f"{title} deviation", list(map(deviation, values)), []),
     ]
 
 

@@ -225,6 +225,26 @@ def test_bfloat16_autocast_is_close_to_float32(random_batch, make) -> None:
 
 
 @pytest.mark.parametrize("make", VECTORS, ids=names)
+def test_layers_of_bfloat16_compute_in_it(random_batch, make) -> None:
+    batch = random_batch((2, 8, 8, 1), count=16).to(dtype=torch.float32)
+    torch.manual_seed(0)
+    model = make(batch.spec, 3)
+    model.fit_normaliser(batch)
+    model = model.to(torch.bfloat16)
+    result = model(batch.to(dtype=torch.bfloat16))
+    result.float().square().sum().backward()
+    assert (result.dtype, result.shape) == (torch.bfloat16, (16, 3))
+    assert result.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("make", VECTORS, ids=names)
+def test_no_networks_give_no_results(random_batch, make) -> None:
+    batch = random_batch((2, 8, 8, 1))
+    assert make(batch.spec, 3).double().eval()(batch[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("make", VECTORS, ids=names)
 def test_float32_is_close_to_float64(random_batch, make) -> None:
     batch = random_batch((2, 8, 8, 1), count=16)
     torch.manual_seed(0)

@@ -71,6 +71,13 @@ def test_means_of_numbers_are_not_percentages(make_run: MakeRun, capsys: pytest.
     assert "0.0655 +- 0.0389" in capsys.readouterr().out
 
 
+def test_means_with_what_is_no_number_have_no_deviation(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, tau in enumerate((float("nan"), 0.5, 0.6)):
+        make_run(f"x/{seed}", {"test": {"test/kendall": tau}})
+    assert main(["report", "runs", "--mean"]) == 0
+    assert "nan" in capsys.readouterr().out
+
+
 def test_formats_for_machines(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     make_run("a/0", {"fit": {"seconds": 3.25}, "test": {"test/accuracy": 1 / 3}}, model={"class_path": "t.DWS"})
     make_run("=b/0", {"test": {"test/accuracy": 0.5}}, model={"class_path": "t.GNN", "init_args": {"hidden": 8}})

@@ -224,6 +224,22 @@ def test_runs_are_jobs_of_a_cluster(tmp_path: Path, digits_zoo: Path, monkeypatc
     assert len(jobs) == 2
 
 
+def test_a_zoo_of_several_commands_is_missing_until_all_have_ended(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit = "fit --source digits --recipe siren --mode eager --set steps=2 hidden=[8] --train 20 --val 5 --test 5"
+    write(tmp_path, "zoos/z", zoos={"zoos/z": f"{fit} && align --to nobody"})
+    assert main(["study", "s.yaml", "--make-zoos"]) == 2
+    assert Path("zoos/z/zoo.json").is_file()
+    assert Path("zoos/z.unfinished").is_file()
+    write(tmp_path, "zoos/z", zoos={"zoos/z": f"{fit} && align --to mean"})
+    capsys.readouterr()
+    assert main(["study", "s.yaml", "--dry-run"]) == 0
+    assert "the zoo zoos/z is not finished, as zoos/z.unfinished says: weightspace zoo fit" in capsys.readouterr().out
+    assert main(["study", "s.yaml", "--make-zoos"]) == 0
+    assert Zoo("zoos/z").alignments == ["mean"]
+    assert not Path("zoos/z.unfinished").exists()
+
+
 @pytest.mark.long
 def test_missing_zoos_are_made_when_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

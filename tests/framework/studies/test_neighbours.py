@@ -54,6 +54,19 @@ def test_distances_of_weights_are_those_of_aligned_pairs(random_batch, monkeypat
             assert found[i, j] == pytest.approx(float((batch.params[i] - other.params[0]).norm()), abs=1e-9)
 
 
+def test_networks_of_one_function_have_no_distance(random_batch) -> None:
+    batch = random_batch((2, 5, 4, 1), count=40).to(dtype=torch.float32)
+    assert by_function(batch, batch).diagonal().abs().max() == 0
+
+
+def test_each_query_may_lie_among_the_others(zoo: Zoo) -> None:
+    count = len(zoo.rows("test", first_view_only=True))
+    found = neighbours(zoo, queries=count, split="test", among="test", by=["function"], count=count - 1)
+    assert found.found["function"].shape == (count, count - 1)
+    with pytest.raises(ConfigError, match=f"for {count} neighbours there must be more"):
+        neighbours(zoo, queries=count, split="test", among="test", by=["function"], count=count)
+
+
 def test_neighbours_are_the_nearest_of_all(zoo: Zoo) -> None:
     torch.manual_seed(0)
     encoder = DWS(zoo.spec, 6, hidden=4, layers=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from weightspace.cli.tables import FORMATS
 from weightspace.errors import ConfigError
 from weightspace.figures.study import differences_figure
@@ -166,6 +167,22 @@ def test_results_of_another_configuration_are_not_shown(study: Study, answers: n
     assert len(entries["none", ""].results) == 3
     assert not entries["more", ""].results
     assert entries["more", ""].difference is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_number_has_a_table_and_a_figure(study: Study) -> None:
+    study.path.write_text(study.path.read_text().replace("[test/accuracy, val/loss]", "[test/r2]"))
+    study = read_study(study.path)
+    cells, record = cells_of(study), Record(study.record_file)
+    for cell in cells:
+        record.take(cell, number(float("nan") if cell.variant == "more" and cell.seed else 0.1 * cell.seed))
+    entries = entries_of(study, cells, record)
+    columns = {column.title: column for column in columns_of(study, entries)}
+    assert columns["test R2"].texts == ["0.100 +- 0.100", "nan", "0.100 +- 0.100"]
+    assert np.isnan(columns["test R2 deviation"].values[1])
+    for write in FORMATS.values():
+        write(list(columns.values()))
+    FigureCanvasAgg(differences_figure(study, entries)).draw()
 
 
 def test_metrics_that_no_run_has_are_refused(study: Study, answers: np.ndarray) -> None:
