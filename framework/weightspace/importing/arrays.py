@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,10 @@ from weightspace.zoo.header import SPLITS
 
 #: Names of the arrays, all with n rows: params (n, P); optional: target (n) or (n, T), object, view and split (n).
 NAMES = ("params", "target", "object", "view", "split")
+
+
+#: Rows of an array that are read at a time.
+ROWS = 1024
 
 
 class ArrayListing(Listing):
@@ -37,6 +42,10 @@ class ArrayListing(Listing):
         with np.errstate(over="ignore"):  # overflows become infinite and are reported as such
             vector = torch.from_numpy(row.astype(np.float32))  # also float64 and the other byte order
         return Contents(list(self.spec.unpack(vector).values()))
+
+    def contents(self) -> Iterator[bytes]:
+        """The array, some rows at a time."""
+        return (self.params[first : first + ROWS].tobytes() for first in range(0, len(self.params), ROWS))
 
 
 def arrays(root: Path, spec: str | None = None) -> Listing:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from weightspace.checks import check_number
 from weightspace.errors import ConfigError, ZooError
-from weightspace.files import read_json
+from weightspace.files import open_regular, read_json
 from weightspace.files.class_folders import check_divided, class_and_split
 from weightspace.files.names import split_called
 from weightspace.files.walk import is_hidden, walk
@@ -45,6 +47,15 @@ class FileListing(Listing):
     def read(self, entry: Entry) -> Contents:
         """Reads the file of one network."""
         return read_state_dict(self.root / entry.name, self.key, self.norm_eps)
+
+    def contents(self) -> Iterator[bytes]:
+        """Digests of the files; nothing for those that cannot be read, which are left out."""
+        for entry in self.entries:
+            try:
+                with open_regular(self.root / entry.name) as file:
+                    yield hashlib.file_digest(cast(Any, file), "sha256").digest()
+            except OSError:
+                yield b""
 
 
 def dwsnets(root: Path, view_from: str = "{view}/", splits: str | None = None, key: str | None = None) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,10 @@ class Listing(ABC):
             ValueError: the network cannot be read; the message is the reason.
         """
 
+    @abstractmethod
+    def contents(self) -> Iterator[bytes]:
+        """What the files of the networks hold, or digests of that, in the order of the entries."""
+
     def leave(self, name: str, reason: str) -> None:
         """Records that a network is left out."""
         self.left_out.append(LeftOut(name, reason))
@@ -197,10 +201,12 @@ class Listing(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the entries, which identifies an import."""
+        """sha256 of the entries and of what their files hold, which identifies an import."""
         content = hashlib.sha256()
         for entry in self.entries:
             content.update(repr(entry).encode())
+        for part in self.contents():
+            content.update(part)
         return content.hexdigest()
 
 

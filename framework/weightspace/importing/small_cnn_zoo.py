@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +54,20 @@ class SmallCNNListing(Listing):
 
     def read(self, entry: Entry) -> Contents:
         """Reads one row of the matrix."""
-        row = int(entry.name.removeprefix("row "))
+        row = self._row(entry)
         with np.errstate(over="ignore"):  # overflows become infinite and are reported as such
             vector = torch.from_numpy(self.weights[row][self.order].astype(np.float32))
         return Contents(list(self.spec.unpack(vector).values()), quality=self.columns.values[row].tolist())
 
-    @cached_property
-    def digest(self) -> str:
-        """sha256 of the entries and their quality."""
-        content = hashlib.sha256(super().digest.encode())
-        content.update(repr(self.quality).encode() + self.columns.values.tobytes())
-        return content.hexdigest()
+    def contents(self) -> Iterator[bytes]:
+        """The rows of the networks, and their quality."""
+        for entry in self.entries:
+            yield self.weights[self._row(entry)].tobytes()
+        yield repr(self.quality).encode() + self.columns.values.tobytes()
+
+    @staticmethod
+    def _row(entry: Entry) -> int:
+        return int(entry.name.removeprefix("row "))
 
 
 def small_cnn_zoo(

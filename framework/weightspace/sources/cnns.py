@@ -140,7 +140,10 @@ class CNNSource(Objects):
         return (pixels / self.levels - self.mean) / self.deviation
 
     def accuracies(self, batch: WeightBatch) -> Tensor:
-        """(B, 2) accuracies on up to 2,000 test images, and on as many training images."""
+        """(B, 2) accuracies on up to 2,000 test images, and on as many of all training images.
+
+        A network has seen its ``fraction`` of these alone, so that the images are the same for all networks.
+        """
         parts = range(self.train_images, len(self.labels)), range(min(MEASURED, self.train_images))
         return torch.stack([self._accuracy(batch, torch.tensor(part)) for part in parts], dim=1)
 
@@ -170,7 +173,8 @@ def cnns(
         data: one of ``DATA``.
         count: how many trainings there are.
         seed: of the hyperparameters and the order of the images.
-        target: "accuracy" on test images, the "gap" to that on training images, or "both".
+        target: "accuracy" on test images, the "gap" to that on training images (whichever of them a network has seen),
+            or "both".
         path: folder of the images' files, if their source needs one.
 
     Raises:

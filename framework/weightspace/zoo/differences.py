@@ -52,7 +52,7 @@ def _lines(key: str, found: Mapping[str, Any], asked: Mapping[str, Any]) -> list
     if key == "written":
         return ["networks: other weights, labels or splits than then"]
     if key == "listing":
-        return ["files: other networks, labels or splits than then"]
+        return ["files: other networks, weights, labels or splits than then"]
     if key == "recipe":
         names = [_name(recipe) for recipe in (then, now)]
         fields = [leaf for leaf in _leaves(then, now) if leaf[0] != "name"]

@@ -125,7 +125,7 @@ def test_another_import_is_refused_in_words(
     assert "another job:\n  value_range: [0.0, 1.0] there, [-1.0, 1.0] asked\n" in capsys.readouterr().err
     np.save(files / "object.npy", np.load(files / "object.npy") + 5000)
     assert main([*take, "--format", "numpy"]) == 2
-    assert "another job:\n  files: other networks, labels or splits than then\n" in capsys.readouterr().err
+    assert "another job:\n  files: other networks, weights, labels or splits than then\n" in capsys.readouterr().err
 
 
 def test_empty_tables_are_not_drawn(digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,10 +24,10 @@ CLASSES = ["owl", "10", "9", "nobody", " spaced ", 'a;b,"c"\td', "cat/dog", "Nob
 FORMATS = pytest.mark.parametrize("format", ["folder", "numpy"])
 
 
-def make_zoo(out: Path, targets: Tensor, names: list[str], **options: Any) -> Zoo:
+def make_zoo(out: Path, targets: Tensor, names: list[str], seed: int = 0, **options: Any) -> Zoo:
     """As many networks as targets; two views of each object, of which the second of the first ones is held out."""
     n = len(targets)
-    params = torch.randn(n, SPEC.num_params, generator=torch.Generator().manual_seed(0))
+    params = torch.randn(n, SPEC.num_params, generator=torch.Generator().manual_seed(seed))
     splits = [0, 3, 0, 0, 1, 1] + [2] * (n - 6)
     objects = torch.arange(n) // 2 + 7
     return write_zoo(out, params, SPEC, targets=targets, names=names, objects=objects, splits=splits, **options)
@@ -78,6 +78,20 @@ def test_the_value_range_of_fitted_networks_is_kept(tmp_path: Path, format: str,
     assert main(["zoo", "export", out, "--format", format, "--out", files]) == 0
     assert main(["zoo", "import", files, "--format", format, *target, "--out", again]) == 0
     assert Zoo(out).value_range == Zoo(again).value_range == (-1.0, 1.0)
+
+
+@FORMATS
+def test_weights_that_have_changed_are_another_import(tmp_path: Path, format: str, capsys) -> None:
+    zoo = make_zoo(tmp_path / "zoo", torch.arange(10) // 2 % 2, ["a", "b"])
+    out_and_in(zoo, format)
+    again = ["zoo", "import", str(tmp_path / "files"), "--format", format, "--out", str(tmp_path / "again")]
+    assert main(again) == 0
+    assert "finished already" in capsys.readouterr().out
+    changed = make_zoo(tmp_path / "changed", torch.arange(10) // 2 % 2, ["a", "b"], seed=1)
+    shutil.rmtree(tmp_path / "files")
+    assert main(["zoo", "export", str(changed.path), "--format", format, "--out", str(tmp_path / "files")]) == 0
+    assert main(again) == 2
+    assert "other networks, weights, labels or splits than then" in capsys.readouterr().err
 
 
 def test_the_working_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -201,9 +201,9 @@ def test_a_cut_import_goes_on_and_ends_in_the_same_bytes(tree: Path, tmp_path: P
     shutil.copy(tree / "0/shoe_2/net.pth", tree / "1/shoe_4/net.pth")  # a duplicate of a shard that is taken over
     with pytest.raises(KeyboardInterrupt):
         job(tmp_path / "cut").run(cut)
-    (tree / "0/shoe_0/net.pth").write_bytes(b"")  # already in a whole shard: not read again
+    first = (tmp_path / "cut/shards/00000.safetensors").stat().st_mtime_ns
     job(tmp_path / "cut").run(lambda state: None)
-    save(as_published(siren(0)), tree / "0/shoe_0/net.pth")
+    assert (tmp_path / "cut/shards/00000.safetensors").stat().st_mtime_ns == first, "a whole shard is taken over"
     job(tmp_path / "whole").run(lambda state: None)
     for name in ("zoo.json", "shards/00000.safetensors", "shards/00001.safetensors", "shards/00002.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
