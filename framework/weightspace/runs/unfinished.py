@@ -15,9 +15,14 @@ def note_of(zoo: str | Path) -> Path:
 
 @contextmanager
 def noted(zoo: str | Path) -> Iterator[None]:
-    """Keeps the note until the block has ended without an error; whatever cuts it leaves the note."""
+    """Keeps the note until the block has ended; whatever cuts it leaves the note, unless there is no zoo yet."""
     note = note_of(zoo)
     note.parent.mkdir(parents=True, exist_ok=True)
     note.touch()
-    yield
+    try:
+        yield
+    except BaseException:
+        if not (Path(zoo).expanduser() / "zoo.json").is_file():
+            note.unlink()
+        raise
     note.unlink()
