@@ -125,6 +125,7 @@ class Mixing(Augmentation):
         lam, targets = params.lam[:, None], soft_targets(batch)
         first, second = self.ends(batch, batch.select(params.partners), params.orders)
         return batch.replace(
+            frame=None if self.moves_neurons else batch.frame,
             params=torch.lerp(second.params, first.params, lam),
             targets=torch.lerp(
                 targets[params.partners], targets, lam.to(targets.dtype).reshape(-1, *[1] * (targets.ndim - 1))

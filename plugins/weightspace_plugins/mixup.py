@@ -140,4 +140,5 @@ class SelfMixUp(WithParts):
     def apply(self, batch: WeightBatch, params: tuple[Tensor, Tensor]) -> WeightBatch:
         """One linear interpolation."""
         copy, lam = params
-        return batch.replace(params=torch.lerp(copy, batch.params, lam[:, None]))
+        frame = None if self.moves_neurons else batch.frame
+        return batch.replace(params=torch.lerp(copy, batch.params, lam[:, None]), frame=frame)

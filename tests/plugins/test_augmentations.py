@@ -361,6 +361,13 @@ def test_stored_mixup_is_mixing_in_the_frame_of_the_reference(random_batch, acti
     assert torch.equal(permuted.params, GroupElement(tuple(orders)).apply(mixed).params)
 
 
+@pytest.mark.parametrize("augmentation", [MixUp(), MixUpPermuted(), SelfMixUp()])
+def test_what_is_mixed_without_alignment_has_no_frame(random_batch, augmentation) -> None:
+    batch = random_batch(count=20)
+    element = GroupElement.random(batch, batch.spec.symmetries, generator(5))
+    assert augmentation(batch.replace(frame=pack_element(element)), generator()).frame is None
+
+
 @pytest.mark.parametrize("activation", ["sine", "tanh"])
 def test_stored_mixup_is_pairwise_mixup_where_the_pairs_agree_on_a_frame(fitted, activation: str) -> None:
     """Copies of one network, hidden by random symmetries and noise: both alignments are the same to rounding."""

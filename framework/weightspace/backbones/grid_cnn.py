@@ -21,6 +21,8 @@ from weightspace.errors import ConfigError
 from weightspace.network import layer_outputs
 from weightspace.spec import NetworkSpec
 
+#: Outputs of the widest layer that are computed at a time for the normaliser: 64 megabytes of float32.
+NUMBERS = 2**24
 #: Channels that a group norm takes together.
 _GROUP = 8
 #: Convolution and pooling by the number of inputs of the networks.
@@ -92,8 +94,9 @@ class GridCNN(Backbone):
 
     def fit_normaliser(self, batch: WeightBatch) -> None:
         """Sets mean and standard deviation of the values from training networks."""
-        outputs = self._outputs(batch.params.to(self.points.dtype), batch.spec)
-        self.values.fit(outputs.mT.reshape(-1, self.spec.out_dim))
+        rows = max(1, NUMBERS // (len(self.points) * max(batch.spec.widths)))
+        outputs = (self._outputs(some, batch.spec) for some in batch.params.to(self.points.dtype).split(rows))
+        self.values.fit_parts(part.mT.reshape(-1, self.spec.out_dim) for part in outputs)
 
     def _outputs(self, params: Tensor, spec: NetworkSpec | None) -> Tensor:
         """(B, C, N) outputs at all points of the grid."""

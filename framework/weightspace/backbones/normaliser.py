@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,13 +53,22 @@ class Normaliser(nn.Module):
         Raises:
             ConfigError: there are no values.
         """
-        if not len(values):
-            raise ConfigError("a normaliser needs at least one training network, found none")
         if self.groups is None:
-            self.take([Moments.of(values, 0, self.center)])
-        else:
-            groups = self.groups if self.spec is None or spec is None else spec.layout.tensor_slices
-            self.take([Moments.of(values[:, group], (0, 1), self.center) for group in groups])
+            self.fit_parts([values])
+            return
+        _check_some(len(values))
+        groups = self.groups if self.spec is None or spec is None else spec.layout.tensor_slices
+        self.take([Moments.of(values[:, group], (0, 1), self.center) for group in groups])
+
+    def fit_parts(self, parts: Iterable[Tensor]) -> None:
+        """Computes the statistics of (n, size) values that come in parts, of which one is needed at a time.
+
+        Raises:
+            ConfigError: there are no values.
+        """
+        found = [Moments.of(part, 0, self.center) for part in parts if len(part)]
+        _check_some(len(found))
+        self.take([Moments.joined(found)])
 
     def take(self, moments: Sequence[Moments]) -> None:
         """Sets the statistics from the moments of each group."""
@@ -97,3 +106,8 @@ class Normaliser(nn.Module):
             for known in (self.mean, self.std)
         )
         return mean, std
+
+
+def _check_some(count: int) -> None:
+    if not count:
+        raise ConfigError("a normaliser needs at least one training network, found none")

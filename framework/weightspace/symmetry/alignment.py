@@ -65,6 +65,7 @@ def align(
     _check(reference, other, sweeps, restarts, generator)
     starts = [_random_start(other, symmetries, generator) for _ in range(restarts)]
 
+    @torch.autocast(other.device.type, enabled=False)
     def block(rows: slice) -> GroupElement:
         pair = _rows(reference, rows), _rows(other, rows)
         return _closest(*pair, symmetries, sweeps, coordinates, [start[rows] for start in starts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, cast
 
 import lightning.pytorch as pl
@@ -353,7 +354,13 @@ class Task(ZooModule):
         """AdamW with warm-up and cosine over all steps of the run, or the given optimiser and schedule."""
 
         def steps() -> int:
-            return int(self.trainer.estimated_stepping_batches)
+            found = self.trainer.estimated_stepping_batches
+            if not 0 <= found < math.inf:
+                raise ConfigError(
+                    "the learning rate falls to zero at the end of the run, and of this one no end is known: give "
+                    "trainer.max_steps, or epochs of a loader that has a length, or a scheduler"
+                )
+            return int(found)
 
         monitor = getattr(self, "monitor", "val/loss")
         return self.optimisation.configure(self, steps, monitor, self.monitor_mode, self.role)

@@ -101,7 +101,7 @@ class ContrastiveTask(Task):
         return found.loss
 
     def validation_step(self, batch: tuple[WeightBatch, WeightBatch], batch_idx: int) -> None:
-        """Logs loss and measures of a batch of validation pairs, whose augmentations are the same in every epoch."""
+        """Logs loss and measures of a batch of validation pairs, whose augmentations draw the same in every epoch."""
         found = self._compare(batch)
         self.log_means({"val/loss": found.own}, found.pairs, prog_bar=True)
         self.log_means({f"val/{name}": value for name, value in found.measures.items()}, found.pairs)

@@ -94,8 +94,11 @@ class RegressionTask(Task):
 
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
         """Updates the metrics, which are logged at the end of the epoch since some need several networks."""
-        for metric in self.metrics_of(stage).values():
-            metric.update(*compared(results, batch))
+        found = compared(results, batch)
+        # R2 is a difference of squares, of which targets that are large against their spread would leave nothing
+        units = [(values - self.mean) / self.deviation for values in found]
+        for name, metric in self.metrics_of(stage).items():
+            metric.update(*(units if name == f"{stage}/r2" else found))
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics over all validation networks."""

@@ -61,7 +61,7 @@ class SupervisedTask(Task):
     def measure(self, stage: str, results: Tensor, batch: WeightBatch) -> None:
         """Updates and logs the metrics of a stage, and updates its confusion matrix."""
         super().measure(stage, results, batch)
-        if stage in self._confusions and len(batch):
+        if stage in self._confusions:  # also of no networks: all processes must have the same to join
             cast(MulticlassConfusionMatrix, self._confusions[stage]).update(*compared(results, batch))
 
     def confusions(self) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from weightspace.backbones import GridCNN
+from weightspace.backbones import GridCNN, grid_cnn
 from weightspace.errors import ConfigError
 from weightspace.network import evaluate, grid
 
@@ -24,6 +24,18 @@ def test_values_are_normalised_channel_by_channel(random_batch) -> None:
     for channel in model.pictures(batch.params).unbind(1):
         assert float(channel.mean()) == pytest.approx(0, abs=1e-9)
         assert float(channel.std(correction=0)) == pytest.approx(1)
+
+
+def test_values_of_many_networks_are_computed_a_few_at_a_time(random_batch, monkeypatch) -> None:
+    batch = random_batch((2, 5, 4, 3), count=40)
+    whole, parts = (GridCNN(batch.spec, 2, side=8, width=8).double() for _ in range(2))
+    whole.fit_normaliser(batch)
+    monkeypatch.setattr(grid_cnn, "NUMBERS", 3 * 64 * 5)
+    parts.fit_normaliser(batch)
+    for name in ("mean", "std"):
+        assert torch.allclose(getattr(parts.values, name), getattr(whole.values, name), rtol=1e-12)
+    with pytest.raises(ConfigError, match="at least one training network, found none"):
+        parts.fit_normaliser(batch[:0])
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 3])

@@ -168,6 +168,15 @@ def test_the_number_of_threads_changes_no_bit(fitted, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_autocast_changes_no_bit(random_batch, activation: str) -> None:
+    batch = random_batch((2, 8, 7, 1), activation, count=12).to(dtype=torch.float32)
+    first, second = batch[:6], batch[6:]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = align(first, second).apply(second)
+    assert torch.equal(found.params, align(first, second).apply(second).params)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_restarts_keep_the_closest(fitted, activation: str) -> None:
     first = fitted((2, 32, 32, 1), activation)
     second = first.replace(params=first.params.roll(1, 0))

@@ -13,9 +13,10 @@ from weightspace.backbones import DWS
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
 from weightspace.tasks import RegressionTask
 from weightspace.tasks.regret import Regret
-from weightspace.zoo import Zoo
+from weightspace.zoo import Zoo, write_zoo
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",  # advice for large images
@@ -66,6 +67,21 @@ def test_an_untrained_network_predicts_around_the_mean(classifier_zoo: Path, tmp
     train = zoo.targets[zoo.rows("train")]
     assert torch.allclose(model.mean, train.mean(0))
     assert torch.allclose(model.deviation, train.std(0, correction=0))
+
+
+def test_r2_of_targets_that_are_large_against_their_spread(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    spec = NetworkSpec((2, 3, 1), "tanh")
+    params = torch.randn(600, spec.num_params, generator=generator)
+    targets = 1000 + 0.1 * torch.randn(600, 1, generator=generator)
+    zoo = write_zoo(tmp_path / "z", params, spec, targets=targets, splits=["train"] * 80 + ["val"] * 20 + ["test"] * 500)
+    model, data, run = task(), ZooDataModule(zoo, eval_batch_size=64), trainer(tmp_path, epochs=0)
+    run.fit(model, datamodule=data)
+    run.test(model, datamodule=data, verbose=False)
+    with torch.no_grad():
+        predicted = model.eval()(zoo.batch(zoo.rows("test")))
+    expected = r2_score(targets[100:].double(), predicted.double())
+    assert float(run.callback_metrics["test/r2"]) == pytest.approx(expected, abs=2e-3)
 
 
 def test_classes_and_pairs_are_refused(digits_zoo: Path, classifier_zoo: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from torch.optim import SGD
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from weightspace.backbones import DWS, MLP, Canonical, Probe, embed, load_backbone
+from weightspace.batch import WeightBatch
 from weightspace.callbacks import EncoderFile, standard_callbacks
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError, SpecError, ZooError
@@ -143,6 +144,27 @@ def test_a_trainer_has_loaders_of_ones_own(digits_zoo: Path, tmp_path: Path) -> 
     trainer.fit_loop.max_epochs = 2
     trainer.fit(task, loader, loader, ckpt_path=tmp_path / "own.ckpt")
     assert trainer.current_epoch == 2
+
+
+class Endless(IterableDataset):
+    """Batches of a zoo, without a length."""
+
+    def __init__(self, zoo: Zoo) -> None:
+        self.zoo = zoo
+
+    def __iter__(self) -> Iterator[WeightBatch]:
+        return iter([self.zoo["train"][:8]] * 3)
+
+
+def test_a_rate_that_falls_to_the_end_needs_one(digits_zoo: Path) -> None:
+    loader = DataLoader(Endless(Zoo(digits_zoo)), batch_size=None)
+    options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    for limits in {"max_epochs": 2}, {"max_epochs": -1, "max_time": {"minutes": 1}}:
+        task = SupervisedTask(SMALL).build_for(ZooDataModule(str(digits_zoo)))
+        with pytest.raises(ConfigError, match=r"of this one no end is known: give trainer.max_steps"):
+            pl.Trainer(enable_checkpointing=False, **limits, **options).fit(task, loader, loader)
+    task = SupervisedTask(SMALL).build_for(ZooDataModule(str(digits_zoo)))
+    pl.Trainer(enable_checkpointing=False, max_steps=4, **options).fit(task, loader, loader)
 
 
 def test_a_zoo_is_embedded_in_parts_and_the_backbone_stays_as_it_was(digits_zoo: Path) -> None:
