@@ -14,7 +14,8 @@ from weightspace.text import call_text
 
 
 class StepSeeds(Callback):
-    """Seeds the global generators (torch, numpy, random) before every training step from (seed, step, rank).
+    """Seeds the global generators (torch, numpy, random) before every training step from (seed, step, rank), and the
+    batch of the step if it has several.
 
     Dropout is then the same in an interrupted and resumed run, also within an epoch and with several processes, without
     states of generators in checkpoints; and different steps and ranks have different random numbers.
@@ -32,7 +33,9 @@ class StepSeeds(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seeds the generators for this step."""
-        key = (self.seed, trainer.global_step, trainer.global_rank)
+        key: tuple[int, ...] = (self.seed, trainer.global_step, trainer.global_rank)
+        if trainer.accumulate_grad_batches > 1:  # several batches are of one step
+            key = (*key, batch_idx)
         whole, part = np.random.SeedSequence(key).generate_state(2, np.uint64).tolist()
         torch.manual_seed(whole >> 1)
         np.random.seed(part >> 32)

@@ -12,9 +12,9 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 class OpenCLI(LightningCLI):
     """A LightningCLI whose subclasses can extend the parser, read options, and wrap the running of a subcommand.
 
-    Overrides ``_prepare_subcommand_parser``, ``_run_subcommand`` and ``_parse_ckpt_path``, and reads by ``_get`` and
-    ``_parser``: LightningCLI has no public way to give a subcommand options of its own, and lets the hyperparameters of
-    a checkpoint override YAML and command line.
+    Overrides ``_prepare_subcommand_parser``, ``_set_seed``, ``_run_subcommand`` and ``_parse_ckpt_path``, and reads by
+    ``_get`` and ``_parser``: LightningCLI has no public way to give a subcommand options of its own or to check a seed,
+    and lets the hyperparameters of a checkpoint override YAML and command line.
 
     Args:
         args: the subcommand and its arguments.
@@ -34,6 +34,9 @@ class OpenCLI(LightningCLI):
 
     def finish_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
         """Adds options and defaults to the parser of a subcommand."""
+
+    def before_seed(self) -> None:
+        """Called before all generators are seeded."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -62,6 +65,10 @@ class OpenCLI(LightningCLI):
     def command_parser(self) -> LightningArgumentParser:
         """The parser of the subcommand."""
         return self._parser(self.subcommand)
+
+    def _set_seed(self) -> None:
+        self.before_seed()
+        super()._set_seed()
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)

@@ -37,6 +37,7 @@ from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.metric_text import metric_text
 from weightspace.runs.refused import missing_folders, remove_folders
 from weightspace.runs.resume import find_checkpoint
+from weightspace.studies.study_file import LARGEST_SEED
 from weightspace.tasks import ContrastiveTask, ReconstructionTask, Task
 from weightspace.tasks.mode import Mode
 from weightspace.tasks.prediction import joined
@@ -104,6 +105,12 @@ class RunCLI(OpenCLI):
     def finish_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
         """Adds the options of the subcommand."""
         add_command_options(parser, subcommand)
+
+    def before_seed(self) -> None:
+        """Raises ConfigError if the seed is none."""
+        seed = self.option("seed_everything")
+        if seed is False or not 0 <= seed <= LARGEST_SEED:
+            raise ConfigError(f"seed_everything must be a whole number in 0..{LARGEST_SEED}, found {seed}")
 
     def instantiate_classes(self) -> None:
         """Builds all. Data without a seed of its own takes the run's; the file that is kept can be given another."""

@@ -56,6 +56,8 @@ class Peer:
             handle = os.pidfd_open(pid) if child is None and hasattr(os, "pidfd_open") else None
         except ProcessLookupError:
             handle = -1
+        except OSError:  # older kernels, and sandboxes that forbid it
+            handle = None
         return Peer(rank, pid, child, handle)
 
     def has_ended(self) -> bool:

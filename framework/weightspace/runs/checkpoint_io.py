@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,10 @@ from weightspace.files.reading import reading, refused_pickle, uninterrupted
 from weightspace.runs.loops import exchange_checkpoint_io
 
 #: Errors of fsspec, zipfile and torch for files that are missing, truncated, altered or of another kind.
-_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError, zipfile.BadZipFile)
+_UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, ImportError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -123,6 +123,9 @@ class RunFolder:
                         shutil.rmtree(path)
                     elif path.name != LOCK:  # another process may wait for it
                         path.unlink(missing_ok=True)
+            elif not resuming:  # what a start has left that was cut before it was a run
+                for path in self.path.glob("config*.yaml"):
+                    path.unlink()
             self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def take(self, lock: Lock) -> None:

@@ -137,7 +137,9 @@ def _packed(number: int, network: Mapping[str, Tensor], spec: NetworkSpec) -> Te
 
 def _tensor(name: str, values: Any) -> Tensor:
     try:
-        return torch.as_tensor(values).detach().cpu()
+        found = torch.as_tensor(values).detach().cpu()
+        # torch compares no others of these
+        return found.to(torch.int64) if found.dtype in (torch.uint16, torch.uint32, torch.uint64) else found
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ZooError(f"{name}: expected numbers, found {type(values).__name__} ({error})") from error
 

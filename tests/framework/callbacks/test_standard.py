@@ -15,8 +15,9 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins import AsyncCheckpointIO
 from warm import WarmCommand
-from weightspace.backbones import DWS
+from weightspace.backbones import DWS, MLP
 from weightspace.backbones.artefact import load_backbone
+from weightspace.batch import WeightBatch
 from weightspace.callbacks import StepSeeds, run_logger, standard_callbacks
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
@@ -187,6 +188,20 @@ def test_the_seed_is_that_of_seed_everything() -> None:
     for seed, expected in ((None, 7), (3, 3)):
         (seeds,) = (c for c in standard_callbacks("runs/mine", seed=seed) if isinstance(c, StepSeeds))
         assert seeds.seed == expected
+
+
+def test_batches_of_one_step_have_other_random_numbers(digits_zoo: Path, tmp_path: Path) -> None:
+    class Drawing(SupervisedTask):
+        def training_step(self, batch: WeightBatch, batch_idx: int) -> torch.Tensor:
+            drawn.setdefault(self.global_step, []).append(float(torch.rand(1)))
+            return super().training_step(batch, batch_idx)
+
+    drawn: dict[int, list[float]] = {}
+    plain(tmp_path, trainer={"accumulate_grad_batches": 2}).fit(
+        Drawing(MLP.partial(hidden=4, layers=1)), data(digits_zoo)
+    )
+    assert all(len(set(numbers)) == len(numbers) for numbers in drawn.values())
+    assert max(map(len, drawn.values())) == 2
 
 
 if __name__ == "__main__":

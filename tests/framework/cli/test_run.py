@@ -142,6 +142,12 @@ def test_the_data_follows_the_seed_of_the_run(experiment: Path, options: list[st
     assert kept == (seed if "--data.seed" in options else None), "the file could not be given another seed"
 
 
+@pytest.mark.parametrize("seed", ["4294967296", "-1", "false"])
+def test_what_is_no_seed_is_refused(experiment: Path, capsys: pytest.CaptureFixture[str], seed: str) -> None:
+    assert main(["fit", "-c", str(experiment), f"--seed_everything={seed}"]) == 2
+    assert "seed_everything must be a whole number in 0..4294967295, found" in capsys.readouterr().err
+
+
 def test_validate_repeats_the_best_score(fitted_experiment: Path, tmp_path: Path) -> None:
     assert main(["validate", "-c", str(fitted_experiment)]) == 0
     found = metrics(tmp_path / "runs" / "small" / "3")

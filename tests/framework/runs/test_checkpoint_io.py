@@ -18,7 +18,7 @@ from weightspace.backbones import MLP
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
-from weightspace.runs.checkpoint_io import guard
+from weightspace.runs.checkpoint_io import guard, read_checkpoint
 from weightspace.tasks import SupervisedTask
 
 
@@ -159,6 +159,19 @@ def test_a_plugin_of_the_user_writes(tmp_path: Path) -> None:
     guard(trainer)
     trainer.strategy.checkpoint_io.save_checkpoint({}, "x")
     assert written == ["x"]
+
+
+def test_no_altered_bit_ends_in_another_error(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"w": torch.zeros(2)}}, tmp_path / "x.ckpt")
+    content = (tmp_path / "x.ckpt").read_bytes()
+    refused = 0
+    for place in range(len(content)):
+        (tmp_path / "y.ckpt").write_bytes(content[:place] + bytes([content[place] ^ 8]) + content[place + 1 :])
+        try:
+            read_checkpoint(tmp_path / "y.ckpt")
+        except ConfigError:
+            refused += 1
+    assert refused > len(content) // 4
 
 
 def test_a_body_that_is_cut_is_told_in_one_message(

@@ -74,7 +74,9 @@ def test_r2_of_targets_that_are_large_against_their_spread(tmp_path: Path) -> No
     spec = NetworkSpec((2, 3, 1), "tanh")
     params = torch.randn(600, spec.num_params, generator=generator)
     targets = 1000 + 0.1 * torch.randn(600, 1, generator=generator)
-    zoo = write_zoo(tmp_path / "z", params, spec, targets=targets, splits=["train"] * 80 + ["val"] * 20 + ["test"] * 500)
+    zoo = write_zoo(
+        tmp_path / "z", params, spec, targets=targets, splits=["train"] * 80 + ["val"] * 20 + ["test"] * 500
+    )
     model, data, run = task(), ZooDataModule(zoo, eval_batch_size=64), trainer(tmp_path, epochs=0)
     run.fit(model, datamodule=data)
     run.test(model, datamodule=data, verbose=False)

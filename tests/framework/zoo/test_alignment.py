@@ -46,6 +46,21 @@ def sharded(folder: Path, spec: NetworkSpec, shards: int, rows: int) -> Zoo:
     return Zoo(folder)
 
 
+@pytest.mark.parametrize("empty", [0, 2])
+def test_a_shard_of_which_all_networks_were_left_out_is_passed_over(tmp_path: Path, empty: int) -> None:
+    spec = NetworkSpec((2, 3, 1), "tanh")
+    params = torch.randn(3, 4, spec.num_params, generator=torch.Generator().manual_seed(0))
+    with ZooWriter(tmp_path / "z", {}, ZooHeader(spec, {"kind": "class", "names": ["a"]}, [], {}, [])) as writer:
+        for number in range(3):
+            objects = torch.arange(4 * number, 4 * number + 4)[: 0 if number == empty else 4]
+            columns = {"target": 0 * objects, "object": objects, "view": 0 * objects,
+                       "split": (0 * objects).to(torch.uint8), "quality": torch.empty(len(objects), 0)}  # fmt: skip
+            writer.write({"params": params[number, : len(objects)], **columns}, [])
+        writer.finish()
+    align_zoo(tmp_path / "z", to="mean")
+    assert any("8 elements of the group" in line for line in verify(Zoo(tmp_path / "z"), 0))
+
+
 SPECS = {
     "sine": NetworkSpec((2, 7, 5, 2), "sine", (9.0, 11.0)),
     "tanh": NetworkSpec((2, 7, 5, 2), "tanh"),

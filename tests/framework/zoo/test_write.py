@@ -42,6 +42,14 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert torch.equal(Zoo(tmp_path / "z").params(torch.arange(N)), PARAMS)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_whole_numbers_may_be_unsigned(tmp_path: Path, kind: type) -> None:
+    objects = np.arange(N, dtype=kind) // 2
+    zoo = write_zoo(tmp_path / "z", PARAMS, SPEC, targets=CLASSES.numpy().astype(kind), objects=objects)
+    assert torch.equal(zoo.targets, CLASSES)
+    assert torch.equal(zoo.objects, torch.arange(N) // 2)
+
+
 def test_state_dicts_are_packed(tmp_path: Path) -> None:
     networks = [nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)) for _ in range(2)]
     zoo = write_zoo(tmp_path / "z", [network.state_dict() for network in networks], SPEC, targets=[1, 0])

@@ -174,7 +174,7 @@ class AlignmentJob:
                 found = {"sum": aligned.params.double().sum(0).cpu(), "distance": distances.double().sum(0).cpu()}
                 write_whole(folder / entry.file, seal(found, {}))
             total, distance, count = total + found["sum"], distance + found["distance"], count + len(chosen)
-            tally.add(len(chosen), f"round {number + 1}, squared distance {float(distance[1]) / count:.4g}")
+            tally.add(len(chosen), f"round {number + 1}, squared distance {float(distance[1]) / max(1, count):.4g}")
         return (total / count).float()[None]
 
     def _elements(self, params: Tensor, tally: _Tally) -> tuple[list[ShardEntry], Tensor]:
@@ -189,7 +189,7 @@ class AlignmentJob:
             content = path.read_bytes()
             entries.append(ShardEntry(entry.file, entry.rows, len(content), hashlib.sha256(content).hexdigest()))
             total, done = total + read_part(path)["distance"].double().sum(0), done + entry.rows
-            tally.add(entry.rows, f"storing, squared distance {float(total[1]) / done:.4g}")
+            tally.add(entry.rows, f"storing, squared distance {float(total[1]) / max(1, done):.4g}")
         return entries, total / done
 
     def _aligned(self, params: Tensor, rows: Tensor) -> tuple[WeightBatch, Tensor, Tensor]:
