@@ -312,7 +312,10 @@ def _objects(predictions: Path) -> list[str]:
             "s.yaml: a: augmentation 'positive_scale' of weightspace 0.1.0: valid for relu networks only",
         ),
         (
-            {"columns": {"c": {}, "d": {"data.augmentations": [{"gaussian_noise": {"factors": [1, 2]}}]}}},
+            {
+                "columns": {"c": {}, "d": {"data.augmentations": [{"gaussian_noise": {"factors": [1, 2]}}]}},
+                "variants": {"none": {}},
+            },
             ["--dry-run"],
             "s.yaml: none/d: augmentation 'gaussian_noise' of weightspace 0.1.0: factors are one for each of 6 tensors",
         ),
