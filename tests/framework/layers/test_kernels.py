@@ -53,6 +53,8 @@ def test_hidden_outputs_have_positions_as_points(name: str) -> None:
     assert len(found) == len(expected) == len(batch.spec.widths) - 2
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours - theirs).abs().max() < 1e-9
+    none = [outputs.shape for outputs in hidden_outputs(batch[:0], images)]
+    assert none == [(0, *outputs.shape) for outputs in found]
 
 
 @pytest.mark.parametrize("name", SHAPES)
