@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import warnings
@@ -10,10 +11,13 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from weightspace.checks import check_choice, check_whole
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
+from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
 from weightspace.text import call_text
@@ -61,7 +65,8 @@ class BestCheckpoint(OpenCheckpoint):
             auto_insert_metric_name=False,
         )
         self.folder, self._given, self.idle = folder, (monitor, mode), False
-        self.best_file = folder.checkpoints / "best.ckpt"
+        assert self.dirpath is not None
+        self.best_file = Path(self.dirpath) / "best.ckpt"  # absolute, as the names of all checkpoints are
 
     @property
     def state_key(self) -> str:
@@ -112,24 +117,45 @@ class BestCheckpoint(OpenCheckpoint):
                 states[callback.state_key] = moved(states[callback.state_key], callback.dirpath)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reduces existing files to the number to keep, and removes those of an abandoned continuation."""
+        """Reduces existing files to the number to keep, and forgets those of an abandoned continuation.
+
+        A run that resumes from an earlier checkpoint may find ``best.ckpt`` as a later epoch has written it.
+        """
         super().on_train_start(trainer, pl_module)
-        better_first = sorted(
-            self.best_k_models, key=lambda p: float(self.best_k_models[p]), reverse=self.mode == "max"
-        )
-        kept = {path: self.best_k_models[path] for path in better_first[: self.save_top_k]}
-        if self.save_top_k > 1 and str(self.best_file) in kept:  # the run has kept one so far
-            kept = {self._own_name(path) if path == str(self.best_file) else path: kept[path] for path in kept}
-            if trainer.is_global_zero and self.best_file.exists():
-                _link(self.best_file, Path(self._own_name(str(self.best_file))))
-        self.best_k_models = kept
-        if kept:
-            self.best_model_path, self.kth_best_model_path = next(iter(kept)), list(kept)[-1]
-            self.kth_value = kept[self.kth_best_model_path]
+        own = str(self.best_file)
+        there = {path: score for path, score in self.best_k_models.items() if Path(path).is_file()}
+        if own in there and _steps_of(own) > trainer.global_step:
+            rank_zero_info(
+                f"{own} is of a later step than {trainer.global_step}, from which the run goes on: the best epoch is "
+                "chosen anew from here on"
+            )
+            del there[own]
+        better_first = sorted(there, key=lambda path: float(there[path]), reverse=self.mode == "max")
+        kept = {path: score for path, score in there.items() if path in better_first[: self.save_top_k]}
+        if self.save_top_k > 1 and own in kept:  # the run has kept one so far
+            kept = {self._own_name(path) if path == own else path: score for path, score in kept.items()}
+            if trainer.is_global_zero:
+                _link(self.best_file, Path(self._own_name(own)))
+        self._remember(kept)
         if trainer.is_global_zero:
             for path in self.best_file.parent.glob("top-*.ckpt"):
                 if str(path) not in kept:
                     path.unlink()
+            if kept:
+                self.better_one_saved(trainer)
+
+    def _remember(self, kept: dict[str, Tensor]) -> None:
+        """Sets the checkpoints that are kept, as if no others had been saved."""
+        assert self.monitor is not None
+        self.choose_by(self.monitor, self.mode)  # no worst value yet
+        self.best_k_models, self.best_model_path, self.best_model_score = kept, "", None
+        self.kth_best_model_path = ""
+        if not kept:
+            return
+        worst_first = sorted(kept, key=lambda path: float(kept[path]), reverse=self.mode == "min")
+        self.best_model_path, self.best_model_score = worst_first[-1], kept[worst_first[-1]]
+        if len(kept) == self.save_top_k:
+            self.kth_best_model_path, self.kth_value = worst_first[0], kept[worst_first[0]]
 
     def _own_name(self, path: str) -> str:
         return str(Path(path).with_name(f"top-before-{float(self.best_k_models[path]):.4f}.ckpt"))
@@ -178,6 +204,14 @@ def moved(state: dict[str, Any], folder: Any) -> dict[str, Any]:
         return str(Path(folder) / os.path.relpath(path, before))
 
     return {**with_renamed_files(state, here), "dirpath": str(folder)}
+
+
+def _steps_of(path: str) -> float:
+    """Optimiser steps of a checkpoint; inf if it cannot be read, so that the next epoch replaces it."""
+    try:
+        return int(read_checkpoint(path)["global_step"])
+    except ConfigError:
+        return math.inf
 
 
 def _link(path: Path, name: Path) -> None:

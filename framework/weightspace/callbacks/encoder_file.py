@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.best_checkpoint import best_of
 from weightspace.data import ZooDataModule
 from weightspace.data.seen import trained_on
+from weightspace.errors import ConfigError
+from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.tasks import Task
 from weightspace.text import call_text
 
@@ -37,10 +40,11 @@ class EncoderFile(Checkpoint):
         self._resumed = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the best network if the run resumes from its checkpoint, which was saved before this file."""
-        if not self._resumed:  # it is unknown whether other weights are the best
-            self._best = _best_score(trainer)
-        self._keep_best(trainer, pl_module)
+        """Writes the best network so far if the run resumes: its file may be of a later epoch, or not be there yet."""
+        self._best = _best_score(trainer)
+        best = best_of(trainer)
+        if self._resumed and best is not None and trainer.is_global_zero:
+            self._write_from(best.best_model_path, trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the network if this epoch is the best."""
@@ -72,6 +76,13 @@ class EncoderFile(Checkpoint):
         if score is not None and score != self._best:
             self._best = score
             self._write(trainer, pl_module, "_best")
+
+    def _write_from(self, checkpoint: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        now = {name: value.clone() for name, value in pl_module.state_dict().items()}
+        with suppress(ConfigError):  # there is none, or it is damaged: the file remains as it is
+            pl_module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+            self._write(trainer, pl_module, "_best")
+        pl_module.load_state_dict(now)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule, suffix: str) -> None:
         if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:

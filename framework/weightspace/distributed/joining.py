@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch.distributed as dist
 
 from weightspace.distributed.collectives import in_any_process, rank
 from weightspace.distributed.peers import Peers
+from weightspace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments import ClusterEnvironment
 
 Result = TypeVar("Result")
 
@@ -21,15 +25,12 @@ def joined() -> Iterator[None]:
     """Joins the gloo process group that torchrun or srun has set up; does nothing in a process started by itself.
 
     The timeout is a week: a rank may be slow. A rank that has died is noticed at once and reported, see ``Peers``.
-    """
-    if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & os.environ.keys():
-        yield
-        return
-    # imported here, because it takes seconds
-    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
-    environment = TorchElasticEnvironment() if TorchElasticEnvironment.detect() else SLURMEnvironment()
-    if environment.world_size() == 1:
+    Raises:
+        ConfigError: srun started several tasks without ``--ntasks-per-node``.
+    """
+    environment = _environment()
+    if environment is None or environment.world_size() == 1:
         yield
         return
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
@@ -42,6 +43,23 @@ def joined() -> Iterator[None]:
             yield
     finally:
         dist.destroy_process_group()
+
+
+def _environment() -> ClusterEnvironment | None:
+    """What started this process; None: nothing of the kind. A job of SLURM without srun is one process of its own."""
+    if not {"TORCHELASTIC_RUN_ID", "SLURM_STEP_ID"} & os.environ.keys():
+        return None
+    # imported here, because it takes seconds
+    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    if tasks != "1" and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise ConfigError(
+            f"srun started {tasks} tasks with --ntasks: give --ntasks-per-node instead, as training needs it, too"
+        )
+    return SLURMEnvironment() if "SLURM_NTASKS" in os.environ else None
 
 
 def first_then_all(action: Callable[[], Result]) -> Result:

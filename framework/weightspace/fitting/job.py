@@ -158,6 +158,7 @@ class ZooFit:
             _Tally(planned, 0, report).skip(planned)
             return ZooHeader.read(writer.path)
         missing = [n for n in range(self.plan.shards) if n not in writer.done]
+        wait_for_all()  # all have the same list before one of them writes a shard
         own = missing[rank() :: world_size()]
         sizes = {n: min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in own}
         there = planned - sum(min(SHARD_ROWS, planned - n * SHARD_ROWS) for n in missing)

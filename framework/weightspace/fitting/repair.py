@@ -123,7 +123,7 @@ def _refit(
         # another version or machine changes the last bits, which zoo.json then records
         shards = [new if other.number == entry.number else other for other in header.shards]
         note = {"shard": entry.file, "was": asdict(entry), "versions": fit.versions()}
-        header = _write(path, header, shards, note)
+        header = _write(path, header, shards, [note])
         yield f"{entry.file}: {new.rows} networks fitted again, other bytes than before (versions or machine differ)"
 
 
@@ -132,15 +132,16 @@ def _drop(path: Path, header: ZooHeader, damaged: list[ShardEntry]) -> Iterator[
     shards = [entry for entry in header.shards if entry.number not in numbers]
     if not shards:
         raise ZooError(f"every shard of {path} is damaged: nothing would be left")
+    notes = [{"shard": entry.file, "was": asdict(entry), "dropped": entry.rows} for entry in damaged]
+    header = _write(path, header, shards, notes)  # at once: none is forgotten by a process that is cut
     for entry in damaged:
-        header = _write(path, header, shards, {"shard": entry.file, "was": asdict(entry), "dropped": entry.rows})
         (path / "shards" / entry.file).unlink(missing_ok=True)
         yield f"{entry.file}: {entry.rows} networks dropped"
     yield f"{header.rows} networks are left"
 
 
-def _write(path: Path, header: ZooHeader, shards: list[ShardEntry], note: dict[str, Any]) -> ZooHeader:
-    repairs = [*header.provenance.get("repairs", []), note]
+def _write(path: Path, header: ZooHeader, shards: list[ShardEntry], notes: list[dict[str, Any]]) -> ZooHeader:
+    repairs = [*header.provenance.get("repairs", []), *notes]
     changed = replace(header, shards=shards, provenance={**header.provenance, "repairs": repairs})
     write_whole(path / FILE, changed.to_text().encode())
     return changed

@@ -29,21 +29,29 @@ _UNREADABLE = (
 )
 
 
+def is_address(path: str | Path) -> bool:
+    """Whether this is an address of fsspec, as ``s3://bucket/x.ckpt``, and not a local file."""
+    return "://" in str(path)
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """A checkpoint plugin of Lightning that writes atomically (``whole_file``) and never unpickles."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes the file under a temporary name, flushes it to disk and renames it.
+        """Writes the file under a temporary name, flushes it to disk and renames it. To an address, it is uploaded.
 
         Raises:
             OSError: the folder cannot be written; an existing file is then not changed.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
         with uninterrupted():
             torch.save(checkpoint, content)  # in memory: torch's writer aborts the process if a disk is full
-            write_whole(path, content.getbuffer())
+            if is_address(path):
+                with fsspec.open(str(path), "wb") as file:
+                    file.write(content.getbuffer())
+            else:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(Path(path), content.getbuffer())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True

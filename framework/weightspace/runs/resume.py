@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from weightspace.errors import ConfigError
-from weightspace.runs.checkpoint_io import newest_whole, read_checkpoint
+from weightspace.runs.checkpoint_io import is_address, newest_whole, read_checkpoint
 from weightspace.runs.folder import RunFolder
 
 
@@ -22,7 +22,7 @@ def find_checkpoint(folder: RunFolder, asked: str) -> tuple[str, dict[str, Any]]
     Raises:
         ConfigError: the checkpoint is missing or damaged; the message names the newest intact one before it.
     """
-    path = asked if "://" in asked else str(folder.checkpoint(asked))
+    path = asked if is_address(asked) else str(folder.checkpoint(asked))
     try:
         return path, read_checkpoint(path)
     except ConfigError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -16,11 +17,12 @@ from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.runs.folder import RunFolder
 
 COUNTS = """
+import os
 from lightning.pytorch import Callback
 
 class Counts(Callback):
     def on_validation_epoch_end(self, trainer, module):
-        module.log("val/count", float(trainer.current_epoch))
+        module.log("val/count", float(os.environ.get("SIGN", "1")) * trainer.current_epoch)
 """
 OWN = (
     "--trainer.callbacks+={class_path: ModelCheckpoint, init_args: {monitor: val/accuracy, mode: max, filename: mine}}"
@@ -107,6 +109,27 @@ def test_the_file_of_the_best_network_is_that_of_the_best_checkpoint(fit: list[s
         assert main([*fit, "3", "--ckpt_path", checkpoint]) == 0
         assert read_checkpoint(folder.checkpoint("best"))["epoch"] == 0
         assert best_file_is_the_best(folder)
+
+
+@pytest.mark.parametrize(("top_k", "best", "score"), [("1", 12, -2.0), ("2", 8, 1.0)])
+def test_the_best_of_an_abandoned_continuation_is_not_that_of_the_run(
+    fit: list[str], top_k: str, best: int, score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(Path("runs/best/0"))
+    options = ["3", "--monitor_mode", "max", "--checkpoints.top_k", top_k]
+    assert main([*fit, *options]) == 0
+    assert read_checkpoint(folder.checkpoint("best"))["global_step"] == 12
+    monkeypatch.setenv("SIGN", "-1")  # what follows step 8 is worse than all before
+    assert main([*fit, *options, "--ckpt_path", str(folder.step(8))]) == 0
+    assert read_checkpoint(folder.checkpoint("best"))["global_step"] == best
+    assert folder.read_metrics()["fit"]["best val/count"] == score
+    assert best_file_is_the_best(folder)
+    if top_k == "1":
+        assert torch.equal(*(flat(read_checkpoint(folder.checkpoint(name))) for name in ("best", "last")))
+
+
+def flat(checkpoint: dict[str, Any]) -> torch.Tensor:
+    return torch.cat([tensor.flatten().double() for tensor in checkpoint["state_dict"].values()])
 
 
 def test_the_state_of_an_earlier_version_is_read(tmp_path: Path) -> None:

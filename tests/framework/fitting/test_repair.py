@@ -12,6 +12,7 @@ from folders import contents
 from weightspace.cli.main import main
 from weightspace.errors import WeightspaceError, ZooError
 from weightspace.fitting import job
+from weightspace.fitting.repair import repair_zoo
 from weightspace.fitting.verify import verify
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
@@ -91,6 +92,21 @@ def test_dropping(zoo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "repair", str(zoo), "--drop", "true"]) == 2
     assert "nothing would be left" in capsys.readouterr().err
     assert len(list((zoo / "shards").iterdir())) == 2
+
+
+def test_a_cut_between_two_dropped_shards_forgets_neither(zoo: Path) -> None:
+    for name in ("00001", "00002"):
+        flip(zoo / f"shards/{name}.safetensors", 5000)
+    steps = repair_zoo(zoo, drop=True)
+    assert "25 networks dropped" in next(line for line in steps if "networks dropped" in line)
+    steps.close()
+    repairs = ZooHeader.read(zoo).provenance["repairs"]
+    assert {note["shard"]: note["dropped"] for note in repairs} == {
+        "00001.safetensors": 25,
+        "00002.safetensors": 10,
+    }
+    flip(zoo / "shards/00000.safetensors", 5000)
+    assert main(["zoo", "repair", str(zoo)]) == 0, "what is left can be fitted again"
 
 
 def test_what_was_imported_cannot_be_fitted_again(

@@ -19,6 +19,7 @@ from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import guard, read_checkpoint
+from weightspace.runs.folder import RunFolder
 from weightspace.tasks import SupervisedTask
 
 
@@ -117,6 +118,18 @@ def test_what_was_checked_is_used_whatever_is_answered_next(
         assert main([*arguments, "--ckpt_path", server.address(good, evil)]) == 0
         assert server.given == 1
     assert not Path("unpickled").exists()
+
+
+def test_checkpoints_are_written_to_addresses_and_read_from_there(trained: Path, good: bytes) -> None:
+    own = "{class_path: ModelCheckpoint, init_args: {dirpath: 'memory://bucket/x', filename: mine}}"
+    arguments = ["fit", "-c", str(trained / "x.yaml"), "--runs", "runs"]
+    assert main([*arguments, f"--trainer.callbacks+={own}"]) == 0
+    there, here = read_checkpoint("memory://bucket/x/mine.ckpt"), read_checkpoint("runs/x/0/checkpoints/best.ckpt")
+    assert all(torch.equal(tensor, here["state_dict"][name]) for name, tensor in there["state_dict"].items())
+    assert {path.name for path in Path.cwd().iterdir()} == {"runs"}
+    resumed = [*arguments, "--trainer.max_epochs", "2", "--ckpt_path", "memory://bucket/x/mine.ckpt"]
+    assert main(resumed) == 0
+    assert read_checkpoint(RunFolder(Path("runs/x/0")).checkpoint("last"))["epoch"] == 1
 
 
 def test_the_guard_is_not_turned_off(
