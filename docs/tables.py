@@ -20,12 +20,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from overview import overview
-from weightspace.cli.tables import markdown
+from weightspace.cli.tables import markdown, titled
 from weightspace.studies.cells import cells_of
 from weightspace.studies.curve import worths_of
 from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study, read_study
-from weightspace.studies.table import Entry, columns_of, entries_of
+from weightspace.studies.table import Entry, entries_of, tables_of
 from weightspace.studies.worth import Worth
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def table_text(found: Results) -> str:
     ended = found.ended
     if not ended:
         return "\nThis study has not been run yet.\n\n"
-    table = markdown(columns_of(found.study, found.entries, found.worths))
+    table = titled(tables_of(found.study, found.entries, found.worths), markdown, "**{}**\n")
     seconds = sum(max(result.whole, result.seconds) for result in ended)
     runs = f"{len(ended)} runs" if len(ended) == found.runs else f"{len(ended)} of {found.runs} runs"
     each, hours = seconds / max(1, len(ended)) / 60, timedelta(seconds=round(seconds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Group
 from rich.table import Table
@@ -59,6 +59,20 @@ def markdown(columns: list[Column]) -> str:
     lines = [[column.title for column in columns], ["---"] * len(columns)]
     lines += [list(row) for row in zip(*(column.texts for column in columns), strict=True)]
     return "".join(f"| {' | '.join(shown(text).replace('|', chr(92) + '|') for text in line)} |\n" for line in lines)
+
+
+def titled(tables: Mapping[str, list[Column]], write: Callable[[list[Column]], str], heading: str) -> str:
+    """Writes tables one after another, each under its title.
+
+    Args:
+        tables: columns by title; a table without a title has no heading.
+        write: writes one table.
+        heading: text with ``{}`` for the title.
+    """
+    return "\n".join(
+        f"{heading.format(shown(title))}\n{write(columns)}" if title else write(columns)
+        for title, columns in tables.items()
+    )
 
 
 def comma_separated(columns: list[Column]) -> str:

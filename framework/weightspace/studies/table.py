@@ -37,6 +37,8 @@ class Entry:
 
 #: The cells of a column of the baseline alone, in the rows of the others.
 NOT_RUN = Entry({}, None)
+#: Number of columns that can be read side by side.
+READABLE = 12
 
 
 def entries_of(study: Study, cells: Sequence[Cell], record: Record) -> dict[tuple[str, str], Entry]:
@@ -73,6 +75,21 @@ def check_metrics(study: Study, record: Record) -> None:
             raise ConfigError(f"{study.path}: metrics: no run has measured {metric!r}: {closest(metric, known)}")
 
 
+def tables_of(
+    study: Study, entries: dict[tuple[str, str], Entry], worths: Mapping[tuple[str, str], Worth] | None = None
+) -> dict[str, list[Column]]:
+    """Tables for readers, by title: one without a title or, if it is too wide, one for each column of the study.
+
+    Args:
+        study, entries, worths: see ``columns_of``.
+    """
+    whole = columns_of(study, entries, worths)
+    if sum(bool(column.texts) for column in whole) <= READABLE:
+        return {"": whole}
+    names = _names(study)
+    return {column: [names, *_columns_in(study, column, "", entries, worths)] for column in study.every_column}
+
+
 def columns_of(
     study: Study, entries: dict[tuple[str, str], Entry], worths: Mapping[tuple[str, str], Worth] | None = None
 ) -> list[Column]:
@@ -83,20 +100,35 @@ def columns_of(
         entries: see ``entries_of``.
         worths: see ``curve.worths_of``; with ``amounts``, columns have a factor of data, too.
     """
+    columns = [_names(study)]
+    for column in study.every_column:
+        columns += _columns_in(study, column, f"{column}: " if column else "", entries, worths)
+    return columns
+
+
+def _names(study: Study) -> Column:
     names = list(study.variants)
     shown = [f"{name} (baseline)" if name == study.baseline else name for name in names]
-    columns = [Column("variant", names, shown, whole=True)]
-    for column in study.every_column:
-        group = [entries.get((name, column), NOT_RUN) for name in names]
-        prefix = f"{column}: " if column else ""
-        first, *others = study.metrics
-        columns += [*_metric(prefix, first, group), _seeds(prefix, group)]
-        if len(study.variants_in(column)) > 1:
-            columns += difference_columns(f"{prefix}difference", first, [entry.difference for entry in group])
-            columns += _gap(prefix, study, names, group) if study.ceiling else []
-            columns += _worths(prefix, [(worths or {}).get((name, column)) for name in names]) if study.amounts else []
-        for metric in others:
-            columns += _metric(prefix, metric, group)
+    return Column("variant", names, shown, whole=True)
+
+
+def _columns_in(
+    study: Study,
+    column: str,
+    prefix: str,
+    entries: dict[tuple[str, str], Entry],
+    worths: Mapping[tuple[str, str], Worth] | None,
+) -> list[Column]:
+    """What a column of the study has, with a prefix of all titles."""
+    names, (first, *others) = list(study.variants), study.metrics
+    group = [entries.get((name, column), NOT_RUN) for name in names]
+    columns = [*_metric(prefix, first, group), _seeds(prefix, group)]
+    if len(study.variants_in(column)) > 1:
+        columns += difference_columns(f"{prefix}difference", first, [entry.difference for entry in group])
+        columns += _gap(prefix, study, names, group) if study.ceiling else []
+        columns += _worths(prefix, [(worths or {}).get((name, column)) for name in names]) if study.amounts else []
+    for metric in others:
+        columns += _metric(prefix, metric, group)
     return columns
 
 

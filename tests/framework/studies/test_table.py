@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from weightspace.cli.study_tables import show_tables
 from weightspace.cli.tables import FORMATS
 from weightspace.errors import ConfigError
 from weightspace.figures.study import differences_figure
@@ -18,7 +19,7 @@ from weightspace.studies.interval import Difference, difference_by_object, diffe
 from weightspace.studies.pairs import paired_difference
 from weightspace.studies.record import Record, Result
 from weightspace.studies.study import Study, read_study
-from weightspace.studies.table import check_metrics, columns_of, difference_text, entries_of
+from weightspace.studies.table import check_metrics, columns_of, difference_text, entries_of, tables_of
 
 ACCURACY = "test/accuracy"
 
@@ -157,6 +158,35 @@ def test_equal_answers_have_no_interval_in_any_format(study: Study, answers: np.
     for suffix, line in (("md", "| 3 | equal |"), ("tex", "& 3 & equal &"), ("csv", ",3,0.0,,,")):
         assert FORMATS[suffix](columns).count(line) == 1
     assert json.loads(FORMATS["json"](columns))[1]["difference low"] is None
+
+
+def test_a_table_that_is_too_wide_is_one_for_each_column(study: Study, tmp_path: Path) -> None:
+    columns = "columns: {a: {}, b: {b: 1}, 'c+d': {b: 2}, e: {b: 3}}\n"
+    study.path.write_text(study.path.read_text() + columns)
+    wide = read_study(study.path)
+    cells, record = cells_of(wide), Record(wide.record_file)
+    for cell in cells:
+        value = {"a": 0.1, "b": 0.2, "c+d": 0.3, "e": 0.4}[cell.column]
+        record.take(cell, Result("d", "c", {ACCURACY: value, "val/loss": 2.0}, 1.0))
+    entries = entries_of(wide, cells, record)
+    tables = tables_of(wide, entries)
+    assert list(tables) == ["a", "b", "c+d", "e"]
+    for index, columns_there in enumerate(tables.values()):
+        assert [column.title for column in columns_there if column.texts] == [
+            "variant",
+            "test accuracy",
+            "seeds",
+            "difference",
+            "val/loss",
+        ]
+        assert columns_there[1].values[0] == pytest.approx(0.1 * (index + 1))
+    show_tables(wide, cells, record, tmp_path / "out")
+    assert (tmp_path / "out/s.md").read_text().startswith("**a**\n\n| variant |")
+    assert "\n\n**c+d**\n\n" in (tmp_path / "out/s.md").read_text()
+    assert (tmp_path / "out/s.tex").read_text().count("\\begin{tabular}") == 4
+    assert (tmp_path / "out/s.csv").read_text().startswith("variant,a: test accuracy,")
+    narrow = replace(wide, columns={"a": {}})
+    assert list(tables_of(narrow, {place: e for place, e in entries.items() if place[1] == "a"})) == [""]
 
 
 def test_results_of_another_configuration_are_not_shown(study: Study, answers: np.ndarray) -> None:
