@@ -1,4 +1,4 @@
-"""Backbones: networks/s of forward passes and training steps, eager and compiled; peak memory; growth with networks.
+"""Backbones: networks/s of forward passes and training steps, eager and compiled; peak memory; growth; small CNNs.
 
 Memory is the growth of a new process's peak over its use before the backbone is built; on another device than the
 CPU, that of the device's memory.
@@ -14,11 +14,24 @@ from pathlib import Path
 import torch
 from common import Report, rate, timed
 from torch.nn import functional as F
-from weightspace.backbones import DWS, GNN, MLP, Backbone, Canonical, GraphTransformer, PhaseGNN, Probe, ScaleGNN
+from weightspace.backbones import (
+    DWS,
+    GNN,
+    MLP,
+    Backbone,
+    Canonical,
+    GraphTransformer,
+    PhaseGNN,
+    Probe,
+    ScaleGNN,
+    Statistics,
+)
 from weightspace.batch import WeightBatch
+from weightspace.layers import Convolution
 from weightspace.spec import NetworkSpec
 
 CASES: dict[str, Callable[[NetworkSpec], Backbone]] = {
+    "Statistics": lambda spec: Statistics(spec, 10),
     "MLP 64": lambda spec: MLP(spec, 10),
     "Canonical MLP 64": lambda spec: Canonical(spec, 10, MLP),
     "Probe 128": lambda spec: Probe(spec, 10),
@@ -35,11 +48,18 @@ CASES: dict[str, Callable[[NetworkSpec], Backbone]] = {
 ON_LARGE = {"GraphTransformer": "GraphTransformer, recompute"}
 USUAL = (2, 32, 32, 1)
 LARGE = (2, 128, 128, 128, 1)
+#: Unterthiner's: 4,970 numbers on 688 edges, of which 528 carry a kernel of nine; networks 2-32-32-1 have 1,120 edges.
+SMALL_CNN = NetworkSpec((1, 16, 16, 16, 10), "relu", kernels=(*[Convolution(3, 2, 1)] * 3, None))
+#: Backbones that evaluate their networks at points, or know sine activations alone.
+NOT_FOR_CNNS = ("Probe", "PhaseGNN")
 GROWTH = {"width 64": (2, 64, 64, 1), "width 128": (2, 128, 128, 1), "6 layers": (2, 32, 32, 32, 32, 32, 1)}
 
 
 def networks(widths: tuple[int, ...], count: int, device: torch.device | str = "cpu") -> WeightBatch:
-    spec = NetworkSpec(widths, "sine", 30.0, 0.5)
+    return random_networks(NetworkSpec(widths, "sine", 30.0, 0.5), count, device)
+
+
+def random_networks(spec: NetworkSpec, count: int, device: torch.device | str = "cpu") -> WeightBatch:
     params = 0.1 * torch.randn(count, spec.num_params)
     return WeightBatch(params, spec, torch.arange(count) % 10, num_classes=10).to(device)
 
@@ -128,6 +148,15 @@ def growing_networks(report: Report, name: str, seconds: float) -> None:
     report.add(f"{label}, peak memory", peak_memory(name, LARGE, 32, report.device), "MB")
 
 
+def small_cnns(report: Report, name: str, seconds: float) -> None:
+    """Measures eager training on small CNNs at batch size 32, relative to 2-32-32-1."""
+    rates = []
+    for batch in (networks(USUAL, 32, report.device), random_networks(SMALL_CNN, 32, report.device)):
+        rates.append(training_rate(CASES[name](batch.spec).to(report.device), batch, seconds))
+    base = report.add(f"{name}, batch 32", rates[0], "networks/s")
+    report.add(f"{name}, small CNNs, batch 32", rates[1], "networks/s", base)
+
+
 def main() -> None:
     report = Report(__doc__ or "", only="only the backbones whose name begins so")
     seconds = 1.0 if report.quick else 5.0
@@ -136,6 +165,8 @@ def main() -> None:
         usual_networks(report, name, seconds)
         if not report.quick:
             growing_networks(report, name, seconds / 2)
+        if not name.startswith(NOT_FOR_CNNS):
+            small_cnns(report, name, seconds / 2)
     report.finish()
 
 

@@ -1,7 +1,7 @@
 """Speed of fitting SIRENs: a naive torch loop, the batched fitter, eager and compiled, and its matrix products alone.
 
 Grey images 28 x 28 (2-32-32-1), colour images 32 x 32 (2-32-32-3), and solids (3-32-32-32-1, 4,096 points a step). Then
-small CNNs: sixteen at once, and one after another.
+small CNNs: eight at once, and one after another.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from common import Report, rates_in_turn
 from torch import Tensor, nn
-from weightspace.fitting.cnn_fitter import IMAGES, CNNFitter, cnn_spec
+from weightspace.fitting.cnn_fitter import GROUP, IMAGES, CNNFitter, cnn_spec
 from weightspace.fitting.fitter import BatchedFitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import load_recipe
-from weightspace.network import TOGETHER
 from weightspace.sources import ImageSource, Source, load_source
 from weightspace.sources.cnns import CNNSource
 from weightspace.sources.fashion_mnist import SYSTEM_FOLDER
@@ -143,16 +142,16 @@ def compare_cnns(report: Report, seconds: float) -> None:
     data = "fashion-mnist" if SYSTEM_FOLDER.is_dir() else "digits"
     source, recipe = load_source("cnns", data=data), load_recipe("cnn", {"steps": 20})
     spec = cnn_spec(recipe, source)
-    fitter, trainings = CNNFitter(recipe, spec, report.device), [(item, 0) for item in range(TOGETHER)]
+    fitter, trainings = CNNFitter(recipe, spec, report.device), [(item, 0) for item in range(GROUP)]
 
     def group() -> int:
         fitter.train(source, trainings, seed=0)
-        return TOGETHER * recipe.steps
+        return GROUP * recipe.steps
 
     loop = f"CNNs on {data}: one after another"
     works: dict[str, Callable[[], int]] = {
         loop: lambda: naive_cnn(source, spec, recipe.steps, report.device),
-        f"CNNs on {data}: {TOGETHER} at once": group,
+        f"CNNs on {data}: {GROUP} at once": group,
     }
     rates = rates_in_turn(works, seconds, report.device)
     base = report.add(loop, rates.pop(loop), "CNN-steps/s")

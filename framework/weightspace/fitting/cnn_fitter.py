@@ -13,13 +13,15 @@ from weightspace.fitting.base import Fitted, Fitter
 from weightspace.fitting.initialise import initialise
 from weightspace.fitting.recipes import Recipe
 from weightspace.layers import Convolution
-from weightspace.network import TOGETHER, convolved_outputs
+from weightspace.network import convolved_outputs
 from weightspace.sources.base import Objects
 from weightspace.sources.cnns import CHECKPOINTS, NAMES, OPTIMISERS, CNNSource, Training
 from weightspace.spec import NetworkSpec
 
 #: Images of a training step.
 IMAGES = 64
+#: Networks that are trained together: as fast as sixteen, and a shard's last group needs fewer to be filled up.
+GROUP = 8
 #: Momentum of sgd; betas of adam; decay of rmsprop; what is added to roots.
 MOMENTUM, BETAS, DECAY, EPSILON = 0.9, (0.9, 0.999), 0.99, 1e-8
 
@@ -32,7 +34,7 @@ def cnn_spec(recipe: Recipe, source: CNNSource) -> NetworkSpec:
 
 
 class CNNFitter(Fitter):
-    """Trains groups of 16 networks with cross-entropy; always eager.
+    """Trains groups of networks with cross-entropy; always eager.
 
     Args:
         recipe: widths, activation, initialisation and steps; all else comes from the objects.
@@ -45,7 +47,7 @@ class CNNFitter(Fitter):
          "steps"}
     )  # fmt: skip
     #: all checkpoints of a group
-    block = TOGETHER * len(CHECKPOINTS)
+    block = GROUP * len(CHECKPOINTS)
 
     def __init__(self, recipe: Recipe, spec: NetworkSpec, device: torch.device | str = "cpu") -> None:
         super().__init__(recipe, spec, "eager", device)
@@ -54,16 +56,16 @@ class CNNFitter(Fitter):
     def blocks(self, objects: Tensor) -> list[int]:
         """Whole trainings, however many of their checkpoints are wanted: a cut inside of one would train it twice."""
         checkpoints = objects.unique_consecutive(return_counts=True)[1]
-        return [int(part.sum()) for part in checkpoints.split(TOGETHER)]
+        return [int(part.sum()) for part in checkpoints.split(GROUP)]
 
     def fit_objects(self, source: Objects, networks: list[tuple[int, int, int]], seed: int) -> Fitted:
         """Trains the networks (object, view, attempt); targets are their accuracies, or the gaps between these."""
         assert isinstance(source, CNNSource)
         trainings = list(dict.fromkeys((item, attempt) for item, _, attempt in networks))
         found: dict[tuple[int, int, int], Tensor] = {}
-        for first in range(0, len(trainings), TOGETHER):
-            group = trainings[first : first + TOGETHER]
-            filled = group + group[-1:] * (TOGETHER - len(group))  # one shape for equal bits
+        for first in range(0, len(trainings), GROUP):
+            group = trainings[first : first + GROUP]
+            filled = group + group[-1:] * (GROUP - len(group))  # one shape for equal bits
             for view, params in enumerate(self.train(source, filled, seed)):
                 found |= {(item, view, attempt): row for (item, attempt), row in zip(group, params, strict=False)}
         params = torch.stack([found[network] for network in networks])

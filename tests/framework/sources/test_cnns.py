@@ -128,7 +128,7 @@ def test_groups_are_full_and_no_training_is_in_two(source: CNNSource, views: int
     sizes = fitter(source).blocks(objects)
     trainings = [len(part.unique()) for part in objects.split(sizes)]
     assert sum(sizes) == len(objects)
-    assert trainings == [16, 16, len(objects.unique()) - 32]
+    assert trainings == [8, 8, 8, 8, len(objects.unique()) - 32]
 
 
 def test_accuracies_and_targets(source: CNNSource) -> None:
