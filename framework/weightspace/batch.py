@@ -68,6 +68,8 @@ class WeightBatch:
         if not isinstance(params, Tensor) or not isinstance(spec, NetworkSpec):
             found = f"{type(params).__name__} and {type(spec).__name__}"
             raise SpecError(f"a WeightBatch takes a tensor of parameters (B, P) and their NetworkSpec, found {found}")
+        if not params.is_floating_point():
+            raise SpecError(f"params must be floating-point numbers, found {params.dtype}")
         if params.ndim != 2 or params.shape[1] != spec.num_params:
             raise SpecError(f"params must be (B, {spec.num_params}) for {spec}, found {tuple(params.shape)}")
         rows = {"targets": targets, "objects": objects, "views": views, "frame": frame, "placement": placement}
@@ -144,11 +146,16 @@ class WeightBatch:
 
     def to(
         self,
-        device: torch.device | str | int | None = None,
+        device: torch.device | str | int | torch.dtype | None = None,
         dtype: torch.dtype | None = None,
         non_blocking: bool = False,
     ) -> WeightBatch:
-        """Moves to a device and casts the floating tensors (integer tensors keep their type)."""
+        """Moves to a device and casts the floating tensors (integer tensors keep their type).
+
+        The first argument may be a dtype, as in ``Tensor.to``.
+        """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
 
         def move(value: Tensor) -> Tensor:
             return value.to(device, dtype if value.is_floating_point() else None, non_blocking=non_blocking)

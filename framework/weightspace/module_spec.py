@@ -71,14 +71,17 @@ def spec_of(module: nn.Module, example_input: Tensor) -> NetworkSpec:
         found = f"{type(module).__name__} and {type(example_input).__name__}"
         raise SpecError(f"spec_of takes a module and an example of its input, found {found}")
     traced = _traced(module, example_input)
-    chain = _Chain()
+    chain, sizes = _Chain(), _sizes(traced)
     for node in traced.graph.nodes:
+        if node in sizes:
+            continue
         if node.op == "get_attr" or (node.op == "call_function" and node.target in (getattr, operator.getitem)):
             raise SpecError(f"{_name(node)}: a chain reads no other tensors than its layers' weights and biases")
         if node.op not in ("placeholder", "output"):
-            _read(node, traced, chain)
-        if node.op != "output" and len(node.users) != 1:
-            raise SpecError(f"{_name(node)}: its result goes to {len(node.users)} places, and in a chain to one")
+            _read(node, traced, chain, sizes)
+        places = len(node.users.keys() - sizes)
+        if node.op != "output" and places != 1:
+            raise SpecError(f"{_name(node)}: its result goes to {places} places, and in a chain to one")
     _check_order(module, chain)
     return _spec(chain)
 
@@ -106,6 +109,17 @@ def _traced(module: nn.Module, example_input: Tensor) -> fx.GraphModule:
     return traced
 
 
+def _sizes(traced: fx.GraphModule) -> set[fx.Node]:
+    """What asks for shapes alone, as in ``x.view(x.size(0), -1)``: results are known by their shapes."""
+    found: set[fx.Node] = set()
+    for node in traced.graph.nodes:
+        shape = node.op == "call_function" and node.target is getattr and node.args[1] == "shape"
+        part = node.op == "call_function" and node.target is operator.getitem and node.args[0] in found
+        if shape or part or (node.op == "call_method" and node.target == "size"):
+            found.add(node)
+    return found
+
+
 def _check_order(module: nn.Module, chain: _Chain) -> None:
     """Raises SpecError unless the module has its layers in the order of use, and no normalisation besides."""
     parts = dict(module.named_modules(remove_duplicate=False))
@@ -118,11 +132,11 @@ def _check_order(module: nn.Module, chain: _Chain) -> None:
         )
 
 
-def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain) -> None:
+def _read(node: fx.Node, traced: fx.GraphModule, chain: _Chain, sizes: set[fx.Node]) -> None:
     """Adds what one node computes to the chain."""
     layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
     kind: Any = type(layer) if layer is not None else node.target
-    tensors = [argument for argument in node.all_input_nodes]
+    tensors = [argument for argument in node.all_input_nodes if argument not in sizes]
     if len(tensors) != 1:
         raise SpecError(f"{_name(node)}: it joins {len(tensors)} results, as skip connections do, and a chain has one")
     if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -170,6 +184,11 @@ def _read_layer(node: fx.Node, layer: nn.Linear | nn.Conv2d, dimensions: int, ch
     else:
         if dimensions != 2:
             raise SpecError(f"{_name(node)}: a linear layer reads vectors (N, d): flatten or average the map before it")
+        if chain.flattened is not None and not chain.kernels:
+            raise SpecError(
+                f"{_name(node)}: images are flattened before any convolution: give an example of vectors "
+                f"(N, {layer.in_features})"
+            )
         kernel = None if chain.flattened is None else Flattened(chain.flattened)
         positions = 1 if kernel is None else kernel.positions
         sizes = layer.in_features // positions, layer.out_features
@@ -208,6 +227,8 @@ def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chai
     if average:
         if result[:2] != given[:2] or any(side != 1 for side in result[2:]):
             raise SpecError(f"{_name(node)}: a map is averaged over all its positions here, not to {tuple(result)}")
+        if node.target in (torch.mean, "mean") and not _over_positions(node, given):
+            raise SpecError(f"{_name(node)}: a map is averaged over its rows and columns, dimensions 2 and 3")
         activated = 0 < len(chain.kernels) == len(chain.activations) and chain.factor == 1
         if given[2] * given[3] > 1 and not activated:
             raise SpecError(f"{_name(node)}: a map is averaged after a convolution's activation, not before it")
@@ -216,6 +237,15 @@ def _read_end_of_map(node: fx.Node, average: bool, before: fx.Node, chain: _Chai
         raise SpecError(f"{_name(node)}: it changes the shape {tuple(given)} to {tuple(result)}")
     elif chain.kernels or given[2] * given[3] > 1:
         chain.flattened = None if chain.averaged else (given[2], given[3])
+
+
+def _over_positions(node: fx.Node, shape: tuple[int, ...]) -> bool:
+    """Whether a mean is over the last two dimensions of a map, as far as these have more than one entry."""
+    dims: Any = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
+    if dims is None:
+        return False
+    chosen = {int(dim) % 4 for dim in (dims if isinstance(dims, list | tuple) else [dims])}
+    return chosen <= {2, 3} and all(dim in chosen or shape[dim] == 1 for dim in (2, 3))
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

@@ -125,7 +125,7 @@ def _transposed(batch: WeightBatch, coordinates: Tensor) -> Iterator[Tensor]:
     spec = batch.spec
     if not isinstance(coordinates, Tensor):
         raise SpecError(f"coordinates must be a tensor, found {type(coordinates).__name__}")
-    if coordinates.shape[-1] != spec.in_dim or coordinates.ndim not in (2, 3):
+    if coordinates.ndim not in (2, 3) or coordinates.shape[-1] != spec.in_dim:
         raise SpecError(
             f"coordinates must be (N, {spec.in_dim}) or (B, N, {spec.in_dim}), found {tuple(coordinates.shape)}"
         )

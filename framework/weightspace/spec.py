@@ -174,9 +174,17 @@ class NetworkSpec:
     def pack(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """Flattens a state_dict with alternating weights and biases to one (P,) tensor.
 
+        Args:
+            state_dict: tensors in the order of the layers; those with the names that ``unpack`` gives in any order, as
+                safetensors files have them.
+
         Raises:
             SpecError: another number of tensors, or another shape, than this spec has.
         """
+        if not isinstance(state_dict, Mapping) or not all(isinstance(t, Tensor) for t in state_dict.values()):
+            raise SpecError(f"expected a state_dict of tensors, found {short(state_dict)}")
+        if state_dict.keys() == set(self._keys):
+            state_dict = {key: state_dict[key] for key in self._keys}
         shapes = self.layout.torch_shapes
         found = [tuple(t.shape) for t in state_dict.values()]
         if found != shapes:
@@ -198,13 +206,17 @@ class NetworkSpec:
         if tuple(params.shape) != (self.num_params,):
             raise SpecError(f"expected a vector of {self.num_params} entries for {self}, found {tuple(params.shape)}")
         shapes = self.layout.torch_shapes
-        keys = keys or [
-            f"{layer}.{kind}" for layer, has in enumerate(self.has_biases) for kind in ("weight", "bias")[: 1 + has]
-        ]
+        keys = keys or self._keys
         if len(keys) != len(shapes):
             raise SpecError(f"expected {len(shapes)} keys for {self}, found {len(keys)}: {keys}")
         parts = params.split([math.prod(shape) for shape in shapes])
         return {key: part.reshape(shape) for key, part, shape in zip(keys, parts, shapes, strict=True)}
+
+    @property
+    def _keys(self) -> list[str]:
+        """Names of tensors by layer: "0.weight", "0.bias", "1.weight", ..."""
+        kinds = enumerate(self.has_biases)
+        return [f"{layer}.{kind}" for layer, has in kinds for kind in ("weight", "bias")[: 1 + has]]
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that ``from_json`` reads back to an equal spec."""

@@ -19,6 +19,18 @@ def test_layers_are_views_in_linear_order(random_batch) -> None:
     assert torch.equal(pack_layers(list(batch.weights), list(batch.biases)), batch.params)
 
 
+def test_params_are_floating_point() -> None:
+    spec = NetworkSpec((1, 1, 1), "relu")
+    with pytest.raises(SpecError, match="params must be floating-point numbers, found torch.int64"):
+        WeightBatch(torch.tensor([[1, 0, 1, 0]]), spec)
+
+
+def test_a_dtype_may_come_first(random_batch) -> None:
+    batch = random_batch()
+    assert batch.to(torch.float32).params.dtype == torch.float32
+    assert torch.equal(batch.to(torch.float32).params, batch.to(dtype=torch.float32).params)
+
+
 def test_attributes_cannot_be_set(random_batch) -> None:
     batch = random_batch()
     with pytest.raises(AttributeError, match="read-only"):

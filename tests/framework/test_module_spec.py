@@ -51,6 +51,49 @@ def test_functions_and_methods_are_followed() -> None:
     assert (evaluate(batch, images)[0] - module.eval()(images)).abs().max() < 1e-9
 
 
+class Sized(nn.Module):
+    """Flattens a map by asking for its size, in one of the usual ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.conv, self.fc, self.way = nn.Conv2d(1, 3, 3), nn.Linear(3 * 4, 2), way
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        count = x.size(0)
+        x = F.relu(self.conv(x))
+        if self.way == "size":
+            return self.fc(x.view(x.size(0), -1))
+        if self.way == "shape":
+            return self.fc(x.reshape(x.shape[0], -1))
+        return self.fc(x.view(count, 3 * 2 * 2))
+
+
+@pytest.mark.parametrize("way", ["size", "shape", "count"])
+def test_maps_are_flattened_by_their_sizes(way: str) -> None:
+    module, images = Sized(way).double(), torch.rand(3, 1, 4, 4, dtype=torch.float64)
+    spec = spec_of(module, images)
+    batch = WeightBatch(spec.pack(module.state_dict())[None], spec)
+    assert (evaluate(batch, images)[0] - module(images)).abs().max() < 1e-12
+
+
+class Mean(nn.Module):
+    """Averages a map over some of its dimensions."""
+
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        self.conv, self.fc, self.dims = nn.Conv2d(1, 4, 2), nn.Linear(4, 2), dims
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(F.relu(self.conv(x)).mean(self.dims))
+
+
+def test_means_are_over_rows_and_columns() -> None:
+    assert str(spec_of(Mean(-1, 2), torch.zeros(1, 1, 5, 5))) == "1-4-2 relu, conv 2x2"
+    for dims in ((1, 2), (1, 3)):
+        with pytest.raises(SpecError, match="averaged over its rows and columns"):
+            spec_of(Mean(*dims), torch.zeros(1, 1, 5, 5))
+
+
 class Siren(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -222,6 +265,7 @@ LINEAR, SAME = nn.Linear(2, 3), nn.Conv2d(2, 2, 3, padding="same")
         (Dropping(), (1, 2), "it drops in evaluation, too: give dropout training=self.training"),
         (nn.Sequential(LINEAR, nn.GELU(), nn.Linear(3, 1)), (1, 2), "layer 1: GELU has no place"),
         (nn.Sequential(LINEAR, nn.ReLU(), nn.Linear(3, 1)), (1, 5), "cannot be followed"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(25, 3), nn.ReLU(), nn.Linear(3, 1)), (1, 1, 5, 5), r"1: .* \(N, 25\)"),
         (3, (1, 2), "takes a module and an example"),
     ],
 )  # fmt: skip

@@ -61,6 +61,19 @@ def test_bad_specs_say_why(arguments: dict, message: str) -> None:
         NetworkSpec(**arguments)
 
 
+def test_what_unpack_has_named_is_packed_in_any_order() -> None:
+    spec = NetworkSpec((3,) * 13, "tanh", biases=(False,) * 12)  # "10.weight" is before "2.weight" by name
+    params = torch.arange(float(spec.num_params))
+    named = spec.unpack(params)
+    assert torch.equal(spec.pack({name: named[name] for name in sorted(named)}), params)
+
+
+@pytest.mark.parametrize("given", [torch.nn.Linear(2, 3), {"state_dict": {}, "epoch": 3}, None])
+def test_what_is_no_state_dict_is_refused(given: object) -> None:
+    with pytest.raises(SpecError, match="expected a state_dict of tensors, found"):
+        NetworkSpec((2, 4, 1), "relu").pack(given)
+
+
 def test_a_state_dict_of_another_shape_is_refused() -> None:
     with pytest.raises(SpecError, match=r"expected shapes .* found"):
         NetworkSpec((2, 4, 1), "relu").pack(relu_network((2, 3, 1)).state_dict())

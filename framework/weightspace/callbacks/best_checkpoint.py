@@ -20,6 +20,7 @@ from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import OpenCheckpoint, with_renamed_files
+from weightspace.runs.metric_text import less_is_better
 from weightspace.text import call_text
 
 #: Metric that chooses the best epoch of a model without a ``monitor``.
@@ -38,7 +39,8 @@ class BestCheckpoint(OpenCheckpoint):
     Args:
         folder: folder of the run.
         monitor: name of the validation metric; None: that of the task.
-        mode: whether "max" or "min" is better; None: that of the task, or "max" for a given ``monitor``.
+        mode: whether "max" or "min" is better; None: that of the task for its own metric, "min" for losses and other
+            errors by their names, else "max".
         top_k: number of checkpoints to keep, >= 1.
 
     Attributes:
@@ -78,10 +80,11 @@ class BestCheckpoint(OpenCheckpoint):
         data = cast(Any, trainer).datamodule
         self.idle = isinstance(data, ZooDataModule) and not len(data.zoo.rows("val"))
         monitor, mode = self._given
-        if monitor is None:
-            monitor = getattr(pl_module, "monitor", MONITOR)
-            mode = mode or getattr(pl_module, "monitor_mode", "max")
-        self.choose_by(monitor, mode or "max")
+        own = getattr(pl_module, "monitor", MONITOR)
+        if monitor in (None, own):
+            mode = mode or getattr(pl_module, "monitor_mode", None)
+        monitor = monitor or own
+        self.choose_by(monitor, mode or ("min" if less_is_better(monitor) else "max"))
         if self.save_top_k > 1:
             self.filename = f"top-{{step:08d}}-{{{monitor}:.4f}}"
         with warnings.catch_warnings():

@@ -48,6 +48,10 @@ class FiniteSteps(Callback):
         self._losses: list[Tensor] = []
         self._asked: list[Callable[[], bool]] = []
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forgets the step at which an earlier fit with this callback has stopped."""
+        self._batches, self._losses, self._asked = [], [], []
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:

@@ -27,7 +27,15 @@ class MonitorCheck(Callback):
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises ConfigError if a monitored metric is not logged in validation."""
-        probed = METRICS if any(isinstance(callback, OnlineProbe) for callback in callbacks_of(trainer)) else ()
+        probes = [callback for callback in callbacks_of(trainer) if isinstance(callback, OnlineProbe)]
+        rare = [probe for probe in probes if probe.every_n_epochs > 1]
+        for callback in callbacks_of(trainer) if rare else ():
+            if (monitor := getattr(callback, "monitor", None)) in METRICS:
+                raise ConfigError(
+                    f"monitor {monitor!r}: it is measured every {rare[0].every_n_epochs} epochs alone: give "
+                    "probe.every_n_epochs 1"
+                )
+        probed = METRICS if probes else ()
         _check(trainer, pl_module, {*trainer.callback_metrics, *probed}, "in validation", LATER)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -17,6 +17,7 @@ from weightspace.checks import check_sizes
 from weightspace.data import ZooDataModule
 from weightspace.errors import MissingExtraError
 from weightspace.figures.images import decoded_images
+from weightspace.runs.loops import set_metrics
 from weightspace.tasks import Task
 from weightspace.text import call_text, shown
 
@@ -30,7 +31,7 @@ class OnlineProbe(Callback):
     are written to TensorBoard's projector, with decoded networks as thumbnails.
 
     Args:
-        every_n_epochs: number of epochs between evaluations, >= 1; the last epoch is always evaluated.
+        every_n_epochs: number of epochs between evaluations, >= 1; the end of training is always evaluated.
         neighbours: number of neighbours k of the k-nearest-neighbours classifier, >= 1.
         limit: largest number of training networks, >= 1.
 
@@ -44,26 +45,45 @@ class OnlineProbe(Callback):
     def __init__(self, every_n_epochs: int = 5, neighbours: int = 10, limit: int = 5_000) -> None:
         check_sizes("OnlineProbe", every_n_epochs=every_n_epochs, neighbours=neighbours, limit=limit)
         self.every_n_epochs, self.neighbours, self.limit = every_n_epochs, neighbours, limit
+        self._probed: int | None = None  # the step at which it was last evaluated
         try:
             import sklearn  # noqa: F401 - raised before training, not after its first epochs
         except ImportError as error:
             raise MissingExtraError("scikit-learn", "data", "probing embeddings") from error
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fits both classifiers and logs their accuracies, identically in every process."""
-        epoch, data = trainer.current_epoch + 1, cast(Any, trainer).datamodule
-        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
-        if trainer.sanity_checking or not due or not isinstance(data, ZooDataModule) or data.class_names is None:
+        """Logs the accuracies in every nth epoch and the last one, if it is known to be that."""
+        if trainer.sanity_checking:
             return
+        epoch = trainer.current_epoch + 1
+        last = epoch == trainer.max_epochs or trainer.global_step == trainer.max_steps
+        if not last and epoch % self.every_n_epochs:
+            set_metrics(trainer, dict.fromkeys(METRICS))  # those of an earlier epoch
+            return
+        for name, score in self._evaluate(trainer, pl_module).items():
+            pl_module.log(name, score, sync_dist=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Adds the accuracies where training was ended by its time or a callback, which no validation knows."""
+        if self._probed == trainer.global_step or not sum(trainer.num_val_batches):
+            return
+        scores = self._evaluate(trainer, pl_module)
+        set_metrics(trainer, scores)
+        for logger in trainer.loggers:
+            logger.log_metrics(scores, trainer.global_step)
+
+    def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, float]:
+        """Fits both classifiers, identically in every process; empty where there is nothing to classify."""
+        self._probed, data = trainer.global_step, cast(Any, trainer).datamodule
+        if not isinstance(data, ZooDataModule) or data.class_names is None:
+            return {}
         train, val = data.training_batches(self.limit), data.evaluation_batches("val", self.limit)
         if not any(map(len, val)):
-            return
+            return {}
         known, tried = (_labelled(cast(Task, pl_module).encoder, batches) for batches in (train, val))
         if not (known[0].isfinite().all() and tried[0].isfinite().all()):
-            return  # reported by ``FiniteResults``
-        scores = probe(known, tried, self.neighbours)
-        for name, score in scores.items():
-            pl_module.log(f"val/{name}_accuracy", score, sync_dist=True)
+            return {}  # reported by ``FiniteResults``
+        return {f"val/{name}_accuracy": score for name, score in probe(known, tried, self.neighbours).items()}
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the validation embeddings to TensorBoard's projector."""

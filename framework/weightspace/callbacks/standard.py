@@ -63,7 +63,8 @@ def standard_callbacks(
         overwrite: whether an existing run in the folder is removed when training starts without resuming, instead of
             raising an error.
         monitor: metric that chooses the best checkpoint; None: that of the task.
-        monitor_mode: "max" or "min"; None: that of the task, or "max" for a given ``monitor``.
+        monitor_mode: "max" or "min"; None: that of the task for its own metric, "min" for losses and other errors by
+            their names, else "max".
         every_n_steps: optimiser steps between checkpoints within an epoch, >= 1; None: only at the ends of epochs.
         keep: number of newest checkpoints to keep, >= 1.
         top_k: number of best checkpoints to keep, >= 1.

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-import torch
 from jsonargparse import Namespace
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -22,13 +21,12 @@ from weightspace.cli.embedding import classes_of, splits_text, zoo_of
 from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError
 from weightspace.figures.images import decoded_images, save_figure
-from weightspace.figures.neighbours import THUMBNAIL, map_figure, neighbours_figure
+from weightspace.figures.neighbours import THUMBNAIL, map_figure, neighbours_figure, pictured
 from weightspace.files import write_whole
-from weightspace.network import evaluate
 from weightspace.progress import Display
-from weightspace.studies.nearness import domain
+from weightspace.studies.nearness import outputs
 from weightspace.studies.neighbours import Neighbours, neighbours
-from weightspace.studies.zoo_map import FEWEST, positions
+from weightspace.studies.zoo_map import FEWEST, LARGEST_SEED, positions
 from weightspace.text import PlainConsole, cell, shown
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import evenly_spaced
@@ -48,7 +46,7 @@ def show(options: Namespace) -> None:
     out, console = Path(options.out), make_console()
     zoo = Zoo(options.zoo) if options.encoder is None else zoo_of(options.zoo, describe_encoder(options.encoder))
     check_whole("map", options.map, low=0)
-    check_whole("seed", options.seed, low=0)
+    check_whole("seed", options.seed, low=0, high=LARGEST_SEED)
     encoder = None
     if options.encoder is not None:
         encoder = load_backbone(options.encoder, classes_of(options.backbone)).to(choose_device(options.device))
@@ -61,6 +59,8 @@ def show(options: Namespace) -> None:
         _print(found, console)
         if zoo.spec.coordinates in (2, 3):
             _draw(neighbours_figure(found), out, "neighbours", writer)
+            if (drawn := pictured(found)) < len(found.queries):
+                console.print(f"neighbours.png shows the first {drawn} of {len(found.queries):,} queries")
         if options.map:
             _draw_map(zoo, encoder, options, out, writer, console)
     finally:
@@ -122,13 +122,14 @@ def _draw(figure: Figure, out: Path, name: str, writer: SummaryWriter) -> None:
 def _draw_map(
     zoo: Zoo, encoder: Backbone | None, options: Namespace, out: Path, writer: SummaryWriter, console: PlainConsole
 ) -> None:
-    rows = zoo.rows(options.split, first_view_only=True)
-    rows = rows[evenly_spaced(len(rows), options.map)]
+    there = zoo.rows(options.split, first_view_only=True)
+    rows = there[evenly_spaced(len(there), options.map)]
     if encoder is None and zoo.spec.kernels:
         console.print("no map: of networks that read images it is one of embeddings: give --encoder")
         return
     if len(rows) < FEWEST:
-        console.print(f"no map: it needs {FEWEST} networks or more, and the split {options.split} has {len(rows)}")
+        few = f"the split {options.split} has {len(there)}" if len(there) < FEWEST else f"--map is {options.map}"
+        console.print(f"no map: it needs {FEWEST} networks or more, and {few}")
         return
     batch = zoo.batch(rows)
     vectors = _functions(zoo, rows) if encoder is None else embed(encoder, batch)
@@ -140,5 +141,5 @@ def _draw_map(
 
 def _functions(zoo: Zoo, rows: Tensor) -> Tensor:
     """What networks compute, where there is no encoder, less the mean over the networks."""
-    values = torch.cat([evaluate(zoo.batch(part), domain(zoo.spec)).flatten(1) for part in rows.split(512)])
+    values = outputs(zoo.batch(rows))
     return values - values.mean(0)

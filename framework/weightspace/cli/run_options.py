@@ -18,7 +18,11 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     parser.add_argument("--experiment", type=str, help="name of the run's folder; default: the path of the YAML")
     parser.add_argument("--runs", type=str, default=RUNS, help="folder of all runs")
     parser.add_argument("--monitor", type=str, help="metric that chooses the best checkpoint; default: the task's")
-    parser.add_argument("--monitor_mode", type=str, help="max or min; default: the task's, or max")
+    parser.add_argument(
+        "--monitor_mode",
+        type=str,
+        help="max or min; default: the task's for its metric, else min for losses and errors",
+    )
     parser.add_argument("--auto_resume", type=bool, default=False, help="resume an unfinished run automatically")
     parser.add_argument(
         "--nonfinite",

@@ -17,17 +17,25 @@ from weightspace.figures.solids import decoded_solids, solid_grid
 from weightspace.studies.neighbours import Neighbours
 from weightspace.text import figure_text, shown
 from weightspace.zoo import Zoo
+from weightspace.zoo.splits import evenly_spaced
 
 #: Pixels along each side of a decoded network in a row of neighbours, and on a map.
 SIDE, THUMBNAIL = 28, 20
-#: Solids take long to draw: queries that are drawn at most.
-SOLIDS = 3
+#: Queries that are drawn at most: more are no picture to look at, and solids take long to draw.
+IMAGES, SOLIDS = 24, 3
 #: Networks on a map that are drawn as pictures at most; the others are dots.
 PICTURED = 400
 
 
+def pictured(found: Neighbours) -> int:
+    """How many of the queries ``neighbours_figure`` draws, from the first one on."""
+    return min(len(found.queries), SOLIDS if found.zoo.spec.coordinates == 3 else IMAGES)
+
+
 def neighbours_figure(found: Neighbours) -> Figure:
-    """Draws each query and, way by way, its neighbours; green frames have its class, red ones another.
+    """Draws as many queries as ``pictured`` says and, way by way, their neighbours.
+
+    Green frames have the class of the query, red ones another.
 
     Raises:
         ZooError: the networks cannot be drawn: they have neither two nor three inputs.
@@ -37,19 +45,19 @@ def neighbours_figure(found: Neighbours) -> Figure:
         return _solids(found)
     if spec.coordinates != 2:
         raise ZooError(f"{found.zoo.path}: networks {spec} cannot be drawn, only those of 2 or 3 coordinates")
-    count = next(iter(found.found.values())).shape[1]
-    figure = Figure(figsize=(0.75 * (1 + (count + 0.4) * len(found.found)) + 0.5, 0.95 * len(found.queries) + 0.5))
+    count, queries = next(iter(found.found.values())).shape[1], found.queries[: pictured(found)]
+    figure = Figure(figsize=(0.75 * (1 + (count + 0.4) * len(found.found)) + 0.5, 0.95 * len(queries) + 0.5))
     ratios = [1.0] + ([0.35] + [1.0] * count) * len(found.found)
-    axes = figure.subplots(len(found.queries), len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})
+    axes = figure.subplots(len(queries), len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})
     for axis in axes.flat:
         axis.set_axis_off()
-    _draw_column(axes[:, 0], found.zoo, found.queries, None)
+    _draw_column(axes[:, 0], found.zoo, queries, None)
     axes[0, 0].set_title("query", fontsize=9)
     for place, (way, rows) in enumerate(found.found.items()):
         begin = 2 + place * (count + 1)
         axes[0, begin].set_title(f"by {way}", fontsize=9, loc="left")
         for rank in range(count):
-            _draw_column(axes[:, begin + rank], found.zoo, rows[:, rank], found.queries)
+            _draw_column(axes[:, begin + rank], found.zoo, rows[: len(queries), rank], queries)
     figure.subplots_adjust(left=0.02, right=0.98, top=0.93, bottom=0.02, wspace=0.12, hspace=0.12)
     return figure
 
@@ -79,7 +87,7 @@ def _pictures(zoo: Zoo, rows: Tensor, side: int) -> list[np.ndarray]:
 
 def _solids(found: Neighbours) -> Figure:
     lines, captions = {}, {}
-    for number, query in enumerate(found.queries[:SOLIDS].tolist()):
+    for number, query in enumerate(found.queries[: pictured(found)].tolist()):
         rows = [query, *(int(row) for rows in found.found.values() for row in rows[number])]
         ways = ["query", *(way for way, rows in found.found.items() for _ in rows[number])]
         name = f"query {number + 1}"
@@ -113,7 +121,8 @@ def map_figure(zoo: Zoo, rows: Tensor, places: Tensor) -> Figure:
         label = figure_text(shown(classes[number])) if classes is not None else None
         axis.scatter(x, y, s=14, color=_colour(number), label=label)
     if zoo.spec.coordinates == 2:
-        _draw_thumbnails(axis, zoo, rows[:PICTURED], places[:PICTURED], colours)
+        some = evenly_spaced(len(rows), PICTURED)
+        _draw_thumbnails(axis, zoo, rows[some], places[some], [colours[number] for number in some.tolist()])
     if classes is not None:
         axis.legend(fontsize=8, markerscale=2, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -121,7 +130,7 @@ def map_figure(zoo: Zoo, rows: Tensor, places: Tensor) -> Figure:
 
 def _draw_thumbnails(axis: Axes, zoo: Zoo, rows: Tensor, places: Tensor, colours: list[int]) -> None:
     images = _pictures(zoo, rows, THUMBNAIL)
-    for image, place, number in zip(images, places.tolist(), colours, strict=False):
+    for image, place, number in zip(images, places.tolist(), colours, strict=True):
         picture = OffsetImage(image, zoom=1.0, cmap="gray")
         frame = {"edgecolor": _colour(number), "linewidth": 1.5}
         axis.add_artist(AnnotationBbox(picture, tuple(place), pad=0.05, bboxprops=frame))

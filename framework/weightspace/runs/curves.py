@@ -12,7 +12,7 @@ Curves = dict[str, list[tuple[int, float]]]
 
 
 def read_curves(folder: RunFolder) -> Curves:
-    """Reads the metrics train/* and val/* that a run has logged, by step.
+    """Reads the metrics train/* and val/* that a run has logged, by step: of a step that was repeated, the last.
 
     Raises:
         ConfigError: the run has no event files.
@@ -26,7 +26,7 @@ def read_curves(folder: RunFolder) -> Curves:
     events.Reload()
     logged = set(events.Tags()["scalars"])
     names = sorted(name for name in logged if name.startswith(("train/", "val/")))
-    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in names}
+    return {name: sorted({e.step: e.value for e in events.Scalars(name)}.items()) for name in names}
 
 
 def mean_curves(runs: Sequence[Curves]) -> Curves:

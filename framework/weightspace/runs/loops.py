@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import DeviceStatsMonitor, EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
+from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher as ScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
@@ -113,7 +114,28 @@ def skips_steps_itself(trainer: pl.Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
+def clips_unscaled(trainer: pl.Trainer) -> bool:
+    """Whether the precision plugin clips gradients, which it refuses for optimisers that unscale them themselves.
+
+    Uses ``MixedPrecision.clip_gradients``, which refuses fused optimisers, also where nothing is scaled.
+    """
+    return isinstance(trainer.precision_plugin, MixedPrecision) and bool(trainer.gradient_clip_val)
+
+
 # --- callbacks ---
+
+
+def set_metrics(trainer: pl.Trainer, metrics: Mapping[str, float | None]) -> None:
+    """Sets metrics that callbacks and reports read, where a hook may not log; None: forgets one.
+
+    Uses that ``callback_metrics`` is the trainer's own dictionary, in which metrics stay that an epoch has not logged.
+    """
+    known = trainer.callback_metrics
+    for name, value in metrics.items():
+        if value is None:
+            known.pop(name, None)
+        else:
+            known[name] = torch.tensor(value)
 
 
 def callbacks_of(trainer: pl.Trainer) -> list[Callback]:

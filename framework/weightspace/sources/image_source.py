@@ -56,6 +56,11 @@ class ImageSource(Source):
                 f"source {self.name!r}: expected (n, height, width, channels) images and n labels, "
                 f"found {self.images.shape} and {self.labels.shape}"
             )
+        if self.images.dtype.kind not in "ui":
+            raise SourceError(
+                f"source {self.name!r}: expected images of whole numbers in 0..{self.levels}, found "
+                f"{self.images.dtype}: those of [0, 1] are (255 * images).round().astype('uint8')"
+            )
         if not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
             raise SourceError(
                 f"source {self.name!r}: labels must be in 0..{len(self.class_names) - 1}, "

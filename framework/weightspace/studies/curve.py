@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, nan
 
 from weightspace.studies.amounts import amount
 from weightspace.studies.pairs import values_of
@@ -15,7 +16,7 @@ def worths_of(study: Study, entries: Mapping[tuple[str, str], Entry]) -> dict[tu
     """What each variant is worth in each column, from the seeds that it shares with the baseline there.
 
     The curve has the columns in which the baseline has all these seeds: one that is still being run does not take seeds
-    away from the others.
+    away from the others. Runs whose metric is no number (nan) count as not run.
 
     Args:
         study: the study; without ``amounts`` there are none.
@@ -23,7 +24,7 @@ def worths_of(study: Study, entries: Mapping[tuple[str, str], Entry]) -> dict[tu
     """
     metric = study.metrics[0]
     known = {
-        place: {seed: result for seed, result in entry.results.items() if metric in result.metrics}
+        place: {seed: run for seed, run in entry.results.items() if isfinite(run.metrics.get(metric, nan))}
         for place, entry in entries.items()
     }
     baseline = {name: known[study.baseline, name] for name in study.every_column}

@@ -14,7 +14,7 @@ from weightspace.symmetry.alignment import squared_distance
 
 #: Points at which functions are compared: along each side of images, and of other networks in all.
 SIDE, POINTS = 28, 1_024
-#: Pairs of networks that are aligned between two reports of progress.
+#: Pairs of networks that are aligned between two reports of progress, and networks that are evaluated at a time.
 PAIRS = 512
 
 
@@ -61,10 +61,15 @@ def by_function(queries: WeightBatch, others: WeightBatch) -> Tensor:
     Returns:
         (q, n) in units of the outputs.
     """
-    points = domain(queries.spec)
-    first, second = (evaluate(batch, points.to(batch.params)).flatten(1) for batch in (queries, others))
+    first, second = outputs(queries), outputs(others)
     # by products, distances of networks that are nearly the same would be rounding errors
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist") / first.shape[1] ** 0.5
+
+
+def outputs(batch: WeightBatch) -> Tensor:
+    """(B, N * K) what networks compute at the N points of ``domain``."""
+    points, rows = domain(batch.spec).to(batch.params), torch.arange(len(batch))
+    return torch.cat([evaluate(batch.select(part), points).flatten(1) for part in rows.split(PAIRS)])
 
 
 def domain(spec: NetworkSpec) -> Tensor:

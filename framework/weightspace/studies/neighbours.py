@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weightspace.backbones import Backbone, embed
-from weightspace.checks import check_choice, check_whole
+from weightspace.checks import check_choice, check_whole, is_whole
 from weightspace.errors import ConfigError, SpecError
 from weightspace.progress import Display
 from weightspace.studies.nearness import by_embedding, by_function, by_weights
@@ -49,7 +49,8 @@ class Neighbours:
         if self.zoo.class_names is None:
             return None
         targets, own = self.zoo.targets[self.among], self.zoo.targets[self.queries]
-        return float((targets[None] == own[:, None]).float().mean())
+        others = self.among != self.queries[:, None]  # no network is its own neighbour
+        return float(((targets == own[:, None]) & others).sum() / others.sum())
 
     def __repr__(self) -> str:
         shares = self.agreement() or {}
@@ -149,10 +150,12 @@ def _given(encoder: Backbone | None) -> Backbone:
 
 
 def _queries(zoo: Zoo, queries: int | Sequence[int] | Tensor, split: str) -> Tensor:
-    if isinstance(queries, int):
-        check_whole("queries", queries, low=1)
-        return _spaced(zoo.rows(split, first_view_only=True), queries)
-    rows = torch.as_tensor(queries, dtype=torch.int64).reshape(-1)
+    if is_whole(queries):
+        return _spaced(zoo.rows(split, first_view_only=True), check_whole("queries", queries, low=1))
+    given = torch.as_tensor(queries).reshape(-1)
+    if len(given) and (given.dtype == torch.bool or given.is_floating_point()):
+        raise ConfigError(f"queries must be a number of networks, or rows of the zoo, found {queries!r:.60}")
+    rows = given.long()
     if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(zoo):
         raise IndexError(f"{zoo.path} has rows 0..{len(zoo) - 1}, asked for {int(rows.min())}..{int(rows.max())}")
     return rows

@@ -10,6 +10,8 @@ from weightspace.errors import ConfigError, MissingExtraError
 
 #: Fewest networks of which there is a map.
 FEWEST = 5
+#: Largest seed of scikit-learn.
+LARGEST_SEED = 2**32 - 1
 
 
 def positions(vectors: Tensor, seed: int = 0) -> Tensor:
@@ -17,16 +19,16 @@ def positions(vectors: Tensor, seed: int = 0) -> Tensor:
 
     Args:
         vectors: (n, D) embeddings, of five networks or more.
-        seed: of the method, >= 0; it begins with the first principal components.
+        seed: of the method, in 0..2^32 - 1; it begins with the first principal components.
 
     Returns:
         (n, 2). Which networks lie together means something, distances between groups do not.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
-        ConfigError: there are too few networks, or embeddings that are not finite.
+        ConfigError: the seed is out of range, there are too few networks, or embeddings that are not finite.
     """
-    check_whole("seed", seed, low=0)
+    check_whole("seed", seed, low=0, high=LARGEST_SEED)
     if len(vectors) < FEWEST:
         raise ConfigError(f"a map needs {FEWEST} networks or more, found {len(vectors)}")
     if not vectors.isfinite().all():

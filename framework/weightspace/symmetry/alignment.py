@@ -113,7 +113,17 @@ def _closer(first: GroupElement, second: GroupElement, reference: WeightBatch, o
 
 
 def squared_distance(first: WeightBatch, second: WeightBatch) -> Tensor:
-    """(B,) squared Euclidean distances of the parameters."""
+    """(B,) squared Euclidean distances of the parameters.
+
+    Args:
+        first, second: B pairs of networks.
+
+    Raises:
+        SpecError: they are no pairs of one architecture, dtype and device.
+    """
+    for name, batch in (("first", first), ("second", second)):
+        check_batch(name, batch)
+    check_pairs(first, second, "squared_distance")
     return (first.params - second.params).square().sum(1)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from weightspace.batch import WeightBatch, check_batch
 from weightspace.errors import SpecError
-from weightspace.symmetry.groups import group_name
+from weightspace.symmetry.groups import group_name, resolve_group
 from weightspace.symmetry.transforms import permute_neurons, scale_neurons, shift_phases, sign_neurons
 
 Parts = tuple[Tensor, ...]
@@ -53,6 +53,7 @@ class GroupElement:
     @classmethod
     def identity(cls, batch: WeightBatch) -> GroupElement:
         """The element that changes nothing, for each network of a batch."""
+        check_batch("batch", batch)
         count, widths = len(batch), batch.spec.widths[1:-1]
         return cls(tuple(torch.arange(n, device=batch.device).expand(count, n) for n in widths))
 
@@ -60,7 +61,7 @@ class GroupElement:
     def random(
         cls,
         batch: WeightBatch,
-        group: Collection[str],
+        group: str | Collection[str],
         generator: torch.Generator,
         max_phase: int = 2,
         max_scale: float = 2.0,
@@ -69,12 +70,18 @@ class GroupElement:
 
         Args:
             batch: B networks; the draws are made on its device.
-            group: from ``resolve_group``.
+            group: as ``align`` takes it, "auto" for instance, or symmetries from ``resolve_group``.
             generator: the only source of randomness.
             max_phase: k is uniform among the integers from -max_phase to max_phase.
             max_scale: scales are log-uniform between 1 / max_scale and max_scale.
+
+        Raises:
+            SpecError: the networks have no such group, or it has no permutations.
         """
         check_batch("batch", batch)
+        group = resolve_group(group, batch.spec) if isinstance(group, str) else group
+        if "permutation" not in group:
+            raise SpecError(f"a group has permutations, found {group!r}")
         uniform = {
             part: [
                 torch.rand(len(batch), n, generator=generator, device=batch.device, dtype=batch.params.dtype)
@@ -96,6 +103,7 @@ class GroupElement:
         Raises:
             SpecError: the element is of another shape, or not a symmetry of the activation.
         """
+        check_batch("batch", batch)
         batch = permute_neurons(batch, self.orders)
         if self.signs is not None:
             batch = sign_neurons(batch, self.signs)

@@ -21,8 +21,10 @@ def pack_element(element: GroupElement) -> Tensor:
     ``unpack_element`` gives an equal element again, exactly, if its scales are float32.
 
     Raises:
-        SpecError: a phase is too large to be a whole number in float32.
+        SpecError: a phase is too large to be a whole number in float32, or there are phases without signs.
     """
+    if element.phases is not None and element.signs is None:
+        raise SpecError("an element with phases has signs, too, in packed form: give signs of 1")
     columns = []
     for name in PARTS:
         part: Parts | None = getattr(element, name)

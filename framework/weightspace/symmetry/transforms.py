@@ -85,7 +85,8 @@ def shift_phases(batch: WeightBatch, multiples: Sequence[Tensor]) -> WeightBatch
 
 def _gain(batch: WeightBatch, incoming: Sequence[Tensor], outgoing: Sequence[Tensor]) -> WeightBatch:
     weights, biases = _layers(batch, incoming)
-    for layer, (gain_in, gain_out) in enumerate(zip(incoming, outgoing, strict=True)):
+    for layer, gains in enumerate(zip(incoming, outgoing, strict=True)):
+        gain_in, gain_out = (gain.to(batch.params.dtype) for gain in gains)
         weights[layer] = weights[layer] * of_rows(gain_in, weights[layer])
         biases[layer] = biases[layer] * gain_in
         weights[layer + 1] = weights[layer + 1] * of_columns(gain_out, weights[layer + 1])

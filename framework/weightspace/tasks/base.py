@@ -20,7 +20,7 @@ from weightspace.data.sampling import BatchSampler
 from weightspace.data.targets import Target
 from weightspace.distributed import share, world_size
 from weightspace.errors import ConfigError
-from weightspace.runs.loops import forget_metrics, has_trainer
+from weightspace.runs.loops import clips_unscaled, forget_metrics, has_trainer
 from weightspace.spec import NetworkSpec
 from weightspace.tasks.buffers import leave_constant_buffers
 from weightspace.tasks.learned import compared
@@ -363,7 +363,8 @@ class Task(ZooModule):
             return int(found)
 
         monitor = getattr(self, "monitor", "val/loss")
-        return self.optimisation.configure(self, steps, monitor, self.monitor_mode, self.role)
+        fused = not clips_unscaled(self.trainer)
+        return self.optimisation.configure(self, steps, monitor, self.monitor_mode, self.role, fused)
 
     def on_train_epoch_end(self) -> None:
         """Steps a ReduceLROnPlateau before the epoch's checkpoint is written.

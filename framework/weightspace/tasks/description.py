@@ -159,7 +159,7 @@ def _found_class(kind: type, saved: str, path: Any) -> type:
             f"{path} is of a {name}, but {kind.__name__} was expected: import its class ({saved}) and call "
             f"{name}.load_from_checkpoint"
         )
-    return found[0]
+    return kind if kind in found else found[-1]  # the newest, as where a cell of a notebook was run again
 
 
 def _derived(kind: type) -> list[type]:

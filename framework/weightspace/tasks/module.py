@@ -116,10 +116,13 @@ class ZooModule(pl.LightningModule, ABC):
         if self._made and not self._has_data:
             return
         data = self.data
-        data.serve(self.learned)
-        if not self._made:
-            self.check(data, self.trainer)
-            self._make(data)
+        # Lightning makes the accelerator the default device here, and moves the model there afterwards. On the CPU, a
+        # seed draws the same weights for every accelerator, and what is read from the zoo has its index beside it.
+        with torch.device("cpu"):
+            data.serve(self.learned)
+            if not self._made:
+                self.check(data, self.trainer)
+                self._make(data)
 
     def build_for(self, data: ZooDataModule) -> Self:
         """Builds the modules for the networks of a data module, before there is a trainer, and returns the task.
@@ -137,20 +140,18 @@ class ZooModule(pl.LightningModule, ABC):
             raise ConfigError(f"build_for needs a data module, ZooDataModule(zoo), found {type(data).__name__}")
         if not self._made:
             check_learnable(data, type(self).__name__, self.head, self.pairs)
-            self._make(data)
+            with torch.device("cpu"):
+                self._make(data)
         return self
 
     def _make(self, data: ZooDataModule) -> None:
-        # Lightning makes the accelerator the default device here, and moves the model there afterwards. On the CPU, a
-        # seed draws the same weights for every accelerator, and what is read from the zoo has its index beside it.
-        with torch.device("cpu"):
-            self.make_modules(data.spec, data.target)
-            try:
-                check_widths(self, data)
-                self.prepare(data)
-            except BaseException:
-                self._made = False  # so that another fit prepares it
-                raise
+        self.make_modules(data.spec, data.target)
+        try:
+            check_widths(self, data)
+            self.prepare(data)
+        except BaseException:
+            self._made = False  # so that another fit prepares it
+            raise
 
     def make_modules(self, spec: NetworkSpec, target: Target | None) -> None:
         """Builds modules and metrics for an architecture and a target, without any data."""

@@ -80,6 +80,7 @@ class Optimisation:
         monitor: str,
         mode: str,
         role: Callable[[str], Role] = lambda _: ("", 1.0),
+        fused: bool = True,
     ) -> dict[str, Any]:
         """Builds optimiser and schedule in the form that ``configure_optimizers`` returns.
 
@@ -89,11 +90,12 @@ class Optimisation:
             monitor: the metric for a ``ReduceLROnPlateau`` without a metric of its own.
             mode: whether "max" or "min" of it is better.
             role: group and learning-rate factor of a parameter by its name; all parameters of a group have one factor.
+            fused: whether AdamW is torch's fused one.
 
         Raises:
             ConfigError: the given optimiser or scheduler is of another type, or would ignore the factors.
         """
-        optimiser = self.build_optimiser(module, role)
+        optimiser = self.build_optimiser(module, role, fused)
         if self.scheduler is None:
             total = steps()
             schedule = LambdaLR(optimiser, lambda step: self.factor(step, total))
@@ -102,7 +104,7 @@ class Optimisation:
             how = self._own_schedule(optimiser, self.scheduler, monitor, mode)
         return {"optimizer": optimiser, "lr_scheduler": how}
 
-    def build_optimiser(self, module: nn.Module, role: Callable[[str], Role]) -> Optimizer:
+    def build_optimiser(self, module: nn.Module, role: Callable[[str], Role], fused: bool = True) -> Optimizer:
         """Builds AdamW with groups "weights" and "vectors", or the given optimiser; see ``configure``."""
         own = self.optimizer is not None
         members: dict[tuple[Role, bool], list[nn.Parameter]] = {}
@@ -116,7 +118,7 @@ class Optimisation:
             name = f"{prefix}_{'weights' if matrix else 'vectors'}".lstrip("_")
             rates = {"weight_decay": self.weight_decay if matrix else 0.0, "lr": part * self.learning_rate}
             groups.append({"name": name, "params": parameters, **rates})
-        optimiser = AdamW(groups, fused=True)
+        optimiser = AdamW(groups, fused=fused)
         names = [group["name"] for group in groups]
         optimiser.register_load_state_dict_post_hook(lambda loaded: _name(loaded, names))
         return optimiser

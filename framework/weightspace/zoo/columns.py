@@ -100,6 +100,8 @@ def _checked_names(names: Any) -> list[str] | None:
 
 def _numbered(values: Any, names: list[str] | None) -> tuple[Any, list[str] | None]:
     """Numbers in the place of names of classes, which are in natural order unless an order is given."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UO":
+        values = values.tolist()
     if not isinstance(values, Sequence) or not values or not all(isinstance(value, str) for value in values):
         return values, names
     known = list(in_order(values)) if names is None else names

@@ -14,6 +14,7 @@ from weightspace.backbones.artefact import load_backbone
 from weightspace.callbacks import BestCheckpoint
 from weightspace.cli.main import main
 from weightspace.runs.checkpoint_io import read_checkpoint
+from weightspace.runs.curves import read_curves
 from weightspace.runs.folder import RunFolder
 
 COUNTS = """
@@ -126,6 +127,27 @@ def test_the_best_of_an_abandoned_continuation_is_not_that_of_the_run(
     assert best_file_is_the_best(folder)
     if top_k == "1":
         assert torch.equal(*(flat(read_checkpoint(folder.checkpoint(name))) for name in ("best", "last")))
+
+
+@pytest.mark.parametrize(
+    ("monitor", "options", "mode"),
+    [
+        ("val/loss", [], "min"),
+        ("val/accuracy", [], "max"),  # the task's own
+        ("val/count", [], "max"),
+        ("val/loss", ["--monitor_mode", "max"], "max"),
+    ],
+)
+def test_less_of_a_loss_is_better(fit: list[str], monitor: str, options: list[str], mode: str) -> None:
+    config = yaml.safe_load(Path("best.yaml").read_text())
+    del config["monitor"], config["monitor_mode"]
+    Path("best.yaml").write_text(yaml.safe_dump(config))
+    assert main([*fit, "3", "--monitor", monitor, *options]) == 0
+    folder = RunFolder(Path("runs/best/0"))
+    values = [value for _, value in read_curves(folder)[monitor]]
+    best = {"min": min, "max": max}[mode](values)
+    assert folder.read_metrics()["fit"][f"best {monitor}"] == pytest.approx(best)
+    assert read_checkpoint(folder.checkpoint("best"))["epoch"] == values.index(best)
 
 
 def flat(checkpoint: dict[str, Any]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from convolved_networks import convolved
@@ -47,6 +48,21 @@ def test_solids_are_drawn_and_a_small_split_has_no_map(tmp_path: Path, capsys: p
     assert "no map: it needs 5 networks or more, and the split test has 4" in " ".join(capsys.readouterr().out.split())
     assert (out / "neighbours.png").is_file()
     assert not (out / "map.png").exists()
+
+
+def test_pictures_are_of_as_many_networks_as_can_be_looked_at(
+    digits_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["neighbours", "--zoo", str(digits_zoo), "--by", "function", "--split", "train", "--count", "1"]
+    assert main([*command, "--queries", "30", "--map", "3", "--out", str(tmp_path / "alike")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "neighbours.png shows the first 24 of 30 queries" in said
+    assert "no map: it needs 5 networks or more, and --map is 3" in said
+    height = plt.imread(tmp_path / "alike/neighbours.png").shape[0]
+    assert height < 3_000
+    assert main([*command, "--seed", str(2**32), "--out", str(tmp_path / "other")]) == 2
+    assert "seed must be in 0..4,294,967,295" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_networks_that_are_no_pictures(classifier_zoo: Path, tmp_path: Path) -> None:

@@ -157,6 +157,34 @@ def test_the_limit_of_epochs_is_that_of_a_fit(options: dict[str, Any]) -> None:
     assert before == given.max_epochs
 
 
+class Rare(Callback):
+    """Logs a metric in its first validation, forgets it in the next one, and sets it at the end."""
+
+    def __init__(self) -> None:
+        self.seen: list[float | None] = []
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            module.log("val/rare", 0.5)
+        else:
+            loops.set_metrics(trainer, {"val/rare": None})
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.seen.append(trainer.callback_metrics.get("val/rare"))
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        loops.set_metrics(trainer, {"val/rare": 0.25})
+
+
+def test_metrics_are_forgotten_and_set() -> None:
+    rare = Rare()
+    fit = trainer(rare, max_epochs=3)
+    fit.fit(Line())
+    assert rare.seen == [0.5, None, None]
+    assert fit.callback_metrics["val/rare"] == 0.25
+    assert "val/loss" in fit.callback_metrics
+
+
 def test_whether_steps_are_skipped_by_the_precision_plugin() -> None:
     assert loops.skips_steps_itself(trainer(plugins=[MixedPrecision("16-mixed", device="cpu")]))
     assert not loops.skips_steps_itself(trainer(precision="bf16-mixed"))

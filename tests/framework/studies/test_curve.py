@@ -88,6 +88,23 @@ def test_a_column_that_is_still_being_run_is_no_part_of_the_curve(study: Study) 
     assert found(study, record) == {}, "one column is no curve"
 
 
+def test_a_metric_that_is_no_number_is_no_part_of_the_curve(study: Study) -> None:
+    study.path.write_text(study.path.read_text() + "metrics: [test/kendall]\n")
+    study, record = read_study(study.path), Record(study.record_file)
+    values = {"none": {"500": 0.2, "2,000": 0.4, "20,000": 0.6}, "more": {"500": 0.3, "2,000": 0.5}}
+    for cell in cells_of(study):
+        if cell.variant in values:
+            value = values[cell.variant][cell.column] + 0.01 * cell.seed
+            record.take(cell, Result("", "c", {"test/kendall": value}, 1.0))
+    whole = found(study, record)
+    broken = Result("", "c", {"test/kendall": float("nan")}, 1.0)
+    record.take(next(cell for cell in cells_of(study) if cell.key == "more/500/1"), broken)
+    assert found(study, record)["more", "500"].factor < 4, "the seed that is left"
+    assert found(study, record)["more", "2,000"] == whole["more", "2,000"]
+    record.take(next(cell for cell in cells_of(study) if cell.key == "none/20,000/0"), broken)
+    assert found(study, record)["more", "2,000"].most == 1, "a curve of two columns"
+
+
 def test_a_variant_with_fewer_seeds_uses_those_alone(study: Study) -> None:
     record = recorded(study)
     del record.results["more/500/1"]

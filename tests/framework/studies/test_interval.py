@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from weightspace.studies.interval import difference_by_object, difference_by_seed, over_views
+from weightspace.studies.interval import Difference, difference_by_object, difference_by_seed, over_views
+from weightspace.studies.pairs import difference_of
 
 
 def test_by_seed_it_is_the_interval_of_the_paired_t_test() -> None:
@@ -72,6 +73,13 @@ def test_it_covers_the_truth_as_often_as_it_says(of_seed: float) -> None:
 def test_no_difference_at_all_is_an_interval_without_width() -> None:
     found = difference_by_object(np.zeros((3, 10)))
     assert (found.mean, found.low, found.high, found.resolved) == (0, 0, 0, False)
+
+
+@pytest.mark.parametrize("values", [np.full(2, 1 / 64), np.full((2, 5), -1.0), np.array([0.3, 0.1 + 0.2])])
+def test_pairs_that_are_all_equal_say_nothing_about_others(values: np.ndarray) -> None:
+    found = difference_of(values)
+    assert found == Difference(float(values.mean()))
+    assert not found.resolved
 
 
 @pytest.mark.parametrize(

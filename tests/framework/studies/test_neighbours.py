@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from weightspace.backbones import DWS, embed
@@ -57,6 +58,34 @@ def test_distances_of_weights_are_those_of_aligned_pairs(random_batch, monkeypat
 def test_networks_of_one_function_have_no_distance(random_batch) -> None:
     batch = random_batch((2, 5, 4, 1), count=40).to(dtype=torch.float32)
     assert by_function(batch, batch).diagonal().abs().max() == 0
+
+
+def test_functions_are_computed_in_parts(random_batch, monkeypatch) -> None:
+    batch = random_batch((2, 5, 4, 1), count=7)
+    whole = by_function(batch, batch)
+    monkeypatch.setattr(nearness, "PAIRS", 3)
+    assert torch.equal(by_function(batch, batch), whole)
+
+
+def test_queries_are_a_number_or_rows(zoo: Zoo) -> None:
+    arguments = {"by": ["function"], "count": 1}
+    eight = neighbours(zoo, queries=8, **arguments)
+    assert torch.equal(neighbours(zoo, queries=np.int64(8), **arguments).queries, eight.queries)
+    rows = zoo.rows("test")[:3]
+    for given in (rows, rows.tolist(), rows.numpy()):
+        assert torch.equal(neighbours(zoo, queries=given, **arguments).queries, rows)
+    for wrong in (zoo.targets == 3, [True, False], [0.5], torch.tensor([1.0])):
+        with pytest.raises(ConfigError, match="queries must be a number of networks, or rows"):
+            neighbours(zoo, queries=wrong, **arguments)
+
+
+def test_chance_is_that_of_other_networks(zoo: Zoo) -> None:
+    rows = zoo.rows("train", first_view_only=True)
+    found = neighbours(zoo, queries=len(rows), split="train", among="train", by=["function"], count=1)
+    targets = zoo.targets[rows].tolist()
+    pairs = [(i, j) for i in range(len(rows)) for j in range(len(rows)) if i != j]
+    expected = sum(targets[i] == targets[j] for i, j in pairs) / len(pairs)
+    assert found.chance() == pytest.approx(expected, rel=1e-6)
 
 
 def test_each_query_may_lie_among_the_others(zoo: Zoo) -> None:

@@ -22,6 +22,36 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.parametrize(("activation", "group"), CASES)
+def test_networks_keep_their_precision(random_batch, activation: str, group: str) -> None:
+    batch = random_batch((2, 5, 4, 1), activation)
+    element = GroupElement.random(batch, group, generator(0))
+    assert element.apply(batch.to(torch.float32)).params.dtype == torch.float32
+    assert torch.allclose(
+        element.apply(batch.to(torch.float32)).params.double(), element.apply(batch).params, atol=1e-5
+    )
+
+
+def test_a_group_is_named_as_align_names_it(random_batch) -> None:
+    batch = random_batch((2, 5, 1), "tanh")
+    named, given = (GroupElement.random(batch, group, generator(0)) for group in ("auto", batch.spec.symmetries))
+    assert torch.equal(named.apply(batch).params, given.apply(batch).params)
+    with pytest.raises(SpecError, match="scale is no symmetry"):
+        GroupElement.random(batch, "permutation+scale", generator(0))
+    with pytest.raises(SpecError, match="a group has permutations"):
+        GroupElement.random(batch, {"sign"}, generator(0))
+
+
+def test_what_is_no_batch_is_named(random_batch) -> None:
+    batch = random_batch((2, 5, 1))
+    for wrong in (
+        lambda: GroupElement.identity(batch.params),
+        lambda: GroupElement.identity(batch).apply(batch.params),
+    ):
+        with pytest.raises(SpecError, match="batch must be a WeightBatch"):
+            wrong()
+
+
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize(("activation", "group"), CASES)
 def test_elements_form_a_group_that_keeps_the_function(random_batch, widths, activation: str, group: str) -> None:

@@ -17,6 +17,13 @@ CASES = [
 ]
 
 
+def test_phases_are_packed_with_signs(random_batch) -> None:
+    batch = random_batch((2, 5, 1), "sine")
+    element = GroupElement.random(batch, {"permutation", "phase"}, torch.Generator().manual_seed(0))
+    with pytest.raises(SpecError, match="give signs of 1"):
+        pack_element(element)
+
+
 @pytest.mark.parametrize(("activation", "group"), CASES)
 def test_an_element_comes_back_as_it_was(random_batch, activation: str, group: str) -> None:
     batch = random_batch((3, 6, 4, 3, 2), activation, count=20).to(dtype=torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.optim import SGD
 from torch.utils.data import DataLoader, IterableDataset
 from weightspace.backbones import DWS, MLP, Canonical, Probe, embed, load_backbone
@@ -222,6 +224,38 @@ def test_what_trains_is_checked_when_it_is_given(digits_zoo: Path) -> None:
     for call, said in refused:
         with pytest.raises((ConfigError, ZooError), match=said):
             call()
+
+
+class Elsewhere(SingleDeviceStrategy):
+    """Builds models as on an accelerator: with another default device."""
+
+    @contextmanager
+    def tensor_init_context(self, empty_init: bool | None = None) -> Iterator[None]:
+        with torch.device("meta"):
+            yield
+
+
+@pytest.mark.parametrize("name", [*MAKE, "probe"])
+def test_a_fit_begins_whatever_the_default_device(name: str, tmp_path: Path) -> None:
+    task = {**MAKE, "probe": lambda: SupervisedTask(Probe)}[name]()
+    zoo = small_zoo("value" if name == "regression" else "class")
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(
+        strategy=Elsewhere("cpu"), max_epochs=1, default_root_dir=tmp_path, enable_checkpointing=False, **quiet
+    )
+    trainer.fit(task, datamodule=ZooDataModule(zoo, positives="views" if task.pairs else None))
+    assert all(parameter.device.type == "cpu" for parameter in task.parameters())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_every_precision(precision: str, tmp_path: Path) -> None:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(
+        accelerator="cpu", precision=precision, gradient_clip_val=1.0, max_epochs=1, default_root_dir=tmp_path,
+        enable_checkpointing=False, **quiet,
+    )  # fmt: skip
+    trainer.fit(SupervisedTask(SMALL), datamodule=ZooDataModule(small_zoo("class")))
+    assert trainer.global_step > 0
 
 
 @pytest.mark.parametrize("name", [*MAKE, "probe"])

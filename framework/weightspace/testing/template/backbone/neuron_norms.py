@@ -30,7 +30,8 @@ class NeuronNorms(Backbone):
         weights, biases = unpack_layers(self.normaliser(params), self.spec)
         means = []
         for number, layer in enumerate(self.layers):
-            incoming, outgoing = weights[number].square().mean(2), weights[number + 1].square().mean(1)
+            incoming = weights[number].flatten(2).square().mean(2)  # a kernel's positions count as inputs
+            outgoing = weights[number + 1].transpose(1, 2).flatten(2).square().mean(2)
             neurons = torch.stack([biases[number], incoming, outgoing], dim=2)  # (B, n, 3)
             means.append(layer(neurons).mean(1))  # (B, hidden)
         return self.head(torch.cat(means, dim=1))
