@@ -26,7 +26,8 @@ from weightspace.files import write_whole
 from weightspace.progress import Display
 from weightspace.studies.nearness import outputs
 from weightspace.studies.neighbours import Neighbours, neighbours
-from weightspace.studies.zoo_map import FEWEST, LARGEST_SEED, positions
+from weightspace.studies.study_file import LARGEST_SEED
+from weightspace.studies.zoo_map import FEWEST, positions
 from weightspace.text import PlainConsole, cell, shown
 from weightspace.zoo import Zoo
 from weightspace.zoo.splits import evenly_spaced

@@ -7,11 +7,10 @@ from torch import Tensor
 
 from weightspace.checks import check_whole
 from weightspace.errors import ConfigError, MissingExtraError
+from weightspace.studies.study_file import LARGEST_SEED
 
 #: Fewest networks of which there is a map.
 FEWEST = 5
-#: Largest seed of scikit-learn.
-LARGEST_SEED = 2**32 - 1
 
 
 def positions(vectors: Tensor, seed: int = 0) -> Tensor:
