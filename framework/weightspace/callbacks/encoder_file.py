@@ -68,8 +68,8 @@ class EncoderFile(Checkpoint):
         return {"best": self._best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the best score from a checkpoint."""
-        self._best, self._resumed = state_dict["best"], True
+        """Notes that the run resumes: the best score is then that of the best checkpoint."""
+        self._resumed = True
 
     def _keep_best(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         score = _best_score(trainer)
