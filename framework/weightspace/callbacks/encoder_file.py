@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 
 from weightspace.backbones.artefact import save_backbone
 from weightspace.callbacks.best_checkpoint import best_of
-from weightspace.data import ZooDataModule
-from weightspace.data.seen import trained_on
 from weightspace.errors import ConfigError
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.tasks import Task
@@ -88,9 +86,7 @@ class EncoderFile(Checkpoint):
         if not trainer.is_global_zero or not isinstance(pl_module, Task) or pl_module.artefact is None:
             return
         path = self.folder / f"{pl_module.artefact_name}{suffix}.safetensors"
-        data = cast(Any, trainer).datamodule
-        said = trained_on(data.zoo) if isinstance(data, ZooDataModule) else None
-        save_backbone(pl_module.artefact, path, pl_module.artefact_target, said)
+        save_backbone(pl_module.artefact, path, pl_module.artefact_target, pl_module.trained_on)
 
 
 def _best_score(trainer: pl.Trainer) -> float | None:

@@ -1,4 +1,4 @@
-"""What a network was trained on, as its file says, and the objects that it has seen by that."""
+"""What a network was trained on, as its file or checkpoint says, and the objects that it has seen by that."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ def trained_on(zoo: Networks) -> dict[str, Any]:
     return {"zoo": zoo.digest, "making": making_of(zoo.header), **fold}
 
 
+def trained_also(said: Any, more: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a network that was trained further: all zoos, each once.
+
+    Args:
+        said: what was said before, see ``trained_on``; None: nothing.
+        more: the same of the further training.
+    """
+    if not isinstance(said, dict) or said == more:
+        return more
+    zoos: list[Any] = []
+    for part in (said, more):
+        zoos += [zoo for zoo in part.get("zoos", [part]) if zoo not in zoos]
+    return zoos[0] if len(zoos) == 1 else {"zoos": zoos}
+
+
 def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
     """The zoo with the splits that a network was trained with; None: it was another zoo, or that is not known.
 
@@ -46,22 +61,22 @@ def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
     return folded(zoo.divided_into(None), said.get("folds"), said.get("fold"))
 
 
-def check_unseen(networks: Networks, said: Any, encoder: str) -> None:
-    """Checks that an encoder was not trained in other splits of a zoo, on objects that are tested in these.
+def check_unseen(networks: Networks, said: Any, trained: str) -> None:
+    """Checks that a network was not trained in other splits of a zoo, on objects that are tested in these.
 
     Args:
         networks: a zoo in the splits of a run, or several.
-        said: what the encoder's file says, see ``trained_on``; if nothing, nothing is checked.
-        encoder: its path, for messages.
+        said: what the network's file says, see ``trained_on``; if nothing, nothing is checked.
+        trained: its name for messages, such as "the encoder runs/pretrain/encoder.safetensors".
 
     Raises:
         ConfigError: it was.
     """
     for zoo in zoos_of(networks):
-        _check_zoo(zoo, said, encoder)
+        _check_zoo(zoo, said, trained)
 
 
-def _check_zoo(zoo: Zoo, said: Any, encoder: str) -> None:
+def _check_zoo(zoo: Zoo, said: Any, trained: str) -> None:
     before = as_trained(zoo, said)
     if before is None or before.fold == zoo.fold:
         return
@@ -69,8 +84,8 @@ def _check_zoo(zoo: Zoo, said: Any, encoder: str) -> None:
     tested = zoo.objects[zoo.rows("test")].unique()
     if both := int(torch.isin(tested, seen).sum()):
         raise ConfigError(
-            f"the encoder {encoder} was trained on {both} of the {len(tested)} objects that are tested here: "
-            f"{_named(before)} of {zoo.path}, and here it is {_named(zoo)}. Pretrain it with {_asked(zoo)}"
+            f"{trained} was trained on {both} of the {len(tested)} objects that are tested here: "
+            f"{_named(before)} of {zoo.path}, and here it is {_named(zoo)}. Train it with {_asked(zoo)}"
         )
 
 

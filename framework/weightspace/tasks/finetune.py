@@ -78,7 +78,7 @@ class FineTuneTask(SupervisedTask):
         if self.path is not None:
             said = describe_encoder(self.path).get("trained_on")
             for networks in (data.zoo, data.tested):
-                check_unseen(networks, said, str(self.path))
+                check_unseen(networks, said, f"the encoder {self.path}")
             load_weights(self.path, build_backbone(self.make_encoder, data.spec, self.embedding))
 
     def prepare(self, data: ZooDataModule) -> None:

@@ -12,6 +12,8 @@ from weightspace.backbones.base import Backbone
 from weightspace.backbones.initialised import check_initialised
 from weightspace.checks import check_path
 from weightspace.data import ZooDataModule
+from weightspace.data.mixture import Networks
+from weightspace.data.seen import check_unseen, trained_also, trained_on
 from weightspace.data.targets import Target
 from weightspace.errors import ConfigError, SpecError
 from weightspace.runs.checkpoint_io import guard
@@ -49,6 +51,8 @@ class ZooModule(pl.LightningModule, ABC):
         self.learned: Target | None = None
         #: architecture of the networks for which it was built
         self.built_for: NetworkSpec | None = None
+        #: the zoos of its fits with their splits, as JSON data, see ``weightspace.data.seen``; None: none that is known
+        self.trained_on: dict[str, Any] | None = None
         self._made = False
         #: whether loading has set evaluation mode, in which a trainer would leave it
         self._restored = False
@@ -174,12 +178,38 @@ class ZooModule(pl.LightningModule, ABC):
         if self.head == "class":
             check_classes(data, type(self).__name__)
 
+    # the following run after the checkpoint has been read
+
+    def on_fit_start(self) -> None:
+        """Checks the data, and notes that the task is trained on it."""
+        self._check_served()
+        if self._has_data:
+            self._check_unseen(self.data.zoo, self.data.tested)
+            self.trained_on = trained_also(self.trained_on, trained_on(self.data.zoo))
+
+    def on_validation_start(self) -> None:
+        """Checks the data."""
+        self._check_served()
+
+    def on_test_start(self) -> None:
+        """Checks the data, also that no tested object was trained on in another fold."""
+        self._check_served()
+        if self._has_data:
+            self._check_unseen(self.data.tested)
+
+    def on_predict_start(self) -> None:
+        """Checks the data, as for a test if test objects are predicted."""
+        self._check_served()
+        if self._has_data and self.data.predict_split == "test":
+            self._check_unseen(self.data.tested)
+
     def _check_served(self) -> None:
         if self._has_data:
             self.check_target(self.data)
 
-    # all of these run after the checkpoint has been read
-    on_fit_start = on_validation_start = on_test_start = on_predict_start = _check_served
+    def _check_unseen(self, *tested: Networks) -> None:
+        for networks in tested:
+            check_unseen(networks, self.trained_on, f"this {type(self).__name__}")
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -217,6 +247,8 @@ class ZooModule(pl.LightningModule, ABC):
         checkpoint[KEY] = describe(self, self._arguments, getattr(self, "encoder", None), self.built_for)
         if self.learned is not None:
             checkpoint["target"] = self.learned.to_json()
+        if self.trained_on is not None:
+            checkpoint["trained_on"] = self.trained_on
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Numbers the classes of the data as in the checkpoint; checkpoints without names are trusted.
@@ -224,6 +256,7 @@ class ZooModule(pl.LightningModule, ABC):
         Raises:
             ConfigError: the data has classes that the checkpoint does not know.
         """
+        self.trained_on = checkpoint.get("trained_on")
         if self.head is None or "target" not in checkpoint:
             return
         saved, built = Target.from_json(checkpoint["target"]), self.learned

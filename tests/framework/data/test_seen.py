@@ -1,4 +1,4 @@
-"""An encoder says what it was trained on, and is not tested on that."""
+"""Encoders and tasks say what they were trained on, and are not tested on that."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_encoder_is_tested_in_its_own_fold_alone(zoo: ws.Zoo, tmp_path: Path)
     task = FineTuneTask(SMALL, embedding=5, encoder=encoder, mode="linear")
     message = (
         r"was trained on \d+ of the \d+ objects that are tested here: fold 1 of 4 of .*, and here it is {}\. "
-        "Pretrain it with {}"
+        "Train it with {}"
     )
     for options, *words in (
         ({"folds": 4, "fold": 2}, "fold 2 of 4", "data.fold: 2 and data.folds: 4"),
@@ -80,6 +80,43 @@ def test_an_encoder_is_not_tested_on_another_zoo_that_it_has_seen(zoo: ws.Zoo, t
         ConfigError, match="that are tested here: fold 1 of 4 of .*, and here it is the zoo's own splits"
     ):
         fit(task, other, tmp_path, test_zoo=zoo)
+
+
+def test_a_task_is_tested_in_its_own_fold_alone(zoo: ws.Zoo, tmp_path: Path) -> None:
+    task = ws.SupervisedTask(SMALL)
+    trainer = pl.Trainer(
+        max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        limit_val_batches=0, enable_checkpointing=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    own, other = (ws.ZooDataModule(zoo, folds=4, fold=fold) for fold in (1, 2))
+    trainer.test(task, other, verbose=False)  # it has not been trained yet
+    trainer.fit(task, own)
+    trainer.save_checkpoint(tmp_path / "task.ckpt")
+    loaded = ws.SupervisedTask.load_from_checkpoint(tmp_path / "task.ckpt")
+    for trained in (task, loaded):
+        for use in (trainer.test, trainer.predict):
+            with pytest.raises(
+                ConfigError, match="this SupervisedTask was trained on .* fold 1 of 4 of .* fold 2 of 4"
+            ):
+                use(trained, other)
+        trainer.test(trained, own, verbose=False)
+        trainer.validate(trained, other, verbose=False)
+    other.predict_split = "train"
+    assert trainer.predict(task, other)
+    with pytest.raises(ConfigError, match="this SupervisedTask was trained on"):
+        trainer.fit(task, other)
+
+
+def test_a_task_that_was_trained_on_two_zoos_names_both(zoo: ws.Zoo, tmp_path: Path) -> None:
+    params = torch.randn(4, SPEC.num_params, generator=torch.Generator().manual_seed(1))
+    other = ws.write_zoo(tmp_path / "other", params, SPEC, targets=[0, 1] * 2, splits=["train"] * 2 + ["test"] * 2)
+    task = ws.SupervisedTask(SMALL)
+    for data in (zoo, zoo, other):
+        fit(task, data, tmp_path)
+    assert task.trained_on == {"zoos": [trained_on(zoo), trained_on(other)]}
+    assert describe_encoder(tmp_path / "backbone.safetensors")["trained_on"] == task.trained_on
+    with pytest.raises(ConfigError, match="and here it is fold 1 of 4"):
+        fit(task, zoo, tmp_path, **FOLD)
 
 
 def test_what_an_encoder_does_not_say_is_not_checked(zoo: ws.Zoo, tmp_path: Path) -> None:
