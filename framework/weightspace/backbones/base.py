@@ -75,8 +75,9 @@ class Backbone(nn.Module, ABC):
         """Keeps the arguments for the description that is saved with the weights."""
         self = super().__new__(cls)
         if args or kwargs:  # a copy is made without
+            signature = inspect.signature(cls.__init__)
             try:
-                bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+                bound = signature.bind(self, *args, **kwargs)
             except TypeError as error:
                 raise TypeError(f"{cls.__name__}: {error}; a task takes {cls.__name__}.partial(...)") from None
             bound.apply_defaults()
@@ -85,7 +86,7 @@ class Backbone(nn.Module, ABC):
                 raise SpecError(
                     f"{cls.__name__}: spec must be a NetworkSpec, such as zoo.spec, found {type(spec).__name__}"
                 )
-            object.__setattr__(self, "_arguments", dict(own))
+            object.__setattr__(self, "_arguments", _by_name(signature, own))
         return self
 
     def __init__(self, spec: NetworkSpec, out_dim: int, normaliser: Normaliser | None) -> None:
@@ -233,6 +234,20 @@ class Backbone(nn.Module, ABC):
             for module in self.modules():
                 if isinstance(module, Normaliser) and module.spec is not None:
                     module.move_to(found)
+
+
+def _by_name(signature: inspect.Signature, bound: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Arguments with those of ``**options`` under their own names, and without ``*args`` that are empty."""
+    arguments: dict[str, Any] = {}
+    for name, value in bound:
+        match signature.parameters[name].kind:
+            case inspect.Parameter.VAR_KEYWORD:
+                arguments |= value
+            case inspect.Parameter.VAR_POSITIONAL if not value:
+                pass
+            case _:
+                arguments[name] = value
+    return arguments
 
 
 def _defaults(cls: type[Backbone]) -> dict[str, Any]:

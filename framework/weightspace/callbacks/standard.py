@@ -59,7 +59,8 @@ def standard_callbacks(
 
     Args:
         folder: folder of the run, for instance ``runs/mine``; created if it does not exist.
-        seed: seed of all random numbers of training steps, >= 0; None: that of ``lightning.seed_everything``, or 0.
+        seed: seed of all random numbers of training steps, and of the initial weights if the task has none yet, >= 0;
+            None: that of ``lightning.seed_everything``, or 0, for the steps alone. Your data module has its own.
         overwrite: whether an existing run in the folder is removed when training starts without resuming, instead of
             raising an error.
         monitor: metric that chooses the best checkpoint; None: that of the task.
@@ -74,8 +75,8 @@ def standard_callbacks(
         ConfigError: a value is out of range. When training starts: the folder contains a run, another process trains in
             it, or it cannot be written; or the Trainer cannot keep a run.
     """
-    run, seed = RunFolder(Path(check_path("folder", folder))), global_seed() if seed is None else seed
-    check_whole("seed", seed, low=0)
+    run, initial = RunFolder(Path(check_path("folder", folder))), seed is not None
+    seed = check_whole("seed", global_seed() if seed is None else seed, low=0)
     kept = keeping_callbacks(
         run,
         seed,
@@ -86,16 +87,17 @@ def standard_callbacks(
         top_k=top_k,
         nonfinite=nonfinite,
     )
-    return [*step_callbacks(seed), RunStart(run, overwrite, kept), *kept]
+    return [*step_callbacks(seed, initial), RunStart(run, overwrite, kept), *kept]
 
 
-def step_callbacks(seed: int) -> list[Callback]:
+def step_callbacks(seed: int, initial: bool = False) -> list[Callback]:
     """The callbacks that write no files, which are also used in trials of a few batches: checks, seeds and speed.
 
     Args:
         seed: of the run.
+        initial: whether initial weights are drawn by it, too.
     """
-    return [MonitorCheck(), StepSeeds(seed), Throughput()]
+    return [MonitorCheck(), StepSeeds(seed, initial), Throughput()]
 
 
 def keeping_callbacks(

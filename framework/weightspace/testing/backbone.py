@@ -7,10 +7,14 @@ from weightspace.errors import WeightspaceError
 from weightspace.spec import NetworkSpec
 from weightspace.testing.backbone_rules import BASIC, OTHERS, MakeBackbone, made
 from weightspace.testing.check import Check, contract, name_of, run_checks
-from weightspace.testing.networks import WIDTHS, network_cases, random_networks, specs
+from weightspace.testing.networks import WIDTHS, network_cases, odd_specs, random_networks, specs
 
-#: The shallowest and the deepest of all activations.
-SPECS = tuple(specs((WIDTHS[0], WIDTHS[-1])))
+#: Every activation, shallow, deep or both; convolutions; layers without biases, of several activations.
+SPECS = (
+    *(spec for spec in specs((WIDTHS[0],)) if spec.activation != "relu"),
+    *(spec for spec in specs((WIDTHS[-1],)) if spec.activation != "tanh"),
+    *odd_specs(),
+)
 
 
 def backbone_checks(make: MakeBackbone, device: str = "cpu") -> list[Check]:
@@ -34,7 +38,10 @@ def backbone_checks(make: MakeBackbone, device: str = "cpu") -> list[Check]:
 
 
 def check_backbone(make: MakeBackbone, device: str = "cpu") -> None:
-    """Checks every rule of the contract, on networks of all activations and depths that the backbone accepts.
+    """Checks every rule of the contract, on networks of all kinds that the backbone accepts.
+
+    They are of all activations, one with convolutions, and one of several activations without biases in some layers. A
+    backbone that cannot read some of them raises a ``SpecError`` in its constructor.
 
     Args:
         make: the class, or a function (spec, out_dim) -> backbone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.backbones import Backbone
+from weightspace.backbones.artefact import described_factory
 from weightspace.backbones.initialised import check_initialised
 from weightspace.batch import WeightBatch
 from weightspace.constructed import check_constructed
@@ -136,7 +138,9 @@ def equivariances_hold(make: MakeBackbone, batch: WeightBatch) -> None:
 
 
 def every_parameter_learns(make: MakeBackbone, batch: WeightBatch) -> None:
-    """Every parameter that requires a gradient gets one that is finite and not zero."""
+    """Every parameter that requires a gradient gets one that is finite and not zero, where networks have all biases."""
+    if not all(batch.spec.has_biases):
+        return  # what reads a missing bias always reads 0
     backbone = build(make, batch).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -158,6 +162,16 @@ def weights_survive(make: MakeBackbone, batch: WeightBatch) -> None:
     other = made(make, batch.spec).to(batch.device, torch.float64).eval()
     other.load_state_dict(torch.load(file, weights_only=True))
     assert torch.equal(other(batch), backbone(batch)), "it gives another result"
+
+
+def the_description_builds_it(make: MakeBackbone, batch: WeightBatch) -> None:
+    """Its class and the arguments in its description, which files of trained networks contain, build an equal one."""
+    backbone = build(make, batch)
+    described = json.loads(json.dumps(backbone.description()))
+    with torch.random.fork_rng(devices=[]):
+        other = described_factory(described)(batch.spec, backbone.out_dim).to(batch.device, torch.float64).eval()
+    other.load_state_dict(backbone.state_dict())
+    assert torch.equal(other(batch), backbone(batch)), f"one with {described['arguments']} gives another result"
 
 
 def other_networks_are_refused(make: MakeBackbone, batch: WeightBatch) -> None:
@@ -224,6 +238,7 @@ OTHERS: tuple[Rule, ...] = (
     equivariances_hold,
     every_parameter_learns,
     weights_survive,
+    the_description_builds_it,
     other_networks_are_refused,
     other_widths_are_read,
 )

@@ -9,6 +9,7 @@ import torch
 
 from weightspace.activations import ACTIVATIONS
 from weightspace.batch import WeightBatch
+from weightspace.layers.kernels import Convolution, Flattened
 from weightspace.spec import NetworkSpec
 from weightspace.testing.check import Case
 
@@ -23,6 +24,13 @@ def specs(every: tuple[tuple[int, ...], ...] = WIDTHS) -> Iterator[NetworkSpec]:
         for widths in every:
             omega = tuple(6.0 + layer for layer in range(len(widths) - 2)) if activation.has_frequency else 1.0
             yield NetworkSpec(widths, name, omega, 0.5)
+
+
+def odd_specs() -> Iterator[NetworkSpec]:
+    """Architectures with convolutions and a flattened map, and without some biases, of several activations."""
+    kernels = (Convolution((2, 3)), Convolution(2, stride=2, padding=1), Flattened((2, 1)))
+    yield NetworkSpec((2, 4, 5, 3), "relu", kernels=kernels)
+    yield NetworkSpec((2, 5, 4, 3, 2), ("sine", "tanh", "relu"), (6.0, 1.0, 1.0), biases=(True, False, True, False))
 
 
 def random_networks(spec: NetworkSpec) -> WeightBatch:

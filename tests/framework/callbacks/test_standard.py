@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import time
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -188,6 +191,34 @@ def test_the_seed_is_that_of_seed_everything() -> None:
     for seed, expected in ((None, 7), (3, 3)):
         (seeds,) = (c for c in standard_callbacks("runs/mine", seed=seed) if isinstance(c, StepSeeds))
         assert seeds.seed == expected
+
+
+def test_fits_in_one_process_do_not_depend_on_each_other(digits_zoo: Path, tmp_path: Path) -> None:
+    def fitted(name: str, seed: int | None) -> torch.Tensor:
+        trained = SupervisedTask(MLP.partial(hidden=4, layers=1, dropout=0.5))
+        plain(tmp_path / name, seed=seed, trainer={"limit_train_batches": 2}).fit(trained, data(digits_zoo))
+        return torch.cat([weight.detach().flatten() for weight in trained.parameters()])
+
+    pl.seed_everything(0, verbose=False)
+    first = fitted("a", 3)
+    after = [float(torch.rand(())), np.random.rand(), random.random()]
+    assert torch.equal(fitted("b", 3), first)
+    assert not torch.equal(fitted("c", 4), first)
+    pl.seed_everything(0, verbose=False)
+    assert [float(torch.rand(())), np.random.rand(), random.random()] == after, "a fit by a seed changes them"
+    unseeded = [fitted(name, None) for name in "def"]
+    assert not any(torch.equal(one, other) for one, other in combinations(unseeded, 2)), "they begin with equal weights"
+
+
+def test_a_fit_that_fails_leaves_the_generators_as_they_were(digits_zoo: Path, tmp_path: Path) -> None:
+    class Fails(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            raise RuntimeError("of the first step")
+
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="of the first step"):
+        plain(tmp_path, Fails(), seed=3).fit(SupervisedTask(MLP.partial(hidden=4, layers=1)), data(digits_zoo))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_batches_of_one_step_have_other_random_numbers(digits_zoo: Path, tmp_path: Path) -> None:

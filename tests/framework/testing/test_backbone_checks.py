@@ -10,6 +10,7 @@ from pages import blocks
 from torch import nn
 from weightspace.backbones import Backbone, Normaliser
 from weightspace.errors import ConfigError, SpecError
+from weightspace.spec import NetworkSpec
 from weightspace.testing import backbone_checks, check_backbone, parametrize_checks
 from weightspace.testing.backbone_rules import BASIC, OTHERS
 
@@ -94,6 +95,13 @@ class Forgetful(Good):
         return super().features(params / self.scale)
 
 
+def altered(spec, out_dim) -> Backbone:
+    """Changes what no argument says."""
+    backbone = Good(spec, out_dim)
+    backbone.features = lambda params: 2 * Good.features(backbone, params)
+    return backbone
+
+
 class Permissive(Good):
     def set_extra_state(self, state) -> None:
         pass
@@ -120,6 +128,7 @@ BROKEN = {
     Crooked: "equivariances_hold",
     Dead: "every_parameter_learns",
     Forgetful: "weights_survive",
+    altered: "the_description_builds_it",
     Permissive: "other_networks_are_refused",
     Narrow: "other_widths_are_read",
 }
@@ -163,6 +172,22 @@ def test_networks_that_a_backbone_refuses_are_left_out() -> None:
 
     with pytest.raises(AssertionError, match="nothing accepts no networks; the last reason: none at all"):
         backbone_checks(nothing)
+
+
+def test_options_of_a_constructor_are_described_by_their_names() -> None:
+    class Optional(Good):
+        def __init__(self, spec, out_dim, *nothing, **options) -> None:
+            super().__init__(spec, out_dim)
+            self.power = options.get("power", 1)
+
+        def features(self, params):
+            return super().features(params) ** self.power
+
+    check_backbone(Optional.partial(power=2))
+    spec = NetworkSpec((2, 3, 1), "sine", 30.0)
+    assert Optional(spec, 3, power=2).description()["arguments"] == {"power": 2}
+    with pytest.raises(SpecError, match="power is missing here, and 2 in the saved weights"):
+        Optional(spec, 3).load_state_dict(Optional(spec, 3, power=2).state_dict())
 
 
 def test_subjects_that_cannot_be_checked(random_batch) -> None:
