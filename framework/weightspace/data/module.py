@@ -112,7 +112,8 @@ class ZooDataModule(pl.LightningDataModule):
         used = self.chain.stored_alignment
         #: the stored alignment that the augmentations use
         self.alignment = self.zoo.alignment(used) if used else None
-        found = [training_rows(own, n_views, label_fraction, internal_test, seed) for own in zoos_of(self.zoo)]
+        every = zoos_of(self.zoo)
+        found = [training_rows(own, n_views, label_fraction, internal_test, seed, every) for own in every]
         self._train, self._internal = (numbered(self.zoo, rows) for rows in zip(*found, strict=True))
         self._position = EpochPosition(self.zoo, self.alignment)
         self._loaders = Loaders(seed, num_workers, memory_gb, self._place, self._first_batch, self._on_gpu)

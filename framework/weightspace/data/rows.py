@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,12 @@ from weightspace.zoo.splits import hold_out_view, label_subset, limit_views
 
 
 def training_rows(
-    zoo: Zoo, n_views: int | None, label_fraction: float, internal_test: bool, seed: int
+    zoo: Zoo,
+    n_views: int | None,
+    label_fraction: float,
+    internal_test: bool,
+    seed: int,
+    together: Sequence[Zoo] = (),
 ) -> tuple[Tensor, Tensor]:
     """Rows of the training networks, and of the internal test: unseen views of the training objects.
 
@@ -21,6 +28,8 @@ def training_rows(
         label_fraction: part of the training objects to use, in (0, 1], drawn class by class.
         internal_test: whether there is an internal test; without a split of its own it takes each object's last view.
         seed: seed of the label subset, >= 0.
+        together: all zoos that are trained on, if there are several: labels are drawn of the objects that any has, so
+            that they are of the same objects in each.
 
     Returns:
         (n,) and (m,) int64 row numbers; m is 0 without an internal test.
@@ -38,7 +47,11 @@ def training_rows(
     if label_fraction != 1:
         if zoo.class_names is None:
             raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
-        rows = rows[label_subset(zoo.objects[rows], zoo.targets[rows], label_fraction, seed)]
+        zoos = together or (zoo,)
+        objects = torch.cat([one.objects[one.rows("train")] for one in zoos])
+        classes = torch.cat([one.targets[one.rows("train")] for one in zoos])
+        kept = objects[label_subset(objects, classes, label_fraction, seed)]
+        rows = rows[torch.isin(zoo.objects[rows], kept)]
     # the internal test has seen objects only: none whose labels or other views are unused
     seen = torch.isin(zoo.objects[internal], zoo.objects[rows])
     return rows, internal[seen] if internal_test else internal[:0]

@@ -19,6 +19,8 @@ FIELDS = {
 WORDS = {"kind": "target"}
 #: What a user rarely gives: the same networks, but for their last bits.
 CIRCUMSTANCES = {"versions", "mode", "device"}
+#: Those that a user does not ask for, but has: what is finished is not made again because of them.
+SURROUNDINGS = {"versions", "device"}
 
 
 def differing(found: Mapping[str, Any], asked: Mapping[str, Any], keys: Collection[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 from weightspace.errors import ZooError
 from weightspace.files import write_whole
 from weightspace.zoo import journal
-from weightspace.zoo.differences import CIRCUMSTANCES, describe_differences, differing
+from weightspace.zoo.differences import CIRCUMSTANCES, SURROUNDINGS, describe_differences, differing
 from weightspace.zoo.disk_errors import disk_errors
 from weightspace.zoo.header import FILE, ShardEntry, ZooHeader
 from weightspace.zoo.lock import ZooLock
@@ -147,7 +147,7 @@ class ZooWriter:
     def _take_over(self) -> None:
         if self.finished:
             header = ZooHeader.read(self.path)
-            self._same_job(header.provenance, "a finished zoo")
+            self._same_job(header.provenance, "a finished zoo", self.job.keys() - SURROUNDINGS)
             self.done, self.left_out = dict(enumerate(header.shards)), {0: header.left_out}
             return
         found = journal.read(self.path)
@@ -156,7 +156,7 @@ class ZooWriter:
                 with self._disk_errors("written"):
                     journal.begin(self.path, self.header.provenance)
             return
-        self._same_job(found.job, "an unfinished zoo")
+        self._same_job(found.job, "an unfinished zoo", self.job)
         found.check_planned(self.sizes)
         begun = {
             key: found.job[key] for key in self.job if key in found.job
@@ -176,9 +176,9 @@ class ZooWriter:
             return False
         return True
 
-    def _same_job(self, found: dict[str, Any], what: str) -> None:
+    def _same_job(self, found: dict[str, Any], what: str, compared: Collection[str]) -> None:
         asked = json.loads(json.dumps({**self.header.provenance, **self.job}))
-        keys = set(differing(found, asked, self.job))
+        keys = set(differing(found, asked, compared))
         if not keys:
             return
         lines = "".join(f"\n  {line}" for line in describe_differences(found, asked, self.job))

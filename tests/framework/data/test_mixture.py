@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+import weightspace as ws
 from torch import nn
 from warm import WarmCommand
 from weightspace.backbones import DWS, GNN, MLP
@@ -150,6 +151,22 @@ def test_labels_are_of_the_same_objects_in_every_zoo(width_zoos: list[Path]) -> 
     first, second = objects.values()
     assert first == second
     assert 20 < len(first) < 40
+
+
+def test_an_object_that_one_zoo_lacks_changes_no_other_label(tmp_path: Path) -> None:
+    objects = torch.arange(40)
+    whole, part = (ws.NetworkSpec((2, width, 1)) for width in (3, 4))
+    zoos = [
+        ws.write_zoo(tmp_path / str(number), torch.randn(len(kept), spec.num_params), spec, targets=kept % 2,
+                     objects=kept, splits=["train"] * len(kept))
+        for number, (spec, kept) in enumerate([(whole, objects), (part, objects[objects != 6])])
+    ]  # fmt: skip
+    data = ZooDataModule(zoos, label_fraction=0.5, batch_size=8)
+    found: dict[Any, set[int]] = {}
+    for batch in data.train_dataloader():
+        found.setdefault(batch.spec, set()).update(batch.objects.tolist())
+    assert len(found[whole]) == 20
+    assert found[part] == found[whole] - {6}
 
 
 def test_networks_of_unseen_widths_are_tested(width_zoos: list[Path]) -> None:

@@ -137,6 +137,17 @@ def test_the_same_job_in_another_way_says_just_that(tmp_path: Path, capsys: pyte
     ]
 
 
+def test_a_finished_zoo_is_opened_with_other_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    header = ZooHeader.read(tmp_path / "z")
+    header.provenance["versions"]["torch"] = "1.0"
+    (tmp_path / "z" / "zoo.json").write_text(header.to_text())
+    before = contents(tmp_path / "z")
+    assert fit(tmp_path / "z", "steps=3", "--train", "20") == 0
+    assert contents(tmp_path / "z") == before
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_arguments_of_the_source_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["zoo", "fit", "--source", "classifiers", "--recipe", "classifier", "--train", "3", "--set", "steps=2"]
     assert main([*command, "--source_set", "data=iris", "--out", str(tmp_path / "z")]) == 0
