@@ -104,6 +104,12 @@ def test_the_pictures_of_concepts_are_drawn(digits: Path, tmp_path: Path) -> Non
     assert {path.name for path in (folder / "docs" / "pictures").iterdir()} == drawn <= shown
 
 
+def test_every_study_has_its_table_on_a_page() -> None:
+    table = re.compile(r"<!-- table of experiments/studies/(\w+)\.yaml -->\n.*?<!-- end of table -->", re.DOTALL)
+    shown = [name for page in PAGES for name in table.findall(page.read_text(encoding="utf-8"))]
+    assert sorted(shown) == sorted(path.stem for path in (ROOT / "experiments" / "studies").glob("*.yaml"))
+
+
 @pytest.mark.studies
 def test_tables_of_results_are_those_of_their_records(tmp_path: Path) -> None:
     run(f"{sys.executable} docs/tables.py --check", ROOT)

@@ -74,10 +74,11 @@ def test_contract(check) -> None:
 
 @st.composite
 def networks(draw) -> WeightBatch:
-    """Networks of a random architecture: two to five layers, any activation, any widths up to six."""
+    """Networks of a random architecture: two to five layers, any activation, any widths up to six, any frequencies."""
     widths = tuple(draw(st.lists(st.integers(1, 6), min_size=3, max_size=6)))
     activation = draw(st.sampled_from(sorted(ACTIVATIONS)))
-    omega = draw(st.sampled_from([1.0, 5.0, 30.0])) if activation == "sine" else 1.0
+    omegas = st.sampled_from([1.0, 5.0, 30.0]) if activation == "sine" else st.just(1.0)
+    omega = tuple(draw(omegas) for _ in widths[1:-1])
     spec = NetworkSpec(widths, activation, omega, draw(st.sampled_from([0.0, 0.5])))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
     params = torch.randn(3, spec.num_params, dtype=torch.float64, generator=generator)
