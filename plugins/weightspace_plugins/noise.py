@@ -39,7 +39,7 @@ class GaussianNoise(Augmentation):
         require("GaussianNoise: factors", factors, factors is None or given, "a list of numbers", AugmentationError)
         self.factors = None if factors is None else [self.in_range("factors", factor, 0, 10) for factor in factors]
         self.ramp_epochs = self.whole("ramp_epochs", ramp_epochs, 0, 1_000_000)
-        self.strength = self._strength_in(0)
+        self._epoch, self.strength = 0, self._strength_in(0)
 
     def _strength_in(self, epoch: int) -> float:
         return self.scale * min(1.0, (epoch + 1) / max(1, self.ramp_epochs))
@@ -55,15 +55,18 @@ class GaussianNoise(Augmentation):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Sets the strength of the epoch."""
-        self.strength = self._strength_in(trainer.current_epoch)
+        self._epoch, self.strength = trainer.current_epoch, self._strength_in(trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the strength for checkpoints."""
-        return {"strength": self.strength}
+        """Returns the epoch for checkpoints, which decides the strength."""
+        return {"epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the strength from a checkpoint."""
-        self.strength = state_dict["strength"]
+        """Sets the strength of the checkpoint's epoch; of an earlier version, the strength itself is in it."""
+        if "epoch" in state_dict:
+            self._epoch, self.strength = state_dict["epoch"], self._strength_in(state_dict["epoch"])
+        else:
+            self.strength = state_dict["strength"]
 
     def sample(self, batch: WeightBatch, generator: torch.Generator) -> Tensor:
         """Draws (B, P) standard normal numbers."""

@@ -57,14 +57,17 @@ class WithParts(Augmentation):
         super().check(spec, target)
 
     def state_dict(self) -> dict[str, Any]:
-        """States of the parts by their places, for checkpoints."""
-        states = {str(place): part.state_dict() for place, part in enumerate(self.parts)}
-        return {place: state for place, state in states.items() if state}
+        """States of the parts by their places and classes, for checkpoints."""
+        states = {f"{place}/{type(part).__name__}": part.state_dict() for place, part in enumerate(self.parts)}
+        return {key: state for key, state in states.items() if state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the states of the parts from a checkpoint."""
-        for place, state in state_dict.items():
-            self.parts[int(place)].load_state_dict(state)
+        """Restores the states from a checkpoint of parts that are still in their places; others begin anew."""
+        for key, state in state_dict.items():
+            place, _, name = key.partition("/")  # earlier versions have no classes
+            part = self.parts[int(place)] if int(place) < len(self.parts) else None
+            if part is not None and name in ("", type(part).__name__):
+                part.load_state_dict(state)
 
 
 def _passing_on(hook: str) -> Callable[..., None]:

@@ -15,6 +15,7 @@ from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.errors import AugmentationError
 from weightspace_plugins.compose import OneOf, Repeat
+from weightspace_plugins.noise import GaussianNoise
 from weightspace_plugins.symmetry import SignFlip
 
 RAMP = {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 4}}
@@ -79,9 +80,9 @@ def test_hooks_reach_parts_and_a_resumed_run_repeats_what_would_have_happened(di
     whole = train(digits_zoo, tmp_path / "whole", entries, 4)
     cut = train(digits_zoo, tmp_path / "cut", entries, 2)
     saved = torch.load(tmp_path / "cut/last.ckpt", weights_only=True)["callbacks"]
-    half = {"strength": pytest.approx(0.2)}  # in the second of four epochs
-    assert saved["augmentation/one_of/0"] == {"1": {"0": half}}
-    assert saved["augmentation/one_of/1"] == {"0": half}
+    second = {"epoch": 1}
+    assert saved["augmentation/one_of/0"] == {"1/Repeat": {"0/GaussianNoise": second}}
+    assert saved["augmentation/one_of/1"] == {"0/GaussianNoise": second}
     rest = train(digits_zoo, tmp_path / "cut", entries, 4, resumed=tmp_path / "cut/last.ckpt")
     assert len(whole) == len(cut) + len(rest) == 8
     for one, other in zip(whole, cut + rest, strict=True):
@@ -136,3 +137,23 @@ def test_what_goes_wrong_in_a_run_names_the_part(random_batch) -> None:
     assert caught.value.__notes__ == ["raised by Failing", "raised by OneOf"]
     with pytest.raises(AugmentationError, match="Writing: wrote to its input"):
         AugmentationChain([OneOf(["permute", Writing()])], seed=0)(random_batch(count=20))
+
+
+def test_states_of_parts_that_have_gone_or_moved_are_left() -> None:
+    saved = OneOf(["sign_flip", {"gaussian_noise": {"scale": 0.4, "ramp_epochs": 4}}])
+    saved.parts[1].load_state_dict({"epoch": 2})
+    for parts, strength in ((["sign_flip"], None), (["gaussian_noise", "sign_flip"], 0.1), (saved.of, 0.3)):
+        changed = OneOf(parts)
+        changed.load_state_dict(saved.state_dict())
+        noise = [part.strength for part in changed.parts if isinstance(part, GaussianNoise)]
+        assert noise == ([] if strength is None else [pytest.approx(strength)])
+
+
+def test_the_strength_of_a_checkpoint_is_that_of_its_epoch_and_the_own_scale() -> None:
+    saved = GaussianNoise(0.4, ramp_epochs=4)
+    saved.load_state_dict({"epoch": 1})
+    louder = GaussianNoise(0.8, ramp_epochs=4)
+    louder.load_state_dict(saved.state_dict())
+    assert (saved.strength, louder.strength) == (pytest.approx(0.2), pytest.approx(0.4))
+    louder.load_state_dict({"strength": 0.3})  # of an earlier version
+    assert louder.strength == 0.3

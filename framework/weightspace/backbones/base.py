@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, Self, cast
 
@@ -65,7 +65,7 @@ class Backbone(nn.Module, ABC):
     invariant_to: frozenset[str] = frozenset()
     free_widths: bool = False
     equivariant_to: frozenset[str] = frozenset()
-    free_arguments: frozenset[str] = frozenset({"dropout"})
+    free_arguments: frozenset[str] = frozenset({"dropout", "pool_dropout"})
     constant_buffers: frozenset[str] = frozenset()
     stored_alignment: bool | str = False
     compile_pays: float = inf
@@ -223,7 +223,7 @@ class Backbone(nn.Module, ABC):
             raise SpecError(f"this backbone was built for {self.spec}, the saved one for {found}")
         if saved["class"] != own["class"]:
             raise SpecError(f"this backbone is a {own['class']}, the saved one a {saved['class']}")
-        own, saved = ({"out_dim": side["out_dim"], **side["arguments"]} for side in (own, saved))
+        own, saved = ({"out_dim": side["out_dim"], **_fixed_arguments(side, self)} for side in (own, saved))
         saved = {**_defaults(type(self)), **saved}  # weights of an earlier version do not name arguments added since
         for argument in sorted({*own, *saved} - self.free_arguments):
             here, there = (side.get(argument, "missing") for side in (own, saved))
@@ -236,18 +236,28 @@ class Backbone(nn.Module, ABC):
                     module.move_to(found)
 
 
-def _by_name(signature: inspect.Signature, bound: list[tuple[str, Any]]) -> dict[str, Any]:
+def _by_name(signature: inspect.Signature, bound: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Arguments with those of ``**options`` under their own names, and without ``*args`` that are empty."""
     arguments: dict[str, Any] = {}
     for name, value in bound:
-        match signature.parameters[name].kind:
-            case inspect.Parameter.VAR_KEYWORD:
-                arguments |= value
-            case inspect.Parameter.VAR_POSITIONAL if not value:
-                pass
-            case _:
-                arguments[name] = value
+        kind = signature.parameters[name].kind if name in signature.parameters else None
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            arguments |= value
+        elif value or kind is not inspect.Parameter.VAR_POSITIONAL:
+            arguments[name] = value
     return arguments
+
+
+def _fixed_arguments(described: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
+    """The arguments of a description that are not free, also of backbones within."""
+    # earlier versions do not have **options under their own names
+    arguments = _by_name(inspect.signature(type(backbone).__init__), described["arguments"].items())
+    fixed = {name: value for name, value in arguments.items() if name not in backbone.free_arguments}
+    for name, value in fixed.items():
+        within = getattr(backbone, name, None)
+        if is_description(value) and isinstance(within, Backbone):
+            fixed[name] = {**value, "arguments": _fixed_arguments(value, within)}
+    return fixed
 
 
 def _defaults(cls: type[Backbone]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from weightspace.errors import NonFiniteError
 from weightspace.runs.folder import RunFolder
 from weightspace.runs.loops import shares_gradients, skips_steps_itself
 from weightspace.runs.stopping import end_together
+from weightspace.tasks import Task
 from weightspace.text import call_text
 
 CHOICES = ("stop", "skip")
@@ -51,6 +52,8 @@ class FiniteSteps(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forgets the step at which an earlier fit with this callback has stopped."""
         self._batches, self._losses, self._asked = [], [], []
+        if isinstance(pl_module, Task):
+            pl_module.skips_steps = self.nonfinite == "skip"
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

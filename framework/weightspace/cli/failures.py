@@ -42,7 +42,7 @@ def explained_failures() -> Iterator[None]:
     """Silences warnings without use to users, and converts errors of libraries about configurations to ``ConfigError``.
 
     Raises:
-        KeyboardInterrupt: after ctrl-C, at which Lightning exits; the message says how to resume.
+        KeyboardInterrupt: after ctrl-C, at which Lightning exits.
     """
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
@@ -53,7 +53,7 @@ def explained_failures() -> Iterator[None]:
             yield
     except (Exception, SystemExit) as stop:
         if interrupted(stop):
-            raise KeyboardInterrupt("stopped: the same command with --ckpt_path last resumes it") from None
+            raise KeyboardInterrupt from None
         raise
 
 

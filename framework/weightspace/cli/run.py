@@ -31,7 +31,7 @@ from weightspace.cli.saved_config import SavedConfig, folder_of, save_config
 from weightspace.cli.trainer_options import check_trainer
 from weightspace.constructed import check_constructed, constructing
 from weightspace.entry_points import BACKBONES, choices, load_plugin
-from weightspace.errors import ConfigError, WeightspaceError
+from weightspace.errors import ConfigError, WeightspaceError, interrupted
 from weightspace.files.lock import Lock
 from weightspace.runs.checkpoint_io import guard
 from weightspace.runs.metric_text import metric_text
@@ -229,13 +229,21 @@ class RunCLI(OpenCLI):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Adds how to resume to errors about a full disk or a dead loader worker; a refused run leaves no folder."""
+        """Adds how to resume to ctrl-C, and to errors about a full disk or a dead loader worker.
+
+        A refused run leaves no folder.
+        """
         try:
             with lost_means_explained(self.folder, self._how_to_resume):
                 yield
         except (WeightspaceError, MisconfigurationException):
             if self.trainer.global_step == 0:
                 remove_folders(self._made)
+            raise
+        except (Exception, SystemExit) as stop:
+            if interrupted(stop) and self.subcommand == "fit":
+                hint = self._how_to_resume()
+                raise KeyboardInterrupt(f"stopped: {hint[0].lower()}{hint[1:]}") from None
             raise
 
     def before_fit(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 
@@ -50,6 +52,11 @@ def folded(zoo: Zoo, folds: int | None, fold: int | None) -> Zoo:
     parts = dealt(groups[~tested], strata[~tested], VALIDATION, _generator(1 + fold))
     splits[~tested] = np.where(parts == 0, SPLITS.index("val"), SPLITS.index("train"))
     return zoo.divided_into(torch.from_numpy(splits)[places], (fold, folds))
+
+
+def dealt_objects(zoo: Zoo) -> str:
+    """sha256 of the numbers of the zoo's objects, of which one more or fewer makes other folds."""
+    return hashlib.sha256(zoo.objects.unique().numpy().tobytes()).hexdigest()
 
 
 def check_views(zoo: Zoo, n_views: int | None) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from weightspace.data.mixture import Networks, zoos_of
+from weightspace.data.folds import dealt_objects
+from weightspace.data.mixture import Mixture, Networks, zoos_of
 from weightspace.errors import ConfigError
 from weightspace.runs.loops import batches_before
 from weightspace.zoo.alignment.store import ZooAlignment
@@ -32,7 +33,7 @@ class EpochPosition:
         self._saved_alignment: str | None = None
         self._splits = hashlib.sha256(zoo.splits.numpy().tobytes()).hexdigest()
         self._making = " ".join(making_of(part.header) for part in zoos_of(zoo))
-        self._fold = None if zoo.fold is None else list(zoo.fold)
+        self._fold = None if isinstance(zoo, Mixture) or zoo.fold is None else [*zoo.fold, dealt_objects(zoo)]
 
     def first_batch(self, trainer: pl.Trainer | None) -> int:
         """Number of batches of this epoch that were trained on before the run was resumed.
@@ -80,5 +81,8 @@ class EpochPosition:
     def _divided_otherwise(self, saved: dict[str, Any]) -> bool:
         if saved.get("zoo") == self.zoo.digest:
             return bool(saved["splits"] != self._splits)
-        # made again, its networks have other last bits, and its objects are the same
-        return bool(saved.get("making") == self._making and saved["fold"] != self._fold)
+        # made again, its networks have other last bits, and its objects are the same unless other fits have failed
+        before, now = saved.get("fold"), self._fold
+        if before is not None and now is not None:
+            now = now[: len(before)]  # earlier versions do not know the objects
+        return bool(saved.get("making") == self._making and before != now)

@@ -47,11 +47,12 @@ def training_rows(
     if label_fraction != 1:
         if zoo.class_names is None:
             raise ConfigError("data.label_fraction needs a zoo with classes; this one has a regression target")
-        zoos = together or (zoo,)
-        objects = torch.cat([one.objects[one.rows("train")] for one in zoos])
-        classes = torch.cat([one.targets[one.rows("train")] for one in zoos])
-        kept = objects[label_subset(objects, classes, label_fraction, seed)]
-        rows = rows[torch.isin(zoo.objects[rows], kept)]
+        every = [(one, one.rows("train")) for one in together or (zoo,)]
+        objects = torch.cat([one.objects[own] for one, own in every])
+        classes = torch.cat([one.targets[own] for one, own in every])
+        kept = label_subset(objects, classes, label_fraction, seed).split([len(own) for _, own in every])
+        (drawn,) = (own[mask] for (one, own), mask in zip(every, kept, strict=True) if one is zoo)
+        rows = rows[torch.isin(rows, drawn)]
     # the internal test has seen objects only: none whose labels or other views are unused
     seen = torch.isin(zoo.objects[internal], zoo.objects[rows])
     return rows, internal[seen] if internal_test else internal[:0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from weightspace.data.folds import folded
+from weightspace.data.folds import dealt_objects, folded
 from weightspace.data.mixture import Mixture, Networks, zoos_of
 from weightspace.errors import ConfigError
 from weightspace.zoo import Zoo
@@ -20,7 +20,7 @@ def trained_on(zoo: Networks) -> dict[str, Any]:
     """
     if isinstance(zoo, Mixture):
         return {"zoos": [trained_on(part) for part in zoo.zoos]}
-    fold = {} if zoo.fold is None else {"fold": zoo.fold[0], "folds": zoo.fold[1]}
+    fold = {} if zoo.fold is None else {"fold": zoo.fold[0], "folds": zoo.fold[1], "objects": dealt_objects(zoo)}
     return {"zoo": zoo.digest, "making": making_of(zoo.header), **fold}
 
 
@@ -49,7 +49,7 @@ def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
         said: what the network's file says, see ``trained_on``; None: it says nothing.
 
     Raises:
-        ConfigError: the fold is none of this zoo.
+        ConfigError: the fold is none of this zoo, or the zoo was made in the same way and has other objects since.
     """
     if not isinstance(said, dict):
         return None
@@ -58,6 +58,11 @@ def as_trained(zoo: Zoo, said: Any) -> Zoo | None:
         return next((known for known in found if known is not None), None)
     if said.get("zoo") != zoo.digest and said.get("making") != making_of(zoo.header):
         return None
+    if said.get("objects", dealt := dealt_objects(zoo)) != dealt:
+        raise ConfigError(
+            f"{zoo.path} was made in the same way as the zoo of which fold {said['fold']} of {said['folds']} was "
+            "trained on, but other networks were left out: with other objects, all folds are others. Train it on this"
+        )
     return folded(zoo.divided_into(None), said.get("folds"), said.get("fold"))
 
 
@@ -85,7 +90,8 @@ def _check_zoo(zoo: Zoo, said: Any, trained: str) -> None:
     if both := int(torch.isin(tested, seen).sum()):
         raise ConfigError(
             f"{trained} was trained on {both} of the {len(tested)} objects that are tested here: "
-            f"{_named(before)} of {zoo.path}, and here it is {_named(zoo)}. Train it with {_asked(zoo)}"
+            f"{_named(before)} of {zoo.path}, and here it is {_named(zoo)}. Train it with {_asked(zoo)}, or test it in "
+            f"{_named(before)}"
         )
 
 

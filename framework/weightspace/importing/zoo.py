@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from weightspace.spec import NetworkSpec
 from weightspace.zoo import Zoo
 from weightspace.zoo.header import FILE, ZooHeader
 from weightspace.zoo.resumable import resumable
+
+#: A decimal number.
+_REAL = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
 
 
 def import_zoo(
@@ -95,6 +99,8 @@ def import_zoo(
     listing = chosen.make(root, **_options(format, {name: value for name, value in given.items() if value is not None}))
     listing.divide(val, test, seed)
     known = listing.target or _known_target(chosen, root, target)
+    if format == "numpy" and target is None and known == TargetFile("class", ()):
+        _check_class_names(listing)
     listing.sort_and_deduplicate(known.kind)
     network = _architecture(listing, chosen, activation, omega, output_offset)
     display.say(f"{format}: {len(listing.entries)} networks {network} of {len(listing.object_ids)} objects")
@@ -133,6 +139,17 @@ def _known_target(chosen: Format, root: Path, kind: str | None) -> TargetFile:
     if known is None or kind is None:
         return known or TargetFile(kind or "class", ())
     return TargetFile(kind, (), known.value_range)
+
+
+def _check_class_names(listing: Listing) -> None:
+    """Raises ConfigError if what would become names of classes are real numbers."""
+    labels = {number for entry in listing.entries for number in str(entry.label).split()}
+    reals = sorted(label for label in labels if _REAL.fullmatch(label) and float(label) % 1)
+    if reals:
+        raise ConfigError(
+            f"the targets are real numbers, such as {reals[0]}: give --target value to predict them, or --target class "
+            "if they are names"
+        )
 
 
 def _architecture(

@@ -93,6 +93,8 @@ class Task(ZooModule):
         self._began: str | None = None
         #: whether metrics leave out networks whose results are not finite; set by callbacks that report these networks
         self.leaves_out = False
+        #: whether means over a training epoch leave out steps that are not finite; set by the callback that skips these
+        self.skips_steps = False
         self._plateau_stepped = False
         self._means = nn.ModuleDict()
         self._metrics = nn.ModuleDict()
@@ -108,9 +110,10 @@ class Task(ZooModule):
 
     def prepare(self, data: ZooDataModule) -> None:
         """Sets in the modules what depends on the zoo. Default: the backbone's normaliser, and stored references."""
-        for module in self.backbone.modules():
-            if isinstance(module, Backbone) and (used := module.stored_alignment):
-                module.set_reference(data.zoo.alignment(used).reference)
+        if not has_trainer(self) or self.trainer.state.fn == "fit":  # a test has the reference of the checkpoint
+            for module in self.backbone.modules():
+                if isinstance(module, Backbone) and (used := module.stored_alignment):
+                    module.set_reference(data.zoo.alignment(used).reference)
         self.backbone.fit_to_widths(data.training_batches())
 
     def networks_per_pass(self, batch_size: int) -> int:
@@ -336,7 +339,7 @@ class Task(ZooModule):
             if name not in self._means:
                 self._means[name] = WeightedMean(mean.dtype).to(mean.device)
             metric = cast(WeightedMean, self._means[name])
-            metric.update(mean, count)
+            metric.update(mean, count, finite=self.skips_steps and self.training)
             self.log(name, metric, on_step=False, on_epoch=True, batch_size=count, prog_bar=prog_bar,
                      add_dataloader_idx=add_dataloader_idx, metric_attribute=f"_means.{name}")  # fmt: skip
 

@@ -154,13 +154,13 @@ class EditTask(Task):
         edited(self.edit, torch.zeros(1, data.spec.out_dim, self.side, self.side))
 
     def _check_sources(self, data: ZooDataModule) -> None:
-        """Raises ConfigError if networks that are tested are of other objects, whose images are not given."""
+        """Raises ConfigError if some networks are of other objects, whose images are not given."""
         source = data.zoo.header.provenance.get("source")
-        for zoo in zoos_of(data.tested):
+        for zoo in (*zoos_of(data.zoo), *zoos_of(data.tested)):
             if (other := zoo.header.provenance.get("source")) != source:
                 raise ConfigError(
                     f"targets 'objects': images are given for objects of {data.zoo.path} ({_called(source)}), and "
-                    f"{zoo.path} is of others ({_called(other)}): test networks of the same objects"
+                    f"{zoo.path} is of others ({_called(other)}): take networks of the same objects"
                 )
 
     def prepare(self, data: ZooDataModule) -> None:

@@ -32,12 +32,20 @@ class WeightedMean(Metric):
         for name in ("total", "count"):
             self.add_state(name, torch.zeros((), dtype=exact), "sum")
 
-    def update(self, mean: Tensor, count: int) -> None:
-        """Adds the mean of ``count`` networks; the mean of none, which is NaN, is ignored."""
+    def update(self, mean: Tensor, count: int, finite: bool = False) -> None:
+        """Adds the mean of ``count`` networks; the mean of none, which is NaN, is ignored.
+
+        Args:
+            mean: of a batch.
+            count: number of its networks.
+            finite: whether a mean that is not finite is left out with its networks.
+        """
         if not count:
             return
-        self.total += mean.detach() * count
-        self.count += count
+        mean = mean.detach()
+        added = mean.isfinite().to(self.count) if finite else 1.0
+        self.total += (mean.nan_to_num(0.0, 0.0, 0.0) if finite else mean) * count
+        self.count += added * count
 
     def compute(self) -> Tensor:
         """Returns the mean; NaN if there were no networks."""

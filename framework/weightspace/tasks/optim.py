@@ -98,10 +98,11 @@ class Optimisation:
         optimiser = self.build_optimiser(module, role, fused)
         if self.scheduler is None:
             total = steps()
-            schedule = LambdaLR(optimiser, lambda step: self.factor(step, total))
+            schedule = WarmCosine(optimiser, lambda step: self.factor(step, total))
             how = {"scheduler": schedule, "interval": "step", "name": "rate"}
         else:
             how = self._own_schedule(optimiser, self.scheduler, monitor, mode)
+        _keep_configured(optimiser, own_schedule=self.scheduler is not None)
         return {"optimizer": optimiser, "lr_scheduler": how}
 
     def build_optimiser(self, module: nn.Module, role: Callable[[str], Role], fused: bool = True) -> Optimizer:
@@ -147,6 +148,40 @@ class Optimisation:
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+class WarmCosine(LambdaLR):
+    """A LambdaLR that a resumed run continues with its own rates and factors, not with those of the checkpoint."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the position, and sets the rates that this schedule has there."""
+        configured = self.base_lrs
+        super().load_state_dict(state_dict)
+        self.base_lrs = configured
+        for group, rate, factor in zip(self.optimizer.param_groups, configured, self.lr_lambdas, strict=True):
+            group["lr"] = rate * factor(self.last_epoch)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+
+def _keep_configured(optimiser: Optimizer, own_schedule: bool) -> None:
+    """Keeps weight decay and the rates before the schedule as configured, where a checkpoint has others.
+
+    A user's schedule restores rates by itself: the hook raises ConfigError if the checkpoint began with others.
+    """
+    kept = ("initial_lr", "weight_decay")
+    configured = [{name: group[name] for name in kept if name in group} for group in optimiser.param_groups]
+
+    def keep(loaded: Optimizer) -> None:
+        for group, own in zip(loaded.param_groups, configured, strict=True):
+            before, now = group.get("initial_lr"), own.get("initial_lr")
+            if own_schedule and None not in (before, now) and before != now:
+                raise ConfigError(
+                    f"the checkpoint was trained with the learning rate {before:g}, and {now:g} is asked for: your "
+                    "scheduler goes on with the rate of the checkpoint. Resume with that, or begin a new run"
+                )
+            group.update(own)
+
+    optimiser.register_load_state_dict_post_hook(keep)
 
 
 def _own_optimiser(make: OptimizerCallable, members: dict[Role, list[nn.Parameter]]) -> Optimizer:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from weightspace.backbones.embedding import Networks, batches_of, evaluating
+from weightspace.data.seen import check_unseen
 from weightspace.data.targets import Target
 from weightspace.distributed import gather
 from weightspace.errors import ConfigError
 from weightspace.runs.folder import RunFolder
 from weightspace.tasks.base import Task
+from weightspace.zoo import Zoo
 
 KINDS = ("probability", "prediction")
 EXPECTED = (
@@ -102,8 +104,8 @@ def predict(
         batch_size: number of networks at a time, >= 1.
 
     Raises:
-        ConfigError: ``task`` is of another type, its checkpoint is missing or cannot be loaded, or it has no head or
-            was not trained.
+        ConfigError: ``task`` is of another type, its checkpoint is missing or cannot be loaded, it has no head or was
+            not trained, or it was trained in another fold of the zoo whose test objects are asked for.
         SpecError: the networks have another architecture or type, or ``split`` was given for something else than a
             zoo.
         ZooError: the split is unknown.
@@ -120,6 +122,8 @@ def predict(
         )
     if task.predicted is None or task.built_for is None:
         raise ConfigError(f"{name} was not trained yet: fit it, or give a checkpoint or the folder of a run")
+    if split == "test" and isinstance(networks, Zoo):
+        check_unseen(networks, task.trained_on, f"this {name}")
     parts = batches_of(networks, split, batch_size)
     with evaluating(task):
         returned = [task.predict_step(part.to(task.device), number) for number, part in enumerate(parts)]

@@ -55,7 +55,8 @@ def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -
     """(n,) mask of the networks of a random subset of the objects, stratified by class.
 
     Args:
-        objects: (n,) object of each network; all networks of an object are in or out.
+        objects: (n,) object of each network; all networks of an object are in or out. Objects of two classes, which may
+            be of two zoos, are two objects, also if their numbers are equal.
         classes: (n,) class of each network.
         fraction: in (0, 1]; each class keeps round(fraction * its objects).
         seed: the same seed draws the same objects.
@@ -67,17 +68,18 @@ def label_subset(objects: Tensor, classes: Tensor, fraction: float, seed: int) -
     if fraction == 1:
         return torch.ones_like(objects, dtype=torch.bool)
     generator = np.random.Generator(np.random.PCG64(seed))
-    kept = []
+    kept = torch.zeros_like(objects, dtype=torch.bool)
     for label in classes.unique():
-        members = objects[classes == label].unique()
+        own = classes == label
+        members = objects[own].unique()
         count = round(fraction * len(members))
         if count == 0:
             raise ConfigError(
                 f"label_fraction {fraction} leaves class {int(label)} without objects (it has {len(members)})"
             )
         order = torch.from_numpy(generator.permutation(len(members)))
-        kept.append(members[order[:count]])
-    return torch.isin(objects, torch.cat(kept))
+        kept |= own & torch.isin(objects, members[order[:count]])
+    return kept
 
 
 def evenly_spaced(length: int, limit: int) -> Tensor:

@@ -102,6 +102,21 @@ def test_dropout_may_differ(random_batch, tmp_path: Path) -> None:
     load_weights(saved(batch, tmp_path, dropout=0.5), DWS(batch.spec, 6, hidden=4, layers=1))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda spec, rate: ScaleGNN(spec, 6, hidden=4, layers=1, pool_dropout=rate),
+        lambda spec, rate: PhaseGNN(spec, 6, hidden=4, layers=1, pool_dropout=rate),
+        lambda spec, rate: Canonical(spec, 6, backbone=DWS.partial(hidden=4, layers=1, dropout=rate)),
+        lambda spec, rate: Canonical(spec, 6, backbone=ScaleGNN.partial(hidden=4, layers=1, pool_dropout=rate)),
+    ],
+)
+def test_every_rate_of_dropout_may_differ_also_within(random_batch, tmp_path: Path, make) -> None:
+    spec, path = random_batch().spec, tmp_path / "e.safetensors"
+    save_backbone(make(spec, 0.5), path)
+    load_weights(path, make(spec, 0.0))
+
+
 def test_files_that_are_no_encoder_are_refused(random_batch, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load_backbone(tmp_path / "none.safetensors")

@@ -92,6 +92,12 @@ def test_a_task_takes_the_reference_of_the_zoo_and_saves_it(digits_zoo: Path, tm
     alignment = ws.align_zoo(zoo, rounds=1)
     trainer.fit(task, ws.ZooDataModule(zoo))
     assert torch.equal(task.backbone.reference, alignment.reference.params)
+    trainer.save_checkpoint(tmp_path / "t.ckpt")
+    other = ws.SupervisedTask(task.make_backbone)
+    options = {"ckpt_path": tmp_path / "t.ckpt", "verbose": False}
+    scores = [trainer.test(other, ws.ZooDataModule(tested), **options) for tested in (digits_zoo, zoo)]
+    assert torch.equal(other.backbone.reference, alignment.reference.params)
+    assert scores[0] == scores[1], "a zoo without an alignment is tested with the reference of the checkpoint"
     save_backbone(task.backbone, tmp_path / "e.safetensors")
     shutil.rmtree(zoo.path)
     batch = ws.Zoo(digits_zoo)["test"][:]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
+import weightspace as ws
 import yaml
-from weightspace.backbones import embed, load_backbone
-from weightspace.callbacks.online_probe import METRICS, probe
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+from weightspace.backbones import DWS, embed, load_backbone
+from weightspace.callbacks.online_probe import METRICS, OnlineProbe, probe
 from weightspace.cli.main import main
 from weightspace.data import ZooDataModule
 from weightspace.runs.checkpoint_io import read_checkpoint
 from weightspace.runs.curves import read_curves
 from weightspace.runs.folder import RunFolder
+from weightspace.tasks import ContrastiveTask
 
 STOPS = """
 from lightning.pytorch import Callback
@@ -81,3 +86,20 @@ def test_what_is_measured_now_and_then_cannot_choose_the_best_epoch(
     folder = RunFolder(Path("runs/each/0"))
     curve = [value for _, value in read_curves(folder)["val/knn_accuracy"]]
     assert folder.read_metrics()["fit"]["best val/knn_accuracy"] == pytest.approx(max(curve))
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:.*smaller than the logging interval",
+    "ignore:.*but have no `val_dataloader`",
+)
+def test_loaders_of_ones_own_have_nothing_to_classify(digits_zoo: Path, tmp_path: Path) -> None:
+    data = ZooDataModule(digits_zoo, batch_size=8, positives="augment", augmentations=["sign_flip"])
+    split = ws.Zoo(digits_zoo)["train"]
+    loader = DataLoader(range(16), batch_size=8, collate_fn=lambda rows: (split[rows], split[rows]))
+    trainer = pl.Trainer(
+        max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, enable_progress_bar=False,
+        enable_model_summary=False, logger=TensorBoardLogger(tmp_path), callbacks=[OnlineProbe()],
+    )  # fmt: skip
+    trainer.fit(ContrastiveTask(DWS.partial(hidden=4, layers=1), embedding=8).build_for(data), loader)
+    assert not list(tmp_path.rglob("*.tsv"))

@@ -15,6 +15,7 @@ from weightspace.backbones.artefact import describe_encoder, save_backbone
 from weightspace.callbacks import EncoderFile
 from weightspace.cli.main import main
 from weightspace.data.folds import folded
+from weightspace.data.position import EpochPosition
 from weightspace.data.seen import as_trained, trained_on
 from weightspace.errors import ConfigError
 from weightspace.tasks import ContrastiveTask, FineTuneTask, Task
@@ -101,6 +102,12 @@ def test_a_task_is_tested_in_its_own_fold_alone(zoo: ws.Zoo, tmp_path: Path) -> 
                 use(trained, other)
         trainer.test(trained, own, verbose=False)
         trainer.validate(trained, other, verbose=False)
+        with pytest.raises(
+            ConfigError, match="this SupervisedTask was trained on .* fold 1 of 4 .* or test it in fold 1"
+        ):
+            ws.predict(trained, zoo, "test")
+        assert len(ws.predict(trained, own.zoo, "test")) == len(own.zoo["test"])
+        assert len(ws.predict(trained, zoo)) == len(zoo)
     other.predict_split = "train"
     assert trainer.predict(task, other)
     with pytest.raises(ConfigError, match="this SupervisedTask was trained on"):
@@ -133,6 +140,18 @@ def test_a_zoo_that_was_made_again_in_the_same_way_is_the_same(zoo: ws.Zoo) -> N
     found = as_trained(zoo, trained_on(other) | {"zoo": "of other last bits"})
     assert found.fold == (1, 4)
     assert torch.equal(found.splits, other.splits)
+
+
+def test_a_zoo_that_was_made_again_with_other_objects_has_other_folds(zoo: ws.Zoo) -> None:
+    own = folded(zoo, 4, 1)
+    said = trained_on(own) | {"zoo": "of other last bits"}
+    with pytest.raises(ConfigError, match="fold 1 of 4 was trained on, but other networks were left out"):
+        as_trained(zoo, said | {"objects": "with one more"})
+    state = EpochPosition(own, None).state_dict() | {"zoo": "of other last bits"}
+    EpochPosition(own, None).load_state_dict(state)
+    EpochPosition(own, None).load_state_dict(state | {"fold": [1, 4]})  # of an earlier version
+    with pytest.raises(ConfigError, match="of a run with other splits"):
+        EpochPosition(own, None).load_state_dict(state | {"fold": [1, 4, "with one more"]})
 
 
 def test_embeddings_name_the_splits_in_which_the_encoder_was_trained(

@@ -326,7 +326,7 @@ def test_folder_with_a_table(files: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz"])
-def test_numpy(tmp_path: Path, kind: str) -> None:
+def test_numpy(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     spec = NetworkSpec((2, 4, 1), "relu")
     params = np.random.default_rng(0).normal(size=(9, spec.num_params))
     splits = np.array(["train"] * 7 + ["val", "test"], dtype="U" if kind == "npy" else "S")
@@ -340,6 +340,11 @@ def test_numpy(tmp_path: Path, kind: str) -> None:
         for name, array in arrays.items():
             np.save(root / f"{name}.npy", array)
     source = root / "data.npz" if kind == "npz" else root
+    assert main(["zoo", "import", str(source), "--format", "numpy", "--out", str(tmp_path / "z")]) == 2
+    assert "the targets are real numbers, such as 0.125: give --target value" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert not (tmp_path / "z").exists()
     assert (
         main(["zoo", "import", str(source), "--format", "numpy", "--target", "value", "--out", str(tmp_path / "z")])
         == 0

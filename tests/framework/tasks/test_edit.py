@@ -254,10 +254,16 @@ def test_objects_of_another_source_are_not_tested(digits_zoo: Path, tmp_path: Pa
     rows = zoo.rows("test")
     said = {"names": zoo.class_names, "value_range": zoo.value_range, "splits": ["test"] * len(rows)}
     write_zoo(tmp_path / "other", zoo.params(rows), zoo.spec, targets=zoo.targets[rows], **said)
-    data = ZooDataModule(str(digits_zoo), test_zoo=str(tmp_path / "other"))
-    task = EditTask(SMALL, edit="dilation", targets="objects").give_objects(images)
-    with pytest.raises(ConfigError, match=r"other is of others \(no source\): test networks of the same objects"):
-        trainer(tmp_path, 1).fit(task, datamodule=data)
+    with_train = {**said, "splits": ["train"] * (len(rows) - 1) + ["test"]}
+    write_zoo(tmp_path / "trained", zoo.params(rows), zoo.spec, targets=zoo.targets[rows], **with_train)
+    message = r"is of others \(no source\): take networks of the same objects"
+    for data in (
+        ZooDataModule(str(digits_zoo), test_zoo=str(tmp_path / "other")),
+        ZooDataModule([str(digits_zoo), str(tmp_path / "trained")], test_zoo=str(digits_zoo)),
+    ):
+        task = EditTask(SMALL, edit="dilation", targets="objects").give_objects(images)
+        with pytest.raises(ConfigError, match=message):
+            trainer(tmp_path, 1).fit(task, datamodule=data)
 
 
 def test_solids_and_classifiers_have_no_images(classifier_zoo: Path, tmp_path: Path) -> None:

@@ -62,3 +62,12 @@ def test_half_precision_is_counted_in_more() -> None:
     for _ in range(1000):
         mean.update(torch.tensor(1.0, dtype=torch.bfloat16), 1)
     assert (mean.compute().dtype, float(mean.compute()), float(mean.count)) == (torch.float32, 1.0, 1000.0)
+
+
+def test_means_that_are_not_finite_are_left_out_where_their_steps_are() -> None:
+    whole, finite = WeightedMean(), WeightedMean()
+    for value, count in ((1.0, 3), (float("nan"), 5), (float("inf"), 2), (5.0, 1)):
+        whole.update(torch.tensor(value), count)
+        finite.update(torch.tensor(value), count, finite=True)
+    assert float(finite.compute()) == 2.0
+    assert not whole.compute().isfinite()

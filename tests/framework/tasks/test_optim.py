@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -52,6 +53,50 @@ def test_groups_have_names_after_a_state_without_names_is_loaded() -> None:
         del group["name"]
     optimiser.load_state_dict(state)
     assert [group["name"] for group in optimiser.param_groups] == ["weights", "vectors"]
+
+
+def advanced(steps: int, **options: Any) -> tuple[torch.optim.Optimizer, Any]:
+    optimiser, schedule = configured(**options)
+    for _ in range(steps):
+        optimiser.step()
+        schedule["scheduler"].step()
+    return optimiser, schedule["scheduler"]
+
+
+def adamw(rate: float, decay: float) -> dict[str, Any]:
+    return {"learning_rate": rate, "weight_decay": decay}
+
+
+def sgd(rate: float, decay: float) -> dict[str, Any]:
+    return {"optimizer": partial(SGD, lr=rate, weight_decay=decay)}
+
+
+@pytest.mark.parametrize("options", [adamw, sgd])
+def test_a_resumed_run_has_the_rates_that_are_asked_for(options: Callable[..., dict[str, Any]]) -> None:
+    saved, saved_schedule = advanced(4, **options(0.1, 0.5))
+    asked = options(0.3, 0.2)
+    resumed, schedule = configured(**asked)
+    resumed.load_state_dict(saved.state_dict())
+    schedule["scheduler"].load_state_dict(saved_schedule.state_dict())
+    expected, expected_schedule = advanced(4, **asked)
+    for _ in range(3):
+        for group, other in zip(resumed.param_groups, expected.param_groups, strict=True):
+            assert {k: v for k, v in group.items() if k != "params"} == {
+                k: v for k, v in other.items() if k != "params"
+            }
+        assert schedule["scheduler"].get_last_lr() == expected_schedule.get_last_lr()
+        for optimiser, after in ((resumed, schedule["scheduler"]), (expected, expected_schedule)):
+            optimiser.step()
+            after.step()
+
+
+def test_a_schedule_of_ones_own_is_resumed_with_its_rate_alone() -> None:
+    own = {"scheduler": partial(CosineAnnealingLR, T_max=10)}
+    saved, _ = advanced(2, learning_rate=0.1, **own)
+    same, other = (configured(learning_rate=rate, **own)[0] for rate in (0.1, 0.3))
+    same.load_state_dict(saved.state_dict())
+    with pytest.raises(ConfigError, match=r"learning rate 0\.025, and 0\.075 is asked for: your scheduler goes on"):
+        other.load_state_dict(saved.state_dict())
 
 
 def test_an_optimiser_of_ones_own_has_adamws_schedule_and_keeps_the_parts_of_its_rate() -> None:

@@ -9,6 +9,7 @@ import torch
 from pages import blocks
 from torch import nn
 from weightspace.backbones import Backbone, Normaliser
+from weightspace.backbones.description import as_state, from_state
 from weightspace.errors import ConfigError, SpecError
 from weightspace.spec import NetworkSpec
 from weightspace.testing import backbone_checks, check_backbone, parametrize_checks
@@ -186,6 +187,10 @@ def test_options_of_a_constructor_are_described_by_their_names() -> None:
     check_backbone(Optional.partial(power=2))
     spec = NetworkSpec((2, 3, 1), "sine", 30.0)
     assert Optional(spec, 3, power=2).description()["arguments"] == {"power": 2}
+    state = Optional(spec, 3, power=2).state_dict()
+    described = from_state(state["_extra_state"])
+    before = {**described, "arguments": {"nothing": [], "options": {"power": 2}}}  # of an earlier version
+    Optional(spec, 3, power=2).load_state_dict({**state, "_extra_state": as_state(before)})
     with pytest.raises(SpecError, match="power is missing here, and 2 in the saved weights"):
         Optional(spec, 3).load_state_dict(Optional(spec, 3, power=2).state_dict())
 

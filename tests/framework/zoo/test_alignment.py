@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -245,6 +247,32 @@ def test_the_alignment_of_a_zoo_that_has_changed_is_refused_and_made_again(
     assert "alignment untrained to untrained: 220 elements" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"to": "mean", "group": "permutation", "sweeps": 1, "rounds": 2, "seed": 3},
+        {"to": "untrained", "seed": 5, "name": "mine"},
+        {"to": "7/0", "group": "permutation+sign"},
+    ],
+)
+def test_the_command_that_makes_an_alignment_again_has_its_options(sines: Zoo, options: dict[str, Any]) -> None:
+    alignment = align_zoo(sines, **options)
+    before = files(sines.path)
+    command = shlex.split(alignment.header.command(sines.path, alignment.name, sines.spec.symmetries, overwrite=True))
+    given = {name for name in options if name != "to"}
+    assert {word.removeprefix("--") for word in command if word.startswith("--")} == {"to", "overwrite", *given}
+    shutil.rmtree(alignment.path)
+    assert main(command[1:]) == 0
+    assert files(sines.path) == before
+
+
+def test_an_alignment_to_a_network_of_ones_own_is_made_again_in_python(sines: Zoo) -> None:
+    alignment = align_zoo(sines, to=sines[:1], name="own")
+    said = alignment.header.command(sines.path, "own", sines.spec.symmetries)
+    assert said == f"ws.align_zoo({str(sines.path)!r}, to=NETWORK, name='own')"
+
+
 def test_a_mean_is_of_the_zoos_own_splits_whatever_the_fold(sines: Zoo) -> None:
     expected = align_zoo(sines, rounds=1).reference.params
     other = sines.divided_into(1 - sines.splits, (0, 2))  # trained on what is for validation
@@ -382,13 +410,16 @@ def test_the_counts_of_what_is_aligned_say_their_unit(sines: Zoo, capsys: pytest
         assert done in said
 
 
-def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("replacing", [[], ["--overwrite", "true"]], ids=["new", "replacing"])
+def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(
+    tmp_path: Path, replacing: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     spec = NetworkSpec((2, 24, 24, 1), "sine", 30.0)
     cut, whole = (sharded(tmp_path / name, spec, shards=10, rows=16) for name in ("cut", "whole"))
     align_zoo(whole)
     folder = cut.path / "alignments" / "mean"
     for waited in (folder / "rounds" / "1" / "00003.safetensors", folder / "00004.safetensors"):
-        with WarmCommand("zoo", "align", str(cut.path)) as running:
+        with WarmCommand("zoo", "align", str(cut.path), *replacing) as running:
             while not waited.exists():
                 assert running.poll() is None, running.communicate()
                 time.sleep(0.001)
@@ -400,7 +431,7 @@ def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(tmp_path: Path, capsy
     assert len(done) > 6
     assert main(["zoo", "align", str(cut.path), "--sweeps", "1"]) == 2
     assert "holds an unfinished alignment that is another one" in " ".join(capsys.readouterr().err.split())
-    assert main(["zoo", "align", str(cut.path)]) == 0
+    assert main(["zoo", "align", str(cut.path), *replacing]) == 0
     assert files(folder) == files(whole.path / "alignments" / "mean")
     assert all(path.stat().st_mtime_ns == moment for path, moment in done.items() if path.exists())
 

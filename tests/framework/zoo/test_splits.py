@@ -6,6 +6,15 @@ from weightspace.errors import ConfigError
 from weightspace.zoo.splits import hold_out_view, label_subset, limit_views, view_places
 
 
+def test_objects_of_two_zoos_with_equal_numbers_and_other_classes_are_drawn_apart() -> None:
+    objects = torch.arange(200).repeat(2)
+    classes = torch.cat([torch.arange(200) % 10, torch.arange(200) // 20])
+    kept = label_subset(objects, classes, 0.1, seed=0)
+    pairs = torch.stack([classes, objects], dim=1)[kept].unique(dim=0)
+    members = torch.stack([classes, objects], dim=1).unique(dim=0)
+    assert torch.equal(pairs[:, 0].bincount(), (0.1 * members[:, 0].bincount()).round().long())
+
+
 def test_label_subsets_are_stratified_by_object_and_seeded() -> None:
     objects = torch.arange(100).repeat_interleave(3)
     classes = (objects % 5 == 0).long()  # 20 objects of class 1, 80 of class 0

@@ -10,14 +10,12 @@ from weightspace.distributed.device import choose_device
 from weightspace.errors import ConfigError, SpecError
 from weightspace.progress import Display
 from weightspace.symmetry import check_group, resolve_group
+from weightspace.zoo.alignment.header import ROUNDS, SWEEPS
 from weightspace.zoo.alignment.job import AlignmentJob
 from weightspace.zoo.alignment.naming import check_alignment_name, default_name
 from weightspace.zoo.alignment.reference import choose_reference
 from weightspace.zoo.alignment.store import ZooAlignment
 from weightspace.zoo.store import Zoo
-
-#: Means of the zoo that are computed by default: see benchmarks/README.md.
-ROUNDS = 3
 
 
 def align_zoo(
@@ -26,7 +24,7 @@ def align_zoo(
     *,
     name: str | None = None,
     group: str = "auto",
-    sweeps: int = 2,
+    sweeps: int = SWEEPS,
     rounds: int = ROUNDS,
     seed: int = 0,
     device: str = "cpu",

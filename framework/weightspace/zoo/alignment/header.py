@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from weightspace.errors import ZooError
 from weightspace.files import read_regular
+from weightspace.symmetry import group_name
 from weightspace.zoo.alignment.naming import default_name
 from weightspace.zoo.header import ShardEntry, digest
 from weightspace.zoo.schema import HEADER, PROVENANCE, SHA256, TEXT_LIMIT, Fields, check_fields, parse
@@ -54,6 +56,10 @@ FIELDS: Fields = {
     "reference_sha256": (_is_sum, "a checksum"),
     "parts": (HEADER["shards"][0], "files with file, rows, bytes and sha256, as the zoo's shards"),
 }
+
+
+#: Defaults of ``align_zoo``: sweeps over the layers, and means of the zoo, see benchmarks/README.md.
+SWEEPS, ROUNDS = 2, 3
 
 
 @dataclass(frozen=True)
@@ -113,13 +119,30 @@ class AlignmentHeader:
         check_fields(data, FIELDS, str(path))
         return cls(**{**data, "parts": [ShardEntry(**part) for part in data["parts"]]})
 
-    def command(self, zoo: Path, name: str) -> str:
-        """The command that makes this alignment."""
-        given = None if name == default_name(self.reference) else name
-        return align_command(zoo, self.reference["to"], given)
+    def command(self, zoo: Path, name: str, symmetries: Collection[str], overwrite: bool = False) -> str:
+        """The command that makes this alignment, with what differs from the defaults of ``align_zoo``.
+
+        Args:
+            zoo: folder of the zoo.
+            name: of the alignment.
+            symmetries: of the zoo's networks, which are the default group.
+            overwrite: whether it replaces one that is there.
+        """
+        if self.reference["kind"] == "given":
+            return f"ws.align_zoo({str(zoo)!r}, to=NETWORK, name={name!r})"
+        seed, rounds = self.reference.get("seed", 0), self.reference.get("rounds", ROUNDS)
+        options = {
+            "name": None if name == default_name(self.reference) else name,
+            "group": None if set(self.group) == set(symmetries) else group_name(self.group),
+            "sweeps": None if self.sweeps == SWEEPS else self.sweeps,
+            "rounds": None if rounds == ROUNDS else rounds,
+            "seed": seed or None,
+            "overwrite": "true" if overwrite else None,
+        }
+        return align_command(zoo, self.reference["to"], **options)
 
 
-def align_command(zoo: Path, to: str, name: str | None = None) -> str:
-    """The command that aligns a zoo to a reference."""
-    named = [] if name is None else ["--name", name]
-    return shlex.join(["weightspace", "zoo", "align", str(zoo), "--to", to, *named])
+def align_command(zoo: Path, to: str, **options: Any) -> str:
+    """The command that aligns a zoo to a reference, with those options that are not None."""
+    given = [text for name, value in options.items() if value is not None for text in (f"--{name}", str(value))]
+    return shlex.join(["weightspace", "zoo", "align", str(zoo), "--to", to, *given])

@@ -36,6 +36,7 @@ from weightspace.zoo.store import Zoo
 
 #: The description of an unfinished job, and the folder with its sums of aligned networks.
 JOB, ROUNDS = "job.json", "rounds"
+UNFINISHED = "an unfinished alignment"
 
 
 class AlignmentJob:
@@ -131,9 +132,11 @@ class AlignmentJob:
     def _begin(self, overwrite: bool) -> None:
         """Takes over an unfinished job of the same kind, or clears the folder for this one."""
         job = self.job()
-        if (self.folder / JOB).exists() and not overwrite:
+        if (self.folder / JOB).exists():
             there = _read_job(self.folder / JOB)
-            if there.get("zoo") == job["zoo"] and self._agrees(there, tuple(job), "an unfinished alignment"):
+            if overwrite and not (self.folder / FILE).exists() and there == json.loads(json.dumps(job)):
+                return  # of the same command
+            if not overwrite and there.get("zoo") == job["zoo"] and self._agrees(there, tuple(job), UNFINISHED):
                 return
         if (self.folder / FILE).exists() or (self.folder / JOB).exists():
             self.display.say(f"{self.folder} held another alignment, or one of the zoo as it was: it is replaced")

@@ -42,7 +42,7 @@ class ZooAlignment:
         self.path, self.name = zoo / FOLDER / name, name
         self.spec, self._shards = zoo_header.spec, zoo_header.shards
         self.header = AlignmentHeader.read(self.path)
-        again = self.header.command(zoo, name)
+        again = self.header.command(zoo, name, self.spec.symmetries)
         if self.header.zoo != zoo_digest:
             raise ZooError(
                 f"the alignment {name!r} of {zoo} was made before the zoo changed (it was repaired, or written "

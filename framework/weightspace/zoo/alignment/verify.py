@@ -52,5 +52,5 @@ def _check(zoo: Zoo, alignment: ZooAlignment, number: int, rows: torch.Tensor) -
         raise ZooError(
             f"{alignment.path / alignment.header.parts[number].file}: network {row} is recorded with squared "
             f"distances {stored[row].tolist()} to the reference, and has {found[row].tolist()}: run "
-            f"`{alignment.header.command(zoo.path, alignment.name)} --overwrite true`"
+            f"`{alignment.header.command(zoo.path, alignment.name, zoo.spec.symmetries, overwrite=True)}`"
         )
