@@ -88,8 +88,8 @@ class OnlineProbe(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Writes the validation embeddings to TensorBoard's projector."""
         data, logger = cast(Any, trainer).datamodule, trainer.logger
-        known = isinstance(data, ZooDataModule)
-        if not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger) or not known:
+        of_a_zoo = isinstance(data, ZooDataModule)
+        if not of_a_zoo or not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return
         batch = data.evaluation_batch("val", 1_000)
         encoder = cast(Task, pl_module).encoder

@@ -264,6 +264,18 @@ class ZooDataModule(pl.LightningDataModule):
             return tuple(self.chain(part, epoch, rank, draw) for draw, part in enumerate(batch))
         return self.chain(batch, epoch, rank) if isinstance(batch, WeightBatch) else batch
 
+    @property
+    def remark(self) -> str | None:
+        """What should be known of the validation before training; None: nothing."""
+        rows = self.zoo.rows("val")
+        objects = sum(len(views_of(zoo, own)) for zoo, own in self._parts("val"))
+        if self.positives != "views" or not objects or objects < len(rows):
+            return None
+        return (
+            f"the validation objects of {self.zoo.path} have one view each: val/loss, which chooses the best epoch, is "
+            "of pairs of a network and itself. To validate on views, fit the zoo with --eval_views 2"
+        )
+
     def check_processes(self, count: int) -> None:
         """Raises ConfigError if there are more processes than training or validation objects."""
         for split in ("train", "val"):

@@ -274,8 +274,10 @@ class Task(ZooModule):
             self.run_mode = self._began = None
 
     def on_fit_start(self) -> None:
-        """Settles the mode, and which buffers processes exchange."""
+        """Settles the mode, and which buffers processes exchange, and says what should be known of the data."""
         super().on_fit_start()
+        if self._has_data and self.data.remark:
+            rank_zero_info(self.data.remark)
         leave_constant_buffers(self.trainer)
         self.settle_mode()
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
 from weightspace.batch import WeightBatch
@@ -101,11 +100,6 @@ class PairLoss:
                 f"data.positives {data.positives} makes pairs of a network and itself, and data.augmentations has "
                 "nothing that changes networks (with p > 0): both would be equal. Add augmentations, or take "
                 "positives: views"
-            )
-        if data.positives == "views" and len(val := data.zoo.rows("val")) == data.count_objects("val") and len(val):
-            rank_zero_info(
-                f"the validation objects of {data.zoo.path} have one view each: val/loss is of pairs of a network and "
-                "itself, which chooses the best epoch. To validate on views, fit the zoo with --eval_views 2"
             )
         if data.batch_size < 2:
             raise ConfigError(

@@ -11,7 +11,9 @@ from weightspace.backbones.embedding import embed
 from weightspace.callbacks.online_probe import probe
 from weightspace.data import ZooDataModule
 from weightspace.errors import ConfigError
+from weightspace.spec import NetworkSpec
 from weightspace.tasks import ContrastiveTask, FineTuneTask
+from weightspace.zoo import write_zoo
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers",  # advice for large images
@@ -88,6 +90,20 @@ def test_bad_options_say_why(options: dict, message: str) -> None:
 def test_pairs_are_needed(digits_zoo: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="set data.positives to augment, views or both"):
         trainer(tmp_path, 1).fit(ContrastiveTask(backbone), datamodule=ZooDataModule(str(digits_zoo)))
+
+
+def test_validation_objects_of_one_view_are_remarked_on(tmp_path: Path) -> None:
+    spec = NetworkSpec((2, 3, 1))
+    for views, said in ((1, True), (2, False)):
+        objects = torch.cat([torch.arange(6).repeat(2), torch.arange(6, 9).repeat(views)])
+        splits = ["train"] * 12 + ["val"] * 3 * views
+        params = torch.randn(len(objects), spec.num_params)
+        place = [0] * 6 + [1] * 6 + [view for view in range(views) for _ in range(3)]
+        zoo = write_zoo(tmp_path / str(views), params, spec, targets=objects % 3, objects=objects, views=place,
+                        splits=splits)  # fmt: skip
+        data = ZooDataModule(zoo, positives="views")
+        assert ("have one view each: val/loss" in (data.remark or "")) == said
+        assert ZooDataModule(zoo).remark is None
 
 
 def test_without_negatives_embeddings_do_not_collapse_either(digits_zoo: Path, tmp_path: Path) -> None:
