@@ -157,7 +157,7 @@ def test_references_of_other_zoos(aligned: Zoo, tmp_path: Path) -> None:
     ):
         found = align_zoo(other, to)
         assert (found.name, torch.equal(found.reference.params, params)) == (name, True)
-        assert "--name" not in found.header.command(other.path, name)
+        assert "--name" not in found.header.command(other.path, name, other.spec.symmetries)
     assert found.header.reference["to"] == "a network"
     with pytest.raises(ConfigError, match="expected one network 2-7-5-2 sine"):
         align_zoo(other, WeightBatch(torch.zeros(2, SPECS["tanh"].num_params), SPECS["tanh"]))
