@@ -54,7 +54,13 @@ VARIANTS = [
 
 @pytest.mark.parametrize(
     ("name", "activation"),
-    [("averaged", "relu"), ("flattened", "tanh"), ("deep", "relu"), ("few biases", "tanh"), ("deep", "several")],
+    [
+        ("flattened", "tanh"),
+        ("deep", "relu"),
+        ("few biases", "tanh"),
+        pytest.param("averaged", "relu", marks=pytest.mark.long),
+        pytest.param("deep", "several", marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("make", VARIANTS, ids=lambda make: make.__name__)
 def test_contract(make, name: str, activation: str) -> None:

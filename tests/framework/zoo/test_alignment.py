@@ -410,7 +410,7 @@ def test_the_counts_of_what_is_aligned_say_their_unit(sines: Zoo, capsys: pytest
         assert done in said
 
 
-@pytest.mark.parametrize("replacing", [[], ["--overwrite", "true"]], ids=["new", "replacing"])
+@pytest.mark.parametrize("replacing", [[], pytest.param(["--overwrite", "true"], marks=pytest.mark.long)])
 def test_a_job_that_is_killed_twice_ends_in_the_same_bytes(
     tmp_path: Path, replacing: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
