@@ -51,7 +51,7 @@ def training_rows(
         objects = torch.cat([one.objects[own] for one, own in every])
         classes = torch.cat([one.targets[own] for one, own in every])
         kept = label_subset(objects, classes, label_fraction, seed).split([len(own) for _, own in every])
-        (drawn,) = (own[mask] for (one, own), mask in zip(every, kept, strict=True) if one is zoo)
+        drawn = next(own[mask] for (one, own), mask in zip(every, kept, strict=True) if one is zoo)
         rows = rows[torch.isin(rows, drawn)]
     # the internal test has seen objects only: none whose labels or other views are unused
     seen = torch.isin(zoo.objects[internal], zoo.objects[rows])

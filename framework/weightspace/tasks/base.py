@@ -276,8 +276,8 @@ class Task(ZooModule):
     def on_fit_start(self) -> None:
         """Settles the mode, and which buffers processes exchange, and says what should be known of the data."""
         super().on_fit_start()
-        if self._has_data and self.data.remark:
-            rank_zero_info(self.data.remark)
+        if self._has_data and (remark := self.data.remark):
+            rank_zero_info(remark)
         leave_constant_buffers(self.trainer)
         self.settle_mode()
 

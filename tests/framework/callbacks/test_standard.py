@@ -221,6 +221,25 @@ def test_a_fit_that_fails_leaves_the_generators_as_they_were(digits_zoo: Path, t
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_loss_of_an_epoch_is_that_of_the_steps_that_were_not_skipped(digits_zoo: Path, tmp_path: Path) -> None:
+    class Failing(SupervisedTask):
+        def loss(self, results: torch.Tensor, batch: WeightBatch) -> torch.Tensor:
+            found = super().loss(results, batch)
+            if not self.training:
+                return found
+            broken = self.trainer.fit_loop.batch_idx == 1
+            losses.append((float("nan") if broken else float(found.detach()), len(batch)))
+            return found * float("nan") if broken else found
+
+    losses: list[tuple[float, int]] = []
+    fitted = plain(tmp_path, nonfinite="skip")
+    fitted.fit(Failing(MLP.partial(hidden=4, layers=1)), data(digits_zoo))
+    whole = [(loss, count) for loss, count in losses if not np.isnan(loss)]
+    assert len(whole) == len(losses) - 1 == STEPS - 1
+    mean = sum(loss * count for loss, count in whole) / sum(count for _, count in whole)
+    assert float(fitted.callback_metrics["train/loss"]) == pytest.approx(mean, rel=1e-5)
+
+
 def test_batches_of_one_step_have_other_random_numbers(digits_zoo: Path, tmp_path: Path) -> None:
     class Drawing(SupervisedTask):
         def training_step(self, batch: WeightBatch, batch_idx: int) -> torch.Tensor:
